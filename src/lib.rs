@@ -1,0 +1,7 @@
+//! An OpAMP client (Open Agent Management Protocol) behind a C ABI. What a C program sees is `include/opamp.h`.
+
+pub mod agent;
+mod ffi;
+pub mod proto;
+pub mod protocol;
+pub mod transport;
