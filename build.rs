@@ -14,7 +14,8 @@ fn main() {
 
 fn compile_schema(out: &PathBuf) {
     println!("cargo::rerun-if-changed=proto");
-    let files = protox::compile(["opamp.proto", "anyvalue.proto"], ["proto"]).expect("proto/ compiles");
+    let files =
+        protox::compile(["opamp.proto", "anyvalue.proto"], ["proto"]).expect("proto/ compiles");
     prost_build::Config::new()
         .bytes(["."]) // bodies borrow from the received buffer
         .btree_map(["."]) // one order on the wire, whatever the process

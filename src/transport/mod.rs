@@ -1,1 +1,71 @@
-//! transport
+//! What moves bytes: resolve, connect, TLS, plain HTTP, and the host's own HTTP stack.
+//!
+//! A transport carries out one exchange at a time on the caller's thread and blocks it. Every wait
+//! is one `ppoll` on the socket and the [`Wake`], so whatever is going on, a wake-up or the
+//! [`Watch`]'s instant is noticed at once. Nothing here knows what a message means.
+//!
+//! Deadlines are [`std::time::Instant`]s: they count while the process is stopped, not while the
+//! machine sleeps. A kept connection that slept with the machine is renewed before it is used.
+
+pub mod endpoint;
+pub mod failure;
+pub mod fds;
+pub mod headers;
+pub mod host;
+pub mod http;
+pub mod limits;
+pub mod tls;
+pub mod traffic;
+pub mod wake;
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+pub use endpoint::{Endpoint, EndpointError, Scheme};
+pub use failure::{FailKind, Failure, Reached};
+pub use headers::{HeaderError, Headers};
+pub use limits::Limits;
+pub use traffic::{Facts, Traffic};
+pub use wake::Wake;
+
+/// Asked while an exchange blocks: at its start, whenever the wake descriptor fires, and when the
+/// instant given last has passed.
+pub trait Watch: Send + Sync {
+    /// Runs on the worker thread. `Break` ends the exchange within milliseconds with
+    /// [`FailKind::GivenUp`]; `Continue(Some(at))` asks to be called again at `at`.
+    fn check(&self) -> ControlFlow<(), Option<Instant>>;
+}
+
+/// How to reach the server. Plain data, fixed for the life of a transport.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub endpoint: Endpoint,
+    /// For https: what [`tls::TlsSettings::at_start`] made of the host's wishes.
+    pub trust: Option<tls::Trust>,
+    pub limits: Limits,
+    /// Put before the library's own `User-Agent`; already checked by [`headers::check_prefix`].
+    pub user_agent_prefix: Option<String>,
+    /// Decides about the spread of the maximum age of connections.
+    pub seed: u64,
+}
+
+/// One message to the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The host's headers as they are now.
+    pub headers: &'a Headers,
+    /// Canonical text of the instance uid that the body carries.
+    pub instance_uid: &'a str,
+    /// One encoded AgentToServer.
+    pub body: &'a [u8],
+}
+
+/// A 200 or 204 of a fitting content type. The body is empty for 204 and for an empty 200, and not
+/// yet decoded as protobuf.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Bytes,
+}

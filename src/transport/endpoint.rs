@@ -1,0 +1,186 @@
+//! The URL of the server, taken apart once and refused with a reason.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use ureq::http::Uri;
+
+/// What the URL says about the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scheme {
+    Http,
+    Https,
+    Ws,
+    Wss,
+    HttpUnix,
+    WsUnix,
+}
+
+/// Where requests go, exactly as the host gave it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endpoint {
+    text: String,
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    path_start: usize,
+}
+
+/// Why a URL is refused. Its text never holds user info.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EndpointError {
+    /// Not a URL at all.
+    Syntax,
+    /// Another scheme than those of [`Scheme`].
+    Scheme(String),
+    NoHost,
+    /// `user:password@` has no place here: set a header instead.
+    UserInfo,
+    Port,
+}
+
+impl Scheme {
+    pub fn is_tls(self) -> bool {
+        matches!(self, Scheme::Https | Scheme::Wss)
+    }
+
+    pub fn is_unix(self) -> bool {
+        matches!(self, Scheme::HttpUnix | Scheme::WsUnix)
+    }
+
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Scheme::Ws | Scheme::Wss | Scheme::WsUnix)
+    }
+
+    fn parse(text: &str) -> Option<Scheme> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            "ws" => Scheme::Ws,
+            "wss" => Scheme::Wss,
+            "http+unix" => Scheme::HttpUnix,
+            "ws+unix" => Scheme::WsUnix,
+            _ => return None,
+        })
+    }
+}
+
+impl Endpoint {
+    /// No default path is added; `http://host` asks for `/`, as HTTP has it.
+    pub fn parse(text: &str) -> Result<Endpoint, EndpointError> {
+        let (scheme, rest) = text.split_once("://").ok_or(EndpointError::Syntax)?;
+        let scheme = Scheme::parse(scheme).ok_or_else(|| EndpointError::Scheme(excerpt(scheme)))?;
+        let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(authority_end);
+        if authority.contains('@') {
+            return Err(EndpointError::UserInfo);
+        }
+        if path.contains('#') || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(EndpointError::Syntax);
+        }
+        let (host, port) = host_and_port(authority, scheme)?;
+        // The same rules as the HTTP library's, so that it never refuses later.
+        if !scheme.is_unix() && text.parse::<Uri>().is_err() {
+            return Err(EndpointError::Syntax);
+        }
+        let path_start = text.len() - path.len();
+        Ok(Endpoint {
+            text: text.to_owned(),
+            scheme,
+            host,
+            port,
+            path_start,
+        })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Name or address, without the brackets of IPv6. For unix sockets the encoded path.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// As given, or the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// As given; empty when the URL ends with the host.
+    pub fn path_and_query(&self) -> &str {
+        &self.text[self.path_start..]
+    }
+}
+
+fn host_and_port(authority: &str, scheme: Scheme) -> Result<(String, u16), EndpointError> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or(EndpointError::Syntax)?;
+            if host.parse::<Ipv6Addr>().is_err() {
+                return Err(EndpointError::Syntax);
+            }
+            match port {
+                "" => (host, None),
+                _ => (
+                    host,
+                    Some(port.strip_prefix(':').ok_or(EndpointError::Syntax)?),
+                ),
+            }
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    if host.is_empty() {
+        return Err(EndpointError::NoHost);
+    }
+    let port = match port {
+        None => {
+            if scheme.is_tls() {
+                443
+            } else {
+                80
+            }
+        }
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
+            .parse()
+            .ok()
+            .filter(|&p| p != 0)
+            .ok_or(EndpointError::Port)?,
+        Some(_) => return Err(EndpointError::Port),
+    };
+    Ok((host.to_owned(), port))
+}
+
+fn excerpt(scheme: &str) -> String {
+    scheme
+        .chars()
+        .filter(|c| c.is_ascii_graphic())
+        .take(16)
+        .collect()
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndpointError::Syntax => f.write_str("the endpoint is not a URL"),
+            EndpointError::Scheme(scheme) => write!(
+                f,
+                "the endpoint's scheme is {scheme:?}, not http, https, ws, wss, http+unix or ws+unix"
+            ),
+            EndpointError::NoHost => f.write_str("the endpoint has no host"),
+            EndpointError::UserInfo => {
+                f.write_str("the endpoint has user info; send a header instead")
+            }
+            EndpointError::Port => f.write_str("the endpoint's port is not 1 to 65535"),
+        }
+    }
+}
+
+impl std::error::Error for EndpointError {}

@@ -1,0 +1,67 @@
+//! What a snapshot tells about the connection, readable from any thread at any time.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+/// Counters and facts of one transport; shared as `Arc<Traffic>`.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    bytes_out: AtomicU64,
+    bytes_in: AtomicU64,
+    connections: AtomicU64,
+    exchanges: AtomicU64,
+    peer: Mutex<Option<Peer>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    address: SocketAddr,
+    tls: Option<&'static str>,
+    since: Instant,
+}
+
+/// One reading of [`Traffic`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// Bytes of HTTP that left and came, headers included, TLS framing not. With the host's own
+    /// stack: the bodies.
+    pub bytes_out: u64,
+    pub bytes_in: u64,
+    /// Connections made so far, and exchanges begun.
+    pub connections: u64,
+    pub exchanges: u64,
+    /// The live connection: its other end, TLS version if any, and since when.
+    pub peer: Option<SocketAddr>,
+    pub tls: Option<&'static str>,
+    pub since: Option<Instant>,
+}
+
+impl Traffic {
+    pub fn facts(&self) -> Facts {
+        let peer = *self.peer.lock();
+        Facts {
+            bytes_out: self.bytes_out.load(Relaxed),
+            bytes_in: self.bytes_in.load(Relaxed),
+            connections: self.connections.load(Relaxed),
+            exchanges: self.exchanges.load(Relaxed),
+            peer: peer.map(|p| p.address),
+            tls: peer.and_then(|p| p.tls),
+            since: peer.map(|p| p.since),
+        }
+    }
+
+    pub(crate) fn on_sent(&self, bytes: usize) {
+        self.bytes_out.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn on_received(&self, bytes: usize) {
+        self.bytes_in.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn on_exchange(&self) {
+        self.exchanges.fetch_add(1, Relaxed);
+    }
+}
