@@ -1,0 +1,144 @@
+# libopamp: `make help` lists what can be made. GNU make, on Linux.
+ifneq ($(shell uname -s),Linux)
+$(error libopamp builds on Linux with glibc or musl; this is $(shell uname -s))
+endif
+
+VERSION   := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+MSRV      := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+# Of its own, not the crate's version: it changes when the ABI does. build.rs holds the same number.
+SOVERSION := 0
+
+CC         ?= cc
+PYTHON     ?= python3
+CARGO      ?= cargo
+CFLAGS     ?= -O2 -g
+DESTDIR    ?=
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+BINDIR     ?= $(PREFIX)/bin
+DOCDIR     ?= $(PREFIX)/share/doc/libopamp
+
+# One place for what is built, whatever the environment says: rpaths and install rules count on it.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+ifneq ($(findstring musl,$(shell rustc -vV 2>/dev/null)),)
+export RUSTFLAGS := $(RUSTFLAGS) -C target-feature=-crt-static
+endif
+
+RELEASE    := target/release
+SO         := $(RELEASE)/libopamp.so
+ARCHIVE    := $(RELEASE)/libopamp.a
+NATIVE     := $(RELEASE)/native-static-libs.txt
+DEVSERVER  := target/tools/opamp-devserver
+HEADERS    := include/opamp.h include/opamp.ffi.h
+EXAMPLES   := build/examples
+C_FLAGS    := -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude
+# A program in build/examples finds the library of this checkout, wherever the checkout lies.
+C_LIBS     := -L$(RELEASE) -lopamp -Wl,-rpath,'$$ORIGIN/../../$(RELEASE)'
+
+.PHONY: all lib examples header devserver test demo bench install uninstall install-devserver uninstall-devserver \
+	install-check third-party check-tools clean help
+.DELETE_ON_ERROR:
+
+all: lib ## the libraries: target/release/libopamp.so and libopamp.a (the default)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-20s %s\n", $$1, $$2 }'
+
+check-tools: ## names what this machine lacks for a build, in one line
+	@packaging/check-tools.sh "$(CC)" $(MSRV)
+
+# Each library by its own call: with several crate types in one call cargo ignores `lto` without a word. cargo knows what is
+# fresh, so these rules always run. `-p` keeps the features of the tools out.
+lib: check-tools
+	$(CARGO) rustc --locked --release -p libopamp --lib --crate-type cdylib
+	@ln -sf libopamp.so $(SO).$(SOVERSION)
+	$(CARGO) rustc --locked --release -p libopamp --lib --crate-type staticlib -- --print native-static-libs=$(NATIVE)
+
+examples: lib $(EXAMPLES)/minimal $(EXAMPLES)/poll_loop $(EXAMPLES)/agent own-transport ## the C programs of examples-c/, into build/examples/
+
+$(EXAMPLES)/%: examples-c/%.c $(HEADERS) | lib
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ $< $(C_LIBS)
+
+$(EXAMPLES)/agent: examples-c/agent.c examples-c/config_dir.c examples-c/config_dir.h $(HEADERS) | lib
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ examples-c/agent.c examples-c/config_dir.c $(C_LIBS)
+
+.PHONY: own-transport
+own-transport: lib
+	@if echo '#include <curl/curl.h>' | $(CC) -E -x c - >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory $(EXAMPLES)/own_transport; \
+	else \
+		echo "skipped: examples-c/own_transport.c (no libcurl headers)"; \
+	fi
+
+$(EXAMPLES)/own_transport: examples-c/own_transport.c $(HEADERS) | lib
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ $< $(C_LIBS) -lcurl
+
+devserver: check-tools ## the development server: target/tools/opamp-devserver
+	$(CARGO) build --locked --profile tools -p opamp-devserver
+
+test: check-tools ## everything that proves something; what lacks a tool is skipped with one line (with CI=true that fails)
+	@$(PYTHON) tests/run.py
+
+demo: examples devserver ## the development server and the example agent, told as a story
+	@$(PYTHON) tests/demo.py
+
+bench: examples devserver ## one table: this library beside a bare program that moves the same bytes
+	@$(PYTHON) bench/run.py
+
+third-party: check-tools ## renews THIRD-PARTY from Cargo.lock
+	$(PYTHON) tests/licences/third_party.py --write
+
+# What is installed: one list, for install and uninstall. A folder of ours goes when it is empty.
+SO_FILE     := libopamp.so.$(VERSION)
+CMAKE_DIR   = $(LIBDIR)/cmake/opamp
+DOCS        := README.md LICENSE THIRD-PARTY SECURITY.md CHANGELOG.md
+INSTALLED   = $(INCLUDEDIR)/opamp.h $(INCLUDEDIR)/opamp.ffi.h \
+	$(LIBDIR)/$(SO_FILE) $(LIBDIR)/libopamp.so.$(SOVERSION) $(LIBDIR)/libopamp.so $(LIBDIR)/libopamp.a \
+	$(LIBDIR)/pkgconfig/opamp.pc $(LIBDIR)/pkgconfig/opamp-static.pc \
+	$(CMAKE_DIR)/opamp-config.cmake $(CMAKE_DIR)/opamp-config-version.cmake $(DOCS:%=$(DOCDIR)/%)
+OUR_FOLDERS = $(CMAKE_DIR) $(DOCDIR)
+STATIC_LINK_OPTIONS := -Wl,-z,nodelete -Wl,--exclude-libs,libopamp.a
+FILL = $(PYTHON) packaging/fill.py packaging/$(1).in "$(DESTDIR)$(2)/$(1)" VERSION=$(VERSION) SOVERSION=$(SOVERSION) \
+	SO_FILE=$(SO_FILE) PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" NATIVE_LIBS="$(shell cat $(NATIVE))" \
+	STATIC_LINK_OPTIONS="$(STATIC_LINK_OPTIONS)" POINTER_BYTES="$(shell getconf LONG_BIT | awk '{ print $$1 / 8 }')"
+
+# As another user (sudo) there may be no toolchain: then what was built before is installed.
+.PHONY: built
+built:
+	@if command -v $(CARGO) >/dev/null || ! test -f $(SO) -a -f $(ARCHIVE) -a -s $(NATIVE); then \
+		$(MAKE) --no-print-directory lib; fi
+
+install: built ## headers, libraries, .pc files, CMake package, documents; DESTDIR, PREFIX, LIBDIR, INCLUDEDIR say where
+	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(CMAKE_DIR)" "$(DESTDIR)$(DOCDIR)"
+	install -m 644 $(HEADERS) "$(DESTDIR)$(INCLUDEDIR)"
+	install -m 755 $(SO) "$(DESTDIR)$(LIBDIR)/$(SO_FILE)"
+	ln -sf $(SO_FILE) "$(DESTDIR)$(LIBDIR)/libopamp.so.$(SOVERSION)"
+	ln -sf libopamp.so.$(SOVERSION) "$(DESTDIR)$(LIBDIR)/libopamp.so"
+	install -m 644 $(ARCHIVE) "$(DESTDIR)$(LIBDIR)"
+	@$(call FILL,opamp.pc,$(LIBDIR)/pkgconfig)
+	@$(call FILL,opamp-static.pc,$(LIBDIR)/pkgconfig)
+	@$(call FILL,opamp-config.cmake,$(CMAKE_DIR))
+	@$(call FILL,opamp-config-version.cmake,$(CMAKE_DIR))
+	install -m 644 $(DOCS) "$(DESTDIR)$(DOCDIR)"
+
+uninstall: ## takes away what install laid down, with the same variables
+	rm -f $(foreach file,$(INSTALLED),"$(DESTDIR)$(file)")
+	@for folder in $(foreach folder,$(OUR_FOLDERS),"$(DESTDIR)$(folder)"); do \
+		if [ -d "$$folder" ]; then rmdir "$$folder" 2>/dev/null || echo "left, not empty: $$folder"; fi; done
+
+install-devserver: devserver ## the development server, into BINDIR (PREFIX/bin)
+	install -d "$(DESTDIR)$(BINDIR)"
+	install -m 755 $(DEVSERVER) "$(DESTDIR)$(BINDIR)/opamp-devserver"
+
+uninstall-devserver: ## takes the development server away
+	rm -f "$(DESTDIR)$(BINDIR)/opamp-devserver"
+
+install-check: lib ## builds and runs programs against an installed tree: pkg-config and CMake, shared and static, a plugin
+	@$(PYTHON) tests/install/run.py
+
+clean: ## removes build/ and target/
+	rm -rf build target

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""Fills a template of this folder: every @KEY@ gets its value from KEY=VALUE arguments.
+
+usage: fill.py TEMPLATE OUTPUT KEY=VALUE...
+
+Three values are worked out here, since a Makefile can not: the paths from the CMake folder to the libraries and headers
+(an installed tree may then be moved as a whole), and lists in CMake's spelling.
+"""
+import os
+import re
+import sys
+
+
+def main(template, output, *pairs):
+    values = dict(pair.split("=", 1) for pair in pairs)
+    cmake_folder = os.path.join(values["LIBDIR"], "cmake", "opamp")
+    values["LIB_FROM_CMAKE"] = os.path.relpath(values["LIBDIR"], cmake_folder)
+    values["INCLUDE_FROM_CMAKE"] = os.path.relpath(values["INCLUDEDIR"], cmake_folder)
+    values["NATIVE_LIBS_CMAKE"] = ";".join(values["NATIVE_LIBS"].split())
+    values["STATIC_LINK_OPTIONS_CMAKE"] = ";".join(values["STATIC_LINK_OPTIONS"].split())
+    values["MAJOR"] = values["VERSION"].split(".")[0]
+
+    with open(template, encoding="utf-8") as file:
+        text = file.read()
+    filled = re.sub(r"@([A-Z_]+)@", lambda match: values[match.group(1)], text)
+    with open(output, "w", encoding="utf-8") as file:
+        file.write(filled)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,299 @@
+/* examples-c/config_dir.c: what it refuses, what lies on disk, and that a kill at any moment leaves a whole set.
+ * usage: config_dir_test FOLDER (an empty one; tests/examples/run.py makes it) */
+#define _XOPEN_SOURCE 700
+
+#include "../../examples-c/config_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *base;
+static char folder[512];
+static int folders;
+
+#define CHECK(condition, ...)                                                  \
+  do {                                                                         \
+    if (!(condition)) {                                                        \
+      (void)fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition);    \
+      (void)fprintf(stderr, __VA_ARGS__);                                      \
+      (void)fputc('\n', stderr);                                               \
+      exit(1);                                                                 \
+    }                                                                          \
+  } while (0)
+
+static config_why why;
+
+static config_file file(const char *name, const char *body) {
+  config_file one = {name, strlen(name), "text/plain", 10, (const uint8_t *)body, strlen(body)};
+  return one;
+}
+
+static config_dir *fresh(void) {
+  config_dir *dir = NULL;
+  (void)snprintf(folder, sizeof folder, "%s/%d", base, ++folders);
+  CHECK(config_dir_open(folder, &dir, &why) == 0, "%s", why.text);
+  return dir;
+}
+
+static config_dir *again(void) {
+  config_dir *dir = NULL;
+  CHECK(config_dir_open(folder, &dir, &why) == 0, "%s", why.text);
+  return dir;
+}
+
+static char *in_folder(const char *name) {
+  static char path[2048];
+  (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+  return path;
+}
+
+static const char *content(const char *name) {
+  static char text[256];
+  int fd = open(in_folder(name), O_RDONLY);
+  ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) (void)close(fd);
+  text[n < 0 ? 0 : n] = 0;
+  return n < 0 ? NULL : text;
+}
+
+static void apply(config_dir *dir, const config_file *files, size_t count) {
+  CHECK(config_dir_stage(dir, files, count, NULL, &why) == 0, "%s", why.text);
+  CHECK(config_dir_swap(dir, &why) == 0, "%s", why.text);
+  config_dir_keep(dir);
+}
+
+static void is_refused(config_dir *dir, const config_file *files, size_t count, const char *reason) {
+  CHECK(config_dir_stage(dir, files, count, NULL, &why) == -1, "taken, but: %s", reason);
+  CHECK(strstr(why.text, reason) != NULL, "\"%s\" does not say \"%s\"", why.text, reason);
+  CHECK(config_dir_staged_path(dir) == NULL, "something is staged");
+}
+
+static void refuses_names_that_can_not_be_trusted(void) {
+  static char part[257], deep[80], nul[] = "a\0b";
+  config_dir *dir = fresh();
+  config_file good = file("a", "1");
+  apply(dir, &good, 1);
+  memset(part, 'x', 256);
+  for (size_t i = 0; i < 65; i++) deep[i] = i % 2 == 0 ? 'd' : '/';
+  const struct { const char *name, *reason; } bad[] = {
+      {"/etc/passwd", "absolute"}, {"/", "absolute"}, {"..", "part \"..\""}, {"a/../b", "part \"..\""}, {"./a", "part \".\""},
+      {"a/.", "part \".\""}, {"a//b", "empty part"}, {"a/", "empty part"}, {"a\\b", "backslash"}, {"a\nb", "control"},
+      {"a\x7f", "control"}, {"a\xC2\x85", "control"}, {part, "255"}, {deep, "parts"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    config_file one = file(bad[i].name, "2");
+    is_refused(dir, &one, 1, bad[i].reason);
+  }
+  config_file with_nul = {nul, 3, "", 0, (const uint8_t *)"", 0};
+  is_refused(dir, &with_nul, 1, "NUL");
+  config_file beside[] = {file("", "1"), file("b", "2")};
+  is_refused(dir, beside, 2, "empty name");
+  CHECK(strcmp(content("current/a"), "1") == 0, "the live set was touched");
+  config_dir_close(dir);
+}
+
+static void refuses_names_that_clash(void) {
+  config_dir *dir = fresh();
+  config_file in_case[] = {file("b", "1"), file("Config.yaml", "1"), file("config.YAML", "2")};
+  is_refused(dir, in_case, 3, "case");
+  config_file folder_case[] = {file("A/x", "1"), file("a/y", "2")};
+  is_refused(dir, folder_case, 2, "case");
+  config_file umlaut[] = {file("\xC3\xA4", "1"), file("\xC3\x84", "2")};
+  is_refused(dir, umlaut, 2, "case");
+  config_file both[] = {file("a", "1"), file("a/b", "2")};
+  is_refused(dir, both, 2, "file and a folder");
+  config_file fine[] = {file("a/b", "1"), file("a/c", "2"), file("a.b", "3"), file("ab", "4")};
+  apply(dir, fine, 4);
+  config_dir_close(dir);
+}
+
+static void takes_a_thousand_files_and_no_more(void) {
+  static char names[1001][8];
+  static config_file many[1001];
+  config_dir *dir = fresh();
+  for (size_t i = 0; i < 1001; i++) {
+    (void)snprintf(names[i], sizeof names[i], "f%zu", i);
+    many[i] = file(names[i], "x");
+  }
+  is_refused(dir, many, 1001, "1001 files");
+  apply(dir, many, 1000);
+  CHECK(content("current/f999") != NULL, "f999 is not there");
+  config_dir_close(dir);
+}
+
+static void lays_files_down_privately_and_whole(void) {
+  struct stat status;
+  char target[64];
+  config_dir *dir = fresh();
+  config_file set[] = {file("main.yaml", "one"), file("conf.d/extra/a.yaml", "two"), file("empty", "")};
+  apply(dir, set, 3);
+  CHECK(strcmp(content("current/main.yaml"), "one") == 0, "main.yaml");
+  CHECK(strcmp(content("current/conf.d/extra/a.yaml"), "two") == 0, "a.yaml");
+  CHECK(stat(in_folder("current/main.yaml"), &status) == 0 && (status.st_mode & 0777) == 0600, "not 0600");
+  CHECK(stat(in_folder("current/conf.d"), &status) == 0 && (status.st_mode & 0777) == 0700, "not 0700");
+  CHECK(readlink(in_folder("current"), target, sizeof target) > 0, "current is no link");
+  config_dir_close(dir);
+}
+
+static void stores_a_single_nameless_file_as_config(void) {
+  config_dir *dir = fresh();
+  config_file one = file("", "all");
+  apply(dir, &one, 1);
+  CHECK(strcmp(content("current/config"), "all") == 0, "config");
+  config_dir_close(dir);
+}
+
+static int count_file(const config_file *one, void *user) {
+  *(size_t *)user += 1 + one->body_len;
+  return one->content_type_len == 10 ? 0 : -1;
+}
+
+static void reads_what_is_live_not_what_was_offered(void) {
+  size_t seen = 0;
+  config_dir *dir = fresh();
+  CHECK(config_dir_read(dir, count_file, &seen, &why) == 0 && seen == 0 && !config_dir_is_live(dir), "something is live");
+  config_file set[] = {file("a", "1"), file("b", "2")};
+  apply(dir, set, 2);
+  CHECK(unlink(in_folder("current/b")) == 0, "unlink");
+  CHECK(config_dir_read(dir, count_file, &seen, &why) == 0, "%s", why.text);
+  CHECK(seen == 2, "%zu", seen);
+  config_dir_close(dir);
+}
+
+static void brings_the_old_set_back(void) {
+  config_dir *dir = fresh();
+  config_file old = file("a", "old"), new = file("a", "new");
+  apply(dir, &old, 1);
+  CHECK(config_dir_stage(dir, &new, 1, NULL, &why) == 0, "%s", why.text);
+  CHECK(strcmp(content("current/a"), "old") == 0, "staged is live already");
+  CHECK(config_dir_swap(dir, &why) == 0, "%s", why.text);
+  CHECK(strcmp(content("current/a"), "new") == 0, "not swapped");
+  CHECK(config_dir_revert(dir, &why) == 0, "%s", why.text);
+  CHECK(strcmp(content("current/a"), "old") == 0, "not brought back");
+  config_dir_close(dir);
+  config_dir *first = fresh();
+  CHECK(config_dir_stage(first, &new, 1, NULL, &why) == 0 && config_dir_swap(first, &why) == 0, "%s", why.text);
+  CHECK(config_dir_revert(first, &why) == 0 && !config_dir_is_live(first), "%s", why.text);
+  CHECK(access(in_folder("current"), F_OK) != 0, "a set is live where there was none");
+  config_dir_close(first);
+}
+
+static void removes_only_what_it_wrote(void) {
+  config_dir *dir = fresh();
+  config_file old = file("d/a", "old"), new = file("a", "new");
+  apply(dir, &old, 1);
+  int fd = open(in_folder("current/d/mine"), O_WRONLY | O_CREAT, 0600);
+  int other = open(in_folder("set-9"), O_WRONLY | O_CREAT, 0600);
+  CHECK(fd >= 0 && other >= 0, "%s", strerror(errno));
+  (void)close(fd);
+  (void)close(other);
+  apply(dir, &new, 1);
+  CHECK(content("set-1/d/mine") != NULL && content("set-9") != NULL, "a foreign file was taken away");
+  CHECK(content("set-1/d/a") == NULL, "an own file was left");
+  CHECK(strcmp(content("set-10/a"), "new") == 0, "the next free number is 10");
+  config_dir_close(dir);
+}
+
+static void refuses_links_on_the_way(void) {
+  char aside[600];
+  config_dir *dir = fresh(), *other = NULL;
+  config_file old = file("d/a", "old"), deep = file("link/passwd", "x"), plain = file("a", "x");
+  apply(dir, &old, 1);
+  CHECK(symlink("/etc", in_folder("current/link")) == 0, "symlink");
+  is_refused(dir, &deep, 1, "symbolic link on the way");
+  (void)snprintf(aside, sizeof aside, "%s.aside", folder);
+  CHECK(rename(folder, aside) == 0 && symlink(aside, folder) == 0, "symlink");
+  is_refused(dir, &plain, 1, "symbolic link on the way");
+  CHECK(config_dir_open(folder, &other, &why) == -1 && strstr(why.text, "symbolic link") != NULL, "%s", why.text);
+  CHECK(unlink(folder) == 0 && rename(aside, folder) == 0, "rename");
+  CHECK(unlink(in_folder("current")) == 0 && symlink("/etc", in_folder("current")) == 0, "symlink");
+  is_refused(dir, &plain, 1, "not a link of ours");
+  config_dir_close(dir);
+  CHECK(config_dir_open(folder, &other, &why) == -1 && strstr(why.text, "not a link of ours") != NULL, "%s", why.text);
+}
+
+static int is_always_cancelled(void) { return 1; }
+
+static void gives_up_when_asked(void) {
+  config_dir *dir = fresh();
+  config_file one = file("a", "1");
+  CHECK(config_dir_stage(dir, &one, 1, is_always_cancelled, &why) == -1 && strstr(why.text, "stopping") != NULL, "%s", why.text);
+  CHECK(access(in_folder("set-1"), F_OK) != 0 && access(in_folder("set-1.manifest"), F_OK) != 0, "left behind");
+  config_dir_close(dir);
+}
+
+static void one_writer_per_folder(void) {
+  config_dir *dir = fresh(), *other = NULL;
+  pid_t child = fork();
+  if (child == 0) _exit(config_dir_open(folder, &other, &why) == -1 && strstr(why.text, "in use") != NULL ? 0 : 1);
+  int status = 1;
+  CHECK(waitpid(child, &status, 0) == child && status == 0, "the second one opened it too");
+  config_dir_close(dir);
+}
+
+/* A child swaps sets as fast as it can and is killed somewhere; every file of what is live then is of one and the same set. */
+static void a_kill_at_any_moment_leaves_a_whole_set(void) {
+  config_dir *dir = fresh();
+  char name[16], first[16];
+  config_dir_close(dir);
+  for (unsigned round = 0; round < 40; round++) {
+    pid_t child = fork();
+    if (child == 0) {
+      dir = again();
+      for (unsigned turn = 0;; turn++) {
+        char body[16], names[10][16];
+        config_file set[10];
+        (void)snprintf(body, sizeof body, "%u.%u", round, turn);
+        for (size_t i = 0; i < 10; i++) {
+          (void)snprintf(names[i], sizeof names[i], "%zu/f", i);
+          set[i] = file(names[i], body);
+        }
+        apply(dir, set, 10);
+      }
+    }
+    struct timespec pause = {0, (long)(1 + round % 20) * 700000L};
+    (void)nanosleep(&pause, NULL);
+    (void)kill(child, SIGKILL);
+    CHECK(waitpid(child, NULL, 0) == child, "waitpid");
+    if (access(in_folder("current"), F_OK) != 0) continue; /* killed before the first set */
+    for (int i = 0; i < 10; i++) {
+      (void)snprintf(name, sizeof name, "current/%d/f", i);
+      const char *body = content(name);
+      CHECK(body != NULL && *body != 0, "%s is missing or empty", name);
+      if (i == 0) (void)snprintf(first, sizeof first, "%s", body);
+      CHECK(strcmp(body, first) == 0, "two sets are mixed: %s and %s", first, body);
+    }
+  }
+  dir = again();
+  config_file last = file("last", "1");
+  apply(dir, &last, 1);
+  config_dir_close(dir);
+  CHECK(strcmp(content("current/last"), "1") == 0, "last");
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2) return 2;
+  base = argv[1];
+  refuses_names_that_can_not_be_trusted();
+  refuses_names_that_clash();
+  takes_a_thousand_files_and_no_more();
+  lays_files_down_privately_and_whole();
+  stores_a_single_nameless_file_as_config();
+  reads_what_is_live_not_what_was_offered();
+  brings_the_old_set_back();
+  removes_only_what_it_wrote();
+  refuses_links_on_the_way();
+  gives_up_when_asked();
+  one_writer_per_folder();
+  a_kill_at_any_moment_leaves_a_whole_set();
+  (void)printf("config_dir: 12 tests passed\n");
+  return 0;
+}
