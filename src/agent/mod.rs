@@ -1,1 +1,36 @@
-//! agent
+//! Joins the protocol core with a transport, a clock and the host: the client (what is true), the agent (one running
+//! connection), the worker (the one loop) and the queue (what waits for the host).
+
+pub mod agent;
+mod capabilities;
+pub mod client;
+mod clock;
+pub mod config_map;
+mod convert;
+pub mod defaults;
+pub mod error;
+pub mod event;
+mod exchange;
+pub mod fork;
+mod identity;
+mod journal;
+pub mod log;
+mod mailbox;
+pub mod panics;
+mod queue;
+mod run;
+mod send;
+pub mod snapshot;
+mod stack;
+mod start;
+mod worker;
+
+pub use agent::{Agent, Delivery, Host};
+pub use client::Client;
+pub use config_map::{ConfigMap, ConfigMapBuilder, File};
+pub use error::{Code, Error, Kind, Result};
+pub use event::{Event, EventKind, HostRequest, Message};
+pub use log::Level;
+pub use snapshot::Snapshot;
+
+pub use crate::transport::tls::{Identity, Roots};

@@ -1,0 +1,423 @@
+//! What is true of the agent, where the server is, and how to get there. No thread, no socket.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+
+use super::{
+    capabilities,
+    config_map::ConfigMap,
+    defaults,
+    error::{Code, Error, Kind, Result},
+    fork, identity,
+    mailbox::{Mail, Mailbox},
+    panics,
+};
+use crate::{
+    proto::{self, AgentDescription},
+    protocol::{Carry, ConfigState, RemoteConfigStatus},
+    transport::{
+        Endpoint, Headers, Limits, headers,
+        tls::{Identity, Roots, TlsSettings},
+    },
+};
+
+/// Shared by its handles and the agents made for it. Every method may be called from any thread and callback.
+#[derive(Debug)]
+pub struct Client {
+    process: fork::Token,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: Arc<Headers>,
+    pub(crate) user_agent_prefix: Option<String>,
+    pub(crate) is_host_transport: bool,
+    pub(crate) tls: TlsSettings,
+    options: [u64; defaults::TABLE.len()],
+    pub(crate) capabilities: u64,
+    pub(crate) description: Option<Arc<AgentDescription>>,
+    pub(crate) effective_config: Option<ConfigMap>,
+    /// A verdict that was given while no agent ran.
+    pub(crate) verdict: Option<RemoteConfigStatus>,
+    /// What a restart goes on with.
+    pub(crate) carry: Carry,
+    /// The agent that runs on this client.
+    running: Option<Running>,
+}
+
+/// What the setters need to know of the agent that runs.
+#[derive(Debug)]
+struct Running {
+    mailbox: Arc<Mailbox>,
+    /// Which capabilities its host can serve.
+    served: u64,
+}
+
+impl Client {
+    /// Checks the endpoint and draws an instance uid (UUID v7).
+    pub fn new(endpoint: &str) -> Result<Arc<Self>> {
+        let process = fork::process()?;
+        panics::silence();
+        let endpoint = parse_endpoint(endpoint)?;
+        let state = State {
+            endpoint,
+            headers: Arc::default(),
+            user_agent_prefix: None,
+            is_host_transport: false,
+            tls: TlsSettings::default(),
+            options: defaults::TABLE.map(|row| row.default),
+            capabilities: capabilities::DEFAULT,
+            description: None,
+            effective_config: None,
+            verdict: None,
+            carry: Carry::new(identity::new_uid()?),
+            running: None,
+        };
+        Ok(Arc::new(Self {
+            process,
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// The process that made it.
+    pub fn process(&self) -> fork::Token {
+        self.process
+    }
+
+    /// Not while an agent runs.
+    pub fn set_endpoint(&self, endpoint: &str) -> Result<()> {
+        let endpoint = parse_endpoint(endpoint)?;
+        let mut state = self.settle()?;
+        check_tls_fits(&endpoint, &state.tls)?;
+        state.endpoint = endpoint;
+        Ok(())
+    }
+
+    /// 16 bytes, not all zero. Not while an agent runs.
+    pub fn set_instance_uid(&self, uid: &[u8]) -> Result<()> {
+        let uid: [u8; 16] = uid
+            .try_into()
+            .map_err(|_| Error::argument("an instance uid has 16 bytes"))?;
+        if uid == [0; 16] {
+            return Err(Error::argument("an instance uid of zeros is no uid"));
+        }
+        self.settle()?.carry.instance_uid = uid;
+        Ok(())
+    }
+
+    /// The uid in force: the host's, the library's, or the one that the server assigned last.
+    pub fn instance_uid(&self) -> [u8; 16] {
+        self.state.lock().carry.instance_uid
+    }
+
+    /// Asks the server for a uid until it assigned one; the present one is temporary. Can be taken back while no agent
+    /// runs.
+    pub fn request_instance_uid(&self, on: bool) -> Result<()> {
+        let mut state = if on {
+            self.state.lock()
+        } else {
+            self.settle()?
+        };
+        state.carry.request_instance_uid = on;
+        state.put(|mail| mail.request_uid = true);
+        Ok(())
+    }
+
+    /// Sets a header of every request from the next one on; without a value takes it away.
+    pub fn set_header(&self, name: &str, value: Option<&str>) -> Result<()> {
+        let refused = |why: headers::HeaderError| Error::argument(why.to_string());
+        let mut state = self.state.lock();
+        let mut headers = Headers::clone(&state.headers);
+        match value {
+            Some(value) => headers.set(name, value).map_err(refused)?,
+            None => {
+                headers::check(name, "").map_err(refused)?;
+                headers.remove(name);
+            }
+        }
+        let headers = Arc::new(headers);
+        state.headers = headers.clone();
+        state.put(|mail| mail.headers = Some(headers));
+        Ok(())
+    }
+
+    /// Stands before the library's own `User-Agent`. Not while an agent runs.
+    pub fn set_user_agent_prefix(&self, prefix: Option<&str>) -> Result<()> {
+        if let Some(prefix) = prefix {
+            headers::check_prefix(prefix).map_err(|why| Error::argument(why.to_string()))?;
+        }
+        self.settle()?.user_agent_prefix = prefix.map(str::to_owned);
+        Ok(())
+    }
+
+    /// Exchanges go through the host's own HTTP stack. Not while an agent runs.
+    pub fn use_host_transport(&self, on: bool) -> Result<()> {
+        self.settle()?.is_host_transport = on;
+        Ok(())
+    }
+
+    /// Who may vouch for the server. Not while an agent runs.
+    pub fn set_roots(&self, roots: Roots) -> Result<()> {
+        roots
+            .check()
+            .map_err(|why| Error::new(Code::InvalidArg, Kind::Tls, why.to_string()))?;
+        self.change_tls(|tls| tls.roots = roots)
+    }
+
+    /// The client's own certificate and key. Not while an agent runs.
+    pub fn set_client_certificate(&self, identity: Option<Identity>) -> Result<()> {
+        if let Some(identity) = &identity {
+            identity
+                .check()
+                .map_err(|why| Error::new(Code::InvalidArg, Kind::Tls, why.to_string()))?;
+        }
+        self.change_tls(|tls| tls.identity = identity)
+    }
+
+    /// Takes any certificate of any server. Not while an agent runs; said in the log at each start.
+    pub fn set_insecure_skip_verify(&self, on: bool) -> Result<()> {
+        self.change_tls(|tls| tls.skip_verify = on)
+    }
+
+    /// Declares what the agent does. While an agent runs, what its host can not serve is refused and nothing changes.
+    pub fn set_capabilities(&self, bits: u64) -> Result<()> {
+        capabilities::check(bits)?;
+        let mut state = self.state.lock();
+        if let Some(running) = &state.running {
+            capabilities::check_served(bits, running.served)?;
+        }
+        state.capabilities = bits;
+        state.put(|mail| mail.capabilities = Some(bits));
+        Ok(())
+    }
+
+    pub fn capabilities(&self) -> u64 {
+        self.state.lock().capabilities
+    }
+
+    /// At least one attribute of either kind.
+    pub fn set_description(&self, description: AgentDescription) -> Result<()> {
+        if is_empty(&description) {
+            return Err(Error::argument(
+                "an agent description needs at least one attribute",
+            ));
+        }
+        let description = Arc::new(description);
+        let mut state = self.state.lock();
+        state.description = Some(description.clone());
+        state.put(|mail| mail.description = Some(description));
+        Ok(())
+    }
+
+    /// Shares the map. `Code::Capability`: kept, but ReportsEffectiveConfig is not declared.
+    pub fn set_effective_config(&self, config: ConfigMap) -> Result<()> {
+        let mut state = self.state.lock();
+        state.effective_config = Some(config.clone());
+        state.put(|mail| mail.effective_config = Some(config));
+        state.check_covered(capabilities::REPORTS_EFFECTIVE_CONFIG)
+    }
+
+    /// The host's verdict on an offer. `Code::Capability`: kept, but ReportsRemoteConfig is not declared.
+    pub fn set_remote_config_status(
+        &self,
+        hash: &[u8],
+        state: i32,
+        error: Option<&str>,
+    ) -> Result<()> {
+        let status = make_status(hash, state, error)?;
+        let mut state = self.state.lock();
+        state.check_hash(hash)?;
+        match &state.running {
+            Some(running) => running.mailbox.put(|mail| mail.verdict = Some(status)),
+            None => state.verdict = Some(status),
+        }
+        state.check_covered(capabilities::REPORTS_REMOTE_CONFIG)
+    }
+
+    /// One number of `defaults::TABLE`. Not while an agent runs.
+    pub fn set_option(&self, id: i32, value: u64) -> Result<()> {
+        let (at, row) = option_row(id)?;
+        if !(row.min..=row.max).contains(&value) {
+            return Err(Error::argument(format!(
+                "{} is {value}, not {} to {}",
+                row.name, row.min, row.max
+            )));
+        }
+        if let Some(slot) = self.settle()?.options.get_mut(at) {
+            *slot = value;
+        }
+        Ok(())
+    }
+
+    pub fn option(&self, id: i32) -> Result<u64> {
+        let (at, row) = option_row(id)?;
+        Ok(self
+            .state
+            .lock()
+            .options
+            .get(at)
+            .copied()
+            .unwrap_or(row.default))
+    }
+
+    pub(crate) fn state(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The state, for a change that is refused while an agent runs.
+    fn settle(&self) -> Result<parking_lot::MutexGuard<'_, State>> {
+        let state = self.state.lock();
+        state.check_idle()?;
+        Ok(state)
+    }
+
+    fn change_tls(&self, change: impl FnOnce(&mut TlsSettings)) -> Result<()> {
+        let mut state = self.settle()?;
+        let mut tls = state.tls.clone();
+        change(&mut tls);
+        check_tls_fits(&state.endpoint, &tls)?;
+        state.tls = tls;
+        Ok(())
+    }
+}
+
+impl State {
+    /// One agent at a time runs on a client.
+    pub(crate) fn attach(&mut self, mailbox: &Arc<Mailbox>, served: u64) {
+        self.running = Some(Running {
+            mailbox: mailbox.clone(),
+            served,
+        });
+    }
+
+    /// The agent has stopped: `carry` is what it knew, `unread` what came too late for it.
+    pub(crate) fn detach(&mut self, carry: Carry, unread: Mail) {
+        self.running = None;
+        self.carry = carry;
+        self.verdict = unread.verdict;
+    }
+
+    pub(crate) fn check_idle(&self) -> Result<()> {
+        match self.running {
+            Some(_) => Err(Error::state("an agent runs on this client")),
+            None => Ok(()),
+        }
+    }
+
+    /// One number of the table, by its id.
+    pub(crate) fn number(&self, id: usize) -> u64 {
+        self.options
+            .get(id.wrapping_sub(1))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn millis(&self, id: usize) -> Duration {
+        Duration::from_millis(self.number(id))
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            resolve: self.millis(1),
+            connect: self.millis(2),
+            tls: self.millis(3),
+            first_byte: self.millis(4),
+            exchange: self.millis(5),
+            message: usize::try_from(self.number(6)).unwrap_or(usize::MAX),
+            connection_age: self.millis(19),
+        }
+    }
+
+    pub(crate) fn transport(&self) -> &'static str {
+        match (self.is_host_transport, self.endpoint.scheme().is_tls()) {
+            (true, _) => "host",
+            (false, true) => "https",
+            (false, false) => "http",
+        }
+    }
+
+    fn put(&self, change: impl FnOnce(&mut Mail)) {
+        if let Some(running) = &self.running {
+            running.mailbox.put(change);
+        }
+    }
+
+    fn check_covered(&self, capability: u64) -> Result<()> {
+        if self.capabilities & capability != 0 {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Capability,
+            Kind::Argument,
+            "kept; no declared capability covers it",
+        ))
+    }
+
+    /// A verdict is on the last offer or repeats the last report; before the first offer it is the host's own memory.
+    fn check_hash(&self, hash: &[u8]) -> Result<()> {
+        let repeats = self
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| verdict.hash() == hash);
+        if repeats || self.carry.is_verdict_for(hash) {
+            return Ok(());
+        }
+        Err(Error::argument(
+            "the hash is neither the last offer's nor the last reported one",
+        ))
+    }
+}
+
+fn parse_endpoint(text: &str) -> Result<Endpoint> {
+    let endpoint = Endpoint::parse(text).map_err(|why| Error::argument(why.to_string()))?;
+    let scheme = endpoint.scheme();
+    if scheme.is_websocket() || scheme.is_unix() {
+        return Err(Error::new(
+            Code::Unsupported,
+            Kind::Argument,
+            "this release speaks http and https only",
+        ));
+    }
+    Ok(endpoint)
+}
+
+/// The scheme alone decides about TLS, so settings that would have no effect are a mistake.
+fn check_tls_fits(endpoint: &Endpoint, tls: &TlsSettings) -> Result<()> {
+    if endpoint.scheme().is_tls() || tls.is_default() {
+        return Ok(());
+    }
+    Err(Error::argument(
+        "TLS settings do not fit an http:// endpoint",
+    ))
+}
+
+fn option_row(id: i32) -> Result<(usize, &'static defaults::Row)> {
+    defaults::TABLE
+        .iter()
+        .enumerate()
+        .find(|(_, row)| row.id == id)
+        .ok_or_else(|| Error::argument("there is no option of that number"))
+}
+
+pub(crate) fn is_empty(description: &AgentDescription) -> bool {
+    description.identifying_attributes.is_empty()
+        && description.non_identifying_attributes.is_empty()
+}
+
+fn make_status(hash: &[u8], state: i32, error: Option<&str>) -> Result<RemoteConfigStatus> {
+    let state = match proto::RemoteConfigStatuses::try_from(state) {
+        Ok(proto::RemoteConfigStatuses::Applied) => ConfigState::Applied,
+        Ok(proto::RemoteConfigStatuses::Applying) => ConfigState::Applying,
+        Ok(proto::RemoteConfigStatuses::Failed) => ConfigState::Failed,
+        _ => {
+            return Err(Error::argument(
+                "the state is not APPLIED, APPLYING or FAILED",
+            ));
+        }
+    };
+    RemoteConfigStatus::new(hash, state, error.unwrap_or_default().to_owned())
+        .map_err(|why| Error::argument(why.to_string()))
+}

@@ -1,0 +1,103 @@
+//! Named configuration files, as an offer brings them or as the host reports them. Frozen and shared without a copy.
+
+use std::{
+    collections::btree_map::Entry,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+
+use super::error::{Error, Result};
+use crate::proto::{AgentConfigFile, AgentConfigMap};
+
+/// A frozen set of files in the order of their names. A clone shares it.
+#[derive(Clone, Debug)]
+pub struct ConfigMap(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    files: Arc<AgentConfigMap>,
+    /// The names by position, for iteration by index; made when somebody first asks.
+    names: OnceLock<Vec<Box<str>>>,
+}
+
+/// One file, borrowed from its map.
+#[derive(Clone, Copy, Debug)]
+pub struct File<'a> {
+    pub name: &'a str,
+    /// Empty where there is none.
+    pub content_type: &'a str,
+    pub body: &'a [u8],
+}
+
+impl ConfigMap {
+    pub(crate) fn new(files: Arc<AgentConfigMap>) -> Self {
+        Self(Arc::new(Inner {
+            files,
+            names: OnceLock::new(),
+        }))
+    }
+
+    pub(crate) fn proto(&self) -> &Arc<AgentConfigMap> {
+        &self.0.files
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.files.config_map.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The file at a position, in the order of the names.
+    pub fn at(&self, index: usize) -> Option<File<'_>> {
+        let names = self.0.names.get_or_init(|| {
+            self.0
+                .files
+                .config_map
+                .keys()
+                .map(|name| name.as_str().into())
+                .collect()
+        });
+        self.find(names.get(index)?)
+    }
+
+    /// The file of that name.
+    pub fn find(&self, name: &str) -> Option<File<'_>> {
+        let (name, file) = self.0.files.config_map.get_key_value(name)?;
+        Some(File {
+            name,
+            content_type: &file.content_type,
+            body: &file.body,
+        })
+    }
+}
+
+/// Collects files until the map is frozen.
+#[derive(Default, Debug)]
+pub struct ConfigMapBuilder(AgentConfigMap);
+
+impl ConfigMapBuilder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Copies a file into the map; a name can stand in it once.
+    pub fn add(&mut self, name: &str, content_type: &str, body: &[u8]) -> Result<()> {
+        match self.0.config_map.entry(name.to_owned()) {
+            Entry::Occupied(_) => Err(Error::argument("a file of that name is already in the map")),
+            Entry::Vacant(place) => {
+                place.insert(AgentConfigFile {
+                    body: Bytes::copy_from_slice(body),
+                    content_type: content_type.to_owned(),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    pub fn freeze(self) -> ConfigMap {
+        ConfigMap::new(Arc::new(self.0))
+    }
+}

@@ -1,0 +1,172 @@
+//! From the mailbox to the core, and from the core to the host.
+
+use super::{
+    config_map::ConfigMap,
+    error::{Code, Error, Kind},
+    event::{Content, EventKind, Message},
+    mailbox::Mail,
+};
+use crate::{
+    protocol::{
+        self, Change, Event, Failure, Input, Outcome, Reached, ServerErrorKind, WarningKind,
+    },
+    transport,
+};
+
+/// What the core takes in for the mail of the host, changes before the questions about them, and the stop last.
+pub(crate) fn inputs_of(mail: Mail) -> impl Iterator<Item = Input> {
+    let changes = [
+        mail.capabilities.map(Change::Capabilities),
+        mail.description.map(Change::Description),
+        mail.effective_config
+            .map(|config| Change::EffectiveConfig(config.proto().clone())),
+        mail.verdict.map(Change::RemoteConfigStatus),
+        mail.interval.map(Change::Interval),
+        mail.request_uid.then_some(Change::RequestInstanceUid),
+        mail.headers.map(|_| Change::Headers),
+        mail.report_full_state.then_some(Change::ReportFullState),
+        mail.reconnect.then_some(Change::Reconnect),
+        mail.poll_now.then_some(Change::PollNow),
+    ];
+    let reports = mail.reports.into_iter().map(|report| Change::Report {
+        ticket: report.ticket,
+        tries: report.tries,
+        force_message: report.is_forced,
+    });
+    let stop = mail.stop.map(|within| Input::Stop { within });
+    changes
+        .into_iter()
+        .flatten()
+        .chain(reports)
+        .map(Input::Host)
+        .chain(stop)
+}
+
+/// The event of the host for one of the core; completions and the end are the run's own.
+pub(crate) fn event_kind(event: Event) -> Option<EventKind> {
+    Some(match event {
+        Event::Connected { .. } => EventKind::Connected,
+        Event::ConnectFailed { failure, retry_in } => EventKind::ConnectFailed(Error {
+            retry_in,
+            ..error_of(&failure)
+        }),
+        Event::ServerError {
+            kind,
+            text,
+            retry_in,
+            ..
+        } => {
+            let name = match kind {
+                ServerErrorKind::Unknown => "UNKNOWN",
+                ServerErrorKind::BadRequest => "BAD_REQUEST",
+                ServerErrorKind::Unavailable => "UNAVAILABLE",
+            };
+            let error = Error::new(Code::Failed, Kind::Server, format!("{name}: {text}"));
+            EventKind::ServerError(Error { retry_in, ..error })
+        }
+        Event::Message(message) => EventKind::Message(message_of(message)),
+        Event::NewUid(uid) => EventKind::NewUid(uid),
+        Event::Warning { kind, text } => {
+            EventKind::Warning(Error::new(Code::Failed, warning_kind(kind), text))
+        }
+        Event::ReportDone { .. } | Event::Stopped => return None,
+    })
+}
+
+pub(crate) fn message_of(message: protocol::Message) -> Message {
+    Message::new(Content {
+        parts: message.parts.0.into(),
+        remote_config: message
+            .remote_config
+            .map(|offer| (ConfigMap::new(offer.files), offer.hash)),
+        flags: message.flags,
+        server_capabilities: message.capabilities,
+        bytes: message.raw,
+    })
+}
+
+pub(crate) fn timeout(text: &str) -> Error {
+    Error::new(Code::Timeout, Kind::Timeout, text)
+}
+
+/// Why a report was not confirmed; `None`: it was.
+pub(crate) fn error_of_outcome(outcome: Outcome) -> Option<Error> {
+    match outcome {
+        Outcome::Confirmed => None,
+        Outcome::HeldBack => Some(Error::new(
+            Code::State,
+            Kind::Server,
+            "the server refused a part of it",
+        )),
+        Outcome::GaveUp(failure) => Some(error_of(&failure)),
+        Outcome::Stopped => Some(Error::new(Code::State, Kind::None, "the agent stopped")),
+    }
+}
+
+pub(crate) fn error_of(failure: &Failure) -> Error {
+    use protocol::FailKind as From;
+    let kind = match failure.kind {
+        From::Resolve => Kind::Resolve,
+        From::Connect => Kind::Connect,
+        From::Tls => Kind::Tls,
+        From::Proxy => Kind::Proxy,
+        From::Timeout => Kind::Timeout,
+        From::Io => Kind::Io,
+        From::Status => Kind::HttpStatus,
+        From::Decode => Kind::Decode,
+        From::Size => Kind::Size,
+        From::Protocol => Kind::Protocol,
+        From::Server => Kind::Server,
+        From::Host => Kind::Host,
+        From::Bug => Kind::Bug,
+    };
+    let code = match kind {
+        Kind::Timeout => Code::Timeout,
+        Kind::Size => Code::TooLarge,
+        _ => Code::Failed,
+    };
+    Error {
+        http_status: failure.status,
+        ..Error::new(code, kind, failure.text.clone())
+    }
+}
+
+/// The transport's word in the core's terms.
+pub(crate) fn failure_of(failure: transport::Failure) -> Failure {
+    use protocol::FailKind as To;
+    use transport::FailKind as From;
+    let kind = match failure.kind {
+        From::Resolve => To::Resolve,
+        From::Connect => To::Connect,
+        From::Tls => To::Tls,
+        From::Timeout | From::GivenUp => To::Timeout,
+        From::Io => To::Io,
+        From::Status => To::Status,
+        From::Decode => To::Decode,
+        From::Size => To::Size,
+        From::Protocol => To::Protocol,
+        From::Host => To::Host,
+    };
+    Failure {
+        reached: match failure.reached {
+            transport::Reached::No => Reached::No,
+            transport::Reached::Maybe => Reached::Maybe,
+        },
+        reused: failure.reused,
+        kind,
+        status: failure.status,
+        retry_after: failure.retry_after,
+        text: failure.text,
+    }
+}
+
+fn warning_kind(kind: WarningKind) -> Kind {
+    match kind {
+        WarningKind::BadMessage => Kind::Decode,
+        WarningKind::RequestTooLarge | WarningKind::OfferTooLarge => Kind::Size,
+        WarningKind::ForeignUid | WarningKind::BadNewUid | WarningKind::ServerAsksTooOften => {
+            Kind::Protocol
+        }
+        WarningKind::OfferUnanswered | WarningKind::ApplyingOverdue => Kind::Host,
+    }
+}

@@ -1,0 +1,114 @@
+//! One synchronous exchange on a connection of its own, for a host that wants no agent.
+
+use std::{
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{
+    client::Client,
+    config_map::ConfigMap,
+    convert,
+    error::{Code, Error, Kind, Result},
+    event::{Content, Message},
+    identity, start,
+};
+use crate::{
+    proto::{AgentToServer, ServerToAgent},
+    protocol,
+    transport::{Reached, Request, Wake, Watch, http::Http},
+};
+
+/// Ends the exchange when the caller's time is over.
+struct Until(Option<Instant>);
+
+impl Watch for Until {
+    fn check(&self) -> ControlFlow<(), Option<Instant>> {
+        match self.0 {
+            Some(end) if Instant::now() >= end => ControlFlow::Break(()),
+            end => ControlFlow::Continue(end),
+        }
+    }
+}
+
+impl Client {
+    /// Sends the parts of an encoded AgentToServer under this client's uid, number and capabilities, and waits for the
+    /// answer. Nothing of the answer is acted on. Not while an agent runs, and not with the host's own transport.
+    pub fn exchange(&self, message: &[u8], timeout: Option<Duration>) -> Result<Message> {
+        let mut parts = AgentToServer::decode(message)
+            .map_err(|_| Error::argument("the bytes are no AgentToServer"))?;
+        parts.agent_disconnect = None;
+        let end = super::queue::deadline_after(timeout);
+        let (settings, headers) = {
+            let mut state = self.state();
+            state.check_idle()?;
+            if state.is_host_transport {
+                return Err(Error::state(
+                    "the host carries out the exchanges of this client",
+                ));
+            }
+            parts.instance_uid = Bytes::copy_from_slice(&state.carry.instance_uid);
+            parts.capabilities = state.capabilities;
+            parts.sequence_num = state.carry.sequence_num;
+            // Given up as the bytes leave; a try that reached nobody gives it back.
+            state.carry.sequence_num += 1;
+            (
+                start::settings_of(&state, identity::new_seed()?)?,
+                state.headers.clone(),
+            )
+        };
+        let wake = Wake::new()
+            .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))?;
+        let mut http = Http::new(settings, wake, Arc::new(Until(end)));
+        let uid: [u8; 16] = parts.instance_uid.as_ref().try_into().unwrap_or_default();
+        let request = Request {
+            headers: &headers,
+            instance_uid: &identity::uid_text(&uid),
+            body: &parts.encode_to_vec(),
+        };
+        match http.exchange(&request) {
+            Ok(answer) => read(answer.body),
+            Err(failure) => {
+                if failure.reached == Reached::No {
+                    self.give_back_number(parts.sequence_num);
+                }
+                Err(convert::error_of(&convert::failure_of(failure)))
+            }
+        }
+    }
+
+    fn give_back_number(&self, number: u64) {
+        let mut state = self.state();
+        if state.carry.sequence_num == number + 1 {
+            state.carry.sequence_num = number;
+        }
+    }
+}
+
+/// The answer as the host sees it; every part passes, because the host asked for it.
+fn read(bytes: Bytes) -> Result<Message> {
+    let answer = ServerToAgent::decode(bytes.clone())
+        .map_err(|_| Error::new(Code::Failed, Kind::Decode, "the answer is no ServerToAgent"))?;
+    let offer = answer.remote_config;
+    let parts = match offer {
+        Some(_) => protocol::MessageParts::REMOTE_CONFIG,
+        None => protocol::MessageParts::NONE,
+    };
+    Ok(Message::new(Content {
+        parts: parts.0.into(),
+        remote_config: offer.map(|offer| {
+            let files = offer.config.unwrap_or_default();
+            (
+                ConfigMap::new(files.into()),
+                Bytes::copy_from_slice(&offer.config_hash),
+            )
+        }),
+        flags: answer.flags,
+        server_capabilities: answer.capabilities,
+        bytes,
+    }))
+}

@@ -1,0 +1,73 @@
+//! What the host's threads leave for the worker: the newest of each kind, and a wake-up.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+
+use super::config_map::ConfigMap;
+use crate::{
+    proto::AgentDescription,
+    protocol::RemoteConfigStatus,
+    transport::{Headers, Wake},
+};
+
+/// Shared by the client's setters, the agent's calls and the worker of one run.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    mail: Mutex<Mail>,
+    wake: Wake,
+}
+
+/// Each entry replaces the one before; only completions add up, and those have a bound of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Mail {
+    pub(crate) description: Option<Arc<AgentDescription>>,
+    pub(crate) effective_config: Option<ConfigMap>,
+    pub(crate) verdict: Option<RemoteConfigStatus>,
+    pub(crate) capabilities: Option<u64>,
+    pub(crate) headers: Option<Arc<Headers>>,
+    pub(crate) request_uid: bool,
+    pub(crate) interval: Option<Duration>,
+    pub(crate) poll_now: bool,
+    pub(crate) report_full_state: bool,
+    pub(crate) reconnect: bool,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) stop: Option<Duration>,
+}
+
+/// Wants to hear when all that was set before is confirmed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    pub(crate) ticket: u64,
+    pub(crate) tries: Option<u32>,
+    /// A message leaves even when nothing is pending.
+    pub(crate) is_forced: bool,
+}
+
+impl Mailbox {
+    pub(crate) fn new(wake: Wake) -> Arc<Self> {
+        Arc::new(Self {
+            mail: Mutex::default(),
+            wake,
+        })
+    }
+
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Changes the mail and wakes the worker.
+    pub(crate) fn put(&self, change: impl FnOnce(&mut Mail)) {
+        change(&mut self.mail.lock());
+        self.wake.wake();
+    }
+
+    /// All of it, and the wake-up with it.
+    pub(crate) fn collect(&self) -> Mail {
+        // Before the mail is looked at: what comes in between wakes again.
+        if self.wake.is_raised() {
+            self.wake.clear();
+        }
+        std::mem::take(&mut *self.mail.lock())
+    }
+}

@@ -1,0 +1,42 @@
+//! Panics are bugs of ours: caught, told to the host as an error, never printed.
+
+use std::{
+    any::Any,
+    cell::Cell,
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+};
+
+thread_local! {
+    /// This thread runs code of ours whose panics are caught.
+    static IS_CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs our code; its panic comes back as a text.
+pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let before = IS_CONTAINED.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    IS_CONTAINED.set(before);
+    result.map_err(|panic| text_of(panic.as_ref()))
+}
+
+/// From the first client on, contained panics are not printed; all others go to the hook that was there before.
+pub(crate) fn silence() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !IS_CONTAINED.get() {
+                before(info);
+            }
+        }));
+    });
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a bug in the library".to_owned())
+}

@@ -1,0 +1,359 @@
+//! One run of an agent, from start to stop: the core with all that it needs, shared by the worker and the calls.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{
+    client::Client,
+    clock, convert,
+    error::{Error, Result},
+    event::EventKind,
+    identity,
+    journal::Journal,
+    log,
+    mailbox::{Mailbox, Report},
+    queue::Queue,
+};
+use crate::{
+    protocol::{self, Action, Core, Deadline, Fact, Input, Outcome, Snapshot, TryId},
+    transport::{Facts, Headers, Traffic, Watch},
+};
+
+/// Buffers of messages larger than this are given back after use.
+const KEPT_BUFFER: usize = 64 << 10;
+
+/// Shared by the worker, the client's setters (through the mailbox) and the agent's calls.
+pub(crate) struct Run {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) queue: Arc<Queue>,
+    traffic: OnceLock<Arc<Traffic>>,
+    client: Arc<Client>,
+    shell: Mutex<Shell>,
+    flushes: Mutex<Flushes>,
+    flushed: Condvar,
+}
+
+/// What the core is and what it wants; locked for moments only, never across a wait or a call of the host.
+struct Shell {
+    core: Core,
+    journal: Journal,
+    headers: Arc<Headers>,
+    /// Where the core writes the next message.
+    out: Vec<u8>,
+    to_send: Option<(TryId, Vec<u8>)>,
+    /// The kept connection is not to be used any more.
+    must_forget: bool,
+    /// The exchange that runs, and what is known of it.
+    exchange: Option<Exchange>,
+    next: Option<Deadline>,
+    is_over: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Exchange {
+    id: TryId,
+    is_opened: bool,
+    must_end: bool,
+}
+
+/// One message to carry out.
+pub(crate) struct Sending {
+    pub(crate) id: TryId,
+    pub(crate) body: Vec<u8>,
+    pub(crate) headers: Arc<Headers>,
+    pub(crate) instance_uid: String,
+    pub(crate) on_new_connection: bool,
+}
+
+/// What the worker does next.
+pub(crate) enum Next {
+    Send(Sending),
+    Rest(Option<Duration>),
+    Over,
+}
+
+#[derive(Debug, Default)]
+struct Flushes {
+    /// Tickets of those who wait, and how it ended.
+    waiting: BTreeMap<u64, Option<Outcome>>,
+    is_over: bool,
+}
+
+impl Run {
+    pub(crate) fn new(
+        (client, queue, mailbox): (&Arc<Client>, &Arc<Queue>, Arc<Mailbox>),
+        core: Core,
+        journal: Journal,
+        headers: Arc<Headers>,
+    ) -> Arc<Self> {
+        let shell = Shell {
+            core,
+            journal,
+            headers,
+            out: Vec::new(),
+            to_send: None,
+            must_forget: false,
+            exchange: None,
+            next: None,
+            is_over: false,
+        };
+        Arc::new(Self {
+            mailbox,
+            queue: queue.clone(),
+            traffic: OnceLock::new(),
+            client: client.clone(),
+            shell: Mutex::new(shell),
+            flushes: Mutex::default(),
+            flushed: Condvar::new(),
+        })
+    }
+
+    /// Told once, before the worker begins.
+    pub(crate) fn set_traffic(&self, traffic: Arc<Traffic>) {
+        let _ = self.traffic.set(traffic);
+    }
+
+    /// What the transport knows of its connection.
+    pub(crate) fn traffic(&self) -> Option<Facts> {
+        self.traffic.get().map(|traffic| traffic.facts())
+    }
+
+    /// The first input: from now on the core wants things.
+    pub(crate) fn begin(&self) {
+        self.with_shell(|shell| self.feed(shell, Input::Start));
+    }
+
+    /// Takes in what the host's threads left, and the time; says what to do now.
+    pub(crate) fn turn(&self) -> Next {
+        self.with_shell(|shell| {
+            self.take_in(shell);
+            if let Some((id, body)) = shell.to_send.take() {
+                shell.exchange = Some(Exchange {
+                    id,
+                    is_opened: false,
+                    must_end: false,
+                });
+                return Next::Send(Sending {
+                    id,
+                    body,
+                    headers: shell.headers.clone(),
+                    instance_uid: identity::uid_text(shell.core.instance_uid()),
+                    on_new_connection: std::mem::take(&mut shell.must_forget),
+                });
+            }
+            match shell.next {
+                _ if shell.is_over => Next::Over,
+                Some(deadline) => Next::Rest(Some(deadline.at.since(clock::now()))),
+                None => Next::Rest(None),
+            }
+        })
+    }
+
+    /// The exchange has ended.
+    pub(crate) fn on_exchange_over(&self, id: TryId, mut buffer: Vec<u8>, fact: Fact) {
+        self.with_shell(|shell| {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BUFFER);
+            if shell.out.capacity() == 0 {
+                shell.out = buffer;
+            }
+            shell.exchange = None;
+            self.feed(shell, Input::Link { id, fact });
+        });
+    }
+
+    pub(crate) fn say(&self, level: log::Level, line: impl FnOnce() -> String) {
+        self.with_shell(|shell| shell.journal.say(level, line));
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.shell.lock().core.snapshot()
+    }
+
+    /// Leaves everything that a restart needs with the client.
+    pub(crate) fn end(&self) {
+        let carry = self.shell.lock().core.carry();
+        // Setters put their mail with the client locked, so none comes after this.
+        self.client.state().detach(carry, self.mailbox.collect());
+        self.flushes.lock().is_over = true;
+        self.flushed.notify_all();
+    }
+
+    /// Waits until all that was set before is confirmed.
+    pub(crate) fn flush(&self, ticket: u64, timeout: Option<Duration>) -> Result<()> {
+        let deadline = super::queue::deadline_after(timeout);
+        self.flushes.lock().waiting.insert(ticket, None);
+        let report = Report {
+            ticket,
+            tries: None,
+            is_forced: false,
+        };
+        self.mailbox.put(|mail| mail.reports.push(report));
+        let mut flushes = self.flushes.lock();
+        let outcome = loop {
+            if let Some(Some(_)) = flushes.waiting.get(&ticket) {
+                break flushes.waiting.remove(&ticket).flatten();
+            }
+            if flushes.is_over || is_late(&self.flushed, &mut flushes, deadline) {
+                break flushes.waiting.remove(&ticket).flatten();
+            }
+        };
+        match outcome {
+            Some(Outcome::Confirmed) => Ok(()),
+            Some(Outcome::HeldBack) => Err(Error::state(
+                "the server refused a part of it; it is held back",
+            )),
+            None if !flushes.is_over => Err(convert::timeout("not confirmed yet")),
+            _ => Err(Error::state("the agent stopped")),
+        }
+    }
+
+    /// Locks the core, then hands out what was logged meanwhile.
+    fn with_shell<T>(&self, work: impl FnOnce(&mut Shell) -> T) -> T {
+        let mut shell = self.shell.lock();
+        let result = work(&mut shell);
+        let lines = shell.journal.take();
+        let as_events: Vec<bool> = lines
+            .iter()
+            .map(|(level, _)| shell.journal.is_event(*level))
+            .collect();
+        drop(shell);
+        for ((level, line), is_event) in lines.into_iter().zip(as_events) {
+            log::line(level, &line);
+            if is_event {
+                self.queue.push(EventKind::Log { level, line });
+            }
+        }
+        result
+    }
+
+    fn is_connected(&self) -> bool {
+        self.traffic().is_some_and(|facts| facts.peer.is_some())
+    }
+
+    fn feed(&self, shell: &mut Shell, input: Input) {
+        shell.core.handle(clock::now(), input);
+        loop {
+            match shell.core.poll(&mut shell.out) {
+                Action::Send { id, .. } => {
+                    shell.to_send = Some((id, std::mem::take(&mut shell.out)));
+                }
+                // Only a WebSocket policy opens connections of its own.
+                Action::Connect { .. } => {}
+                Action::Close { id, .. } => match &mut shell.exchange {
+                    Some(exchange) if exchange.id == id => exchange.must_end = true,
+                    _ => {}
+                },
+                Action::Tell(event) => self.tell(shell, event),
+                Action::Wait(next) => {
+                    shell.next = next;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_in(&self, shell: &mut Shell) {
+        let mail = self.mailbox.collect();
+        if let Some(headers) = &mail.headers {
+            shell.headers = headers.clone();
+        }
+        shell.must_forget |= mail.reconnect;
+        for input in convert::inputs_of(mail) {
+            self.feed(shell, input);
+        }
+        self.feed(shell, Input::Deadline);
+    }
+
+    fn tell(&self, shell: &mut Shell, event: protocol::Event) {
+        shell.journal.on_event(&event);
+        match event {
+            protocol::Event::Stopped => {
+                shell.is_over = true;
+            }
+            protocol::Event::ReportDone { ticket, outcome } => {
+                let mut flushes = self.flushes.lock();
+                if let Some(slot) = flushes.waiting.get_mut(&ticket) {
+                    *slot = Some(outcome);
+                    drop(flushes);
+                    self.flushed.notify_all();
+                    return;
+                }
+                drop(flushes);
+                let error = convert::error_of_outcome(outcome);
+                self.queue.push(EventKind::ReportDone { ticket, error });
+            }
+            other => {
+                // The host may answer an offer the moment it sees it, so the client must know it before.
+                if matches!(
+                    other,
+                    protocol::Event::Message(_) | protocol::Event::NewUid(_)
+                ) {
+                    self.client.state().carry = shell.core.carry();
+                }
+                if let Some(kind) = convert::event_kind(other) {
+                    self.queue.push(kind);
+                }
+            }
+        }
+    }
+}
+
+/// What an exchange asks while it blocks: the core lives on, and may want the exchange to end.
+pub(crate) struct Lifeline(pub(crate) Arc<Run>);
+
+impl Watch for Lifeline {
+    fn check(&self) -> ControlFlow<(), Option<Instant>> {
+        let run = &self.0;
+        run.with_shell(|shell| {
+            if let Some(id) = shell.not_opened().filter(|_| run.is_connected()) {
+                shell.exchange = Some(Exchange {
+                    id,
+                    is_opened: true,
+                    must_end: false,
+                });
+                run.feed(
+                    shell,
+                    Input::Link {
+                        id,
+                        fact: Fact::Opened,
+                    },
+                );
+            }
+            run.take_in(shell);
+            match shell.exchange {
+                Some(Exchange { must_end: true, .. }) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(shell.next.map(|next| clock::instant_of(next.at))),
+            }
+        })
+    }
+}
+
+impl Shell {
+    fn not_opened(&self) -> Option<TryId> {
+        self.exchange
+            .filter(|exchange| !exchange.is_opened)
+            .map(|exchange| exchange.id)
+    }
+}
+
+/// Waits for a change; `true` when the time is over instead.
+fn is_late<T>(
+    changed: &Condvar,
+    guard: &mut parking_lot::MutexGuard<'_, T>,
+    deadline: Option<Instant>,
+) -> bool {
+    match deadline {
+        None => {
+            changed.wait(guard);
+            false
+        }
+        Some(deadline) => changed.wait_until(guard, deadline).timed_out(),
+    }
+}

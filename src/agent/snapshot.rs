@@ -1,0 +1,246 @@
+//! What is known of an agent at one moment.
+
+use std::{fmt::Write as _, sync::OnceLock, time::Duration};
+
+use super::{clock, convert, error::Error, identity, run::Run};
+use crate::protocol::{self, State, Time};
+
+/// The agent as it was when it was asked for; changes no more.
+#[derive(Debug)]
+pub struct Snapshot {
+    numbers: [Option<u64>; COUNT],
+    state: &'static str,
+    transport: &'static str,
+    wait_reason: Option<&'static str>,
+    instance_uid: Option<String>,
+    peer: Option<String>,
+    tls: Option<&'static str>,
+    last_error: Option<Error>,
+    json: OnceLock<String>,
+}
+
+/// One number of a snapshot; the value is its stable id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(i32)]
+pub enum Field {
+    /// 0 stopped, 1 connecting, 2 connected, 3 waiting for a retry, 4 stopping.
+    State = 1,
+    SinceMs = 2,
+    NextMs = 3,
+    NextReason = 4,
+    LastSuccessMs = 5,
+    Attempts = 6,
+    Failures = 7,
+    MessagesSent = 8,
+    MessagesReceived = 9,
+    BytesSent = 10,
+    BytesReceived = 11,
+    SequenceNum = 12,
+    ServerCapabilities = 13,
+    Pending = 14,
+    HeldBack = 15,
+    IntervalMs = 16,
+    /// 0 http, 1 the host's own, 2 WebSocket.
+    Transport = 17,
+    UnansweredOffer = 18,
+    EventsWaiting = 19,
+    Connections = 20,
+    LastErrorMs = 21,
+}
+
+const COUNT: usize = 21;
+
+/// The fields by name, as the JSON text has them.
+const NAMES: [(Field, &str); COUNT] = [
+    (Field::State, "state_number"),
+    (Field::SinceMs, "since_ms"),
+    (Field::NextMs, "next_ms"),
+    (Field::NextReason, "next_reason_number"),
+    (Field::LastSuccessMs, "last_success_ms"),
+    (Field::Attempts, "attempts"),
+    (Field::Failures, "failures"),
+    (Field::MessagesSent, "messages_sent"),
+    (Field::MessagesReceived, "messages_received"),
+    (Field::BytesSent, "bytes_sent"),
+    (Field::BytesReceived, "bytes_received"),
+    (Field::SequenceNum, "sequence_num"),
+    (Field::ServerCapabilities, "server_capabilities"),
+    (Field::Pending, "pending"),
+    (Field::HeldBack, "held_back"),
+    (Field::IntervalMs, "interval_ms"),
+    (Field::Transport, "transport_number"),
+    (Field::UnansweredOffer, "unanswered_offer"),
+    (Field::EventsWaiting, "events_waiting"),
+    (Field::Connections, "connections"),
+    (Field::LastErrorMs, "last_error_ms"),
+];
+
+impl Snapshot {
+    pub(crate) fn new(
+        run: Option<&Run>,
+        is_running: bool,
+        events_waiting: usize,
+        transport: &'static str,
+    ) -> Self {
+        let mut snapshot = Self {
+            numbers: [None; COUNT],
+            state: "stopped",
+            transport,
+            wait_reason: None,
+            instance_uid: None,
+            peer: None,
+            tls: None,
+            last_error: None,
+            json: OnceLock::new(),
+        };
+        snapshot.put(Field::State, 0);
+        snapshot.put(Field::Transport, u64::from(transport == "host"));
+        snapshot.put(Field::EventsWaiting, events_waiting as u64);
+        if let Some(run) = run {
+            snapshot.add_core(&run.snapshot(), is_running);
+            snapshot.add_traffic(run);
+        }
+        snapshot
+    }
+
+    /// One number by its id; `None` where there is none now.
+    pub fn number(&self, field: i32) -> Option<u64> {
+        let at = usize::try_from(field).ok()?.checked_sub(1)?;
+        *self.numbers.get(at)?
+    }
+
+    /// The last failure of this run.
+    pub fn last_error(&self) -> Option<&Error> {
+        self.last_error.as_ref()
+    }
+
+    /// All of it as one line of JSON.
+    pub fn json(&self) -> &str {
+        self.json.get_or_init(|| self.make_json())
+    }
+
+    fn put(&mut self, field: Field, value: u64) {
+        if let Some(slot) = self.numbers.get_mut(field as usize - 1) {
+            *slot = Some(value);
+        }
+    }
+
+    fn add_core(&mut self, core: &protocol::Snapshot, is_running: bool) {
+        let now = clock::now();
+        let ago = |time: Time| millis(now.since(time));
+        let (number, name) = match core.state {
+            _ if !is_running => (0, "stopped"),
+            State::Idle | State::Connecting => (1, "connecting"),
+            State::Connected => (2, "connected"),
+            State::Waiting => (3, "waiting"),
+            State::Stopping => (4, "stopping"),
+            State::Stopped => (0, "stopped"),
+        };
+        self.state = name;
+        self.put(Field::State, number);
+        self.put(Field::SinceMs, ago(core.since));
+        if let Some(next) = core.next {
+            self.put(Field::NextMs, millis(next.at.since(now)));
+            self.put(Field::NextReason, next.why as u64 + 1);
+            self.wait_reason = Some(reason_name(next.why));
+        }
+        if let Some(time) = core.last_success {
+            self.put(Field::LastSuccessMs, ago(time));
+        }
+        if let Some((time, failure)) = &core.last_error {
+            self.put(Field::LastErrorMs, ago(*time));
+            self.last_error = Some(convert::error_of(failure));
+        }
+        self.put(Field::Attempts, core.attempts);
+        self.put(Field::Failures, core.failures_in_a_row.into());
+        self.put(Field::MessagesSent, core.messages_sent);
+        self.put(Field::MessagesReceived, core.messages_received);
+        self.put(Field::BytesSent, core.bytes_sent);
+        self.put(Field::BytesReceived, core.bytes_received);
+        self.put(Field::SequenceNum, core.sequence_num);
+        self.put(Field::ServerCapabilities, core.server_capabilities);
+        self.put(Field::Pending, core.pending.bits().into());
+        self.put(Field::HeldBack, core.held_back.bits().into());
+        self.put(Field::IntervalMs, millis(core.interval));
+        let is_unanswered = core
+            .offer
+            .as_ref()
+            .is_some_and(|offer| offer.state == protocol::ConfigState::Unset);
+        self.put(Field::UnansweredOffer, is_unanswered.into());
+        self.instance_uid = Some(identity::uid_text(&core.instance_uid));
+    }
+
+    fn add_traffic(&mut self, run: &Run) {
+        let Some(facts) = run.traffic() else { return };
+        self.put(Field::Connections, facts.connections);
+        self.put(Field::BytesSent, facts.bytes_out);
+        self.put(Field::BytesReceived, facts.bytes_in);
+        self.peer = facts.peer.map(|peer| peer.to_string());
+        self.tls = facts.tls;
+    }
+
+    fn make_json(&self) -> String {
+        let mut json = String::from("{");
+        let mut text = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                let _ = write!(json, "\"{name}\":\"{}\",", Escaped(value));
+            }
+        };
+        text("state", Some(self.state));
+        text("transport", Some(self.transport));
+        text("next_reason", self.wait_reason);
+        text("instance_uid", self.instance_uid.as_deref());
+        text("peer", self.peer.as_deref());
+        text("tls", self.tls);
+        text(
+            "last_error",
+            self.last_error.as_ref().map(|error| error.text.as_ref()),
+        );
+        for (field, name) in NAMES {
+            if let Some(value) = self.number(field as i32) {
+                let _ = write!(json, "\"{name}\":{value},");
+            }
+        }
+        json.pop();
+        json.push('}');
+        json
+    }
+}
+
+/// Why the core wants to be called next, in a host's words.
+fn reason_name(why: protocol::Timer) -> &'static str {
+    use protocol::Timer;
+    match why {
+        Timer::Stop => "stop",
+        Timer::CloseWait => "close_wait",
+        Timer::Exchange => "exchange",
+        Timer::Patience => "patience",
+        Timer::Verdict => "verdict",
+        Timer::Heartbeat => "heartbeat",
+        Timer::Change => "change",
+        Timer::FullReport => "full_report",
+        Timer::Backoff => "backoff",
+        Timer::NextPoll => "next_poll",
+        Timer::RetryAfter => "retry_after",
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A text inside a JSON string.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c if u32::from(c) < 0x20 => write!(f, "\\u{:04x}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! What a start checks, in the order in which it says so, and what it makes.
+
+use std::sync::Arc;
+
+use super::{
+    agent::{Host as HostApi, Life},
+    capabilities,
+    client::{Client, State, is_empty},
+    clock,
+    error::{Code, Error, Kind, Result},
+    event::EventKind,
+    identity,
+    journal::Journal,
+    log::Level,
+    mailbox::Mailbox,
+    queue::Queue,
+    run::{Lifeline, Run},
+    worker::Link,
+};
+use crate::{
+    protocol::{Change, Config, Core, Input, Policy},
+    transport::{Settings, Wake, host, http, tls},
+};
+
+/// Ready to be worked on.
+pub(crate) struct Plan {
+    pub(crate) run: Arc<Run>,
+    pub(crate) link: Link,
+}
+
+/// Checks everything that can be known without a network, and attaches the run to the client.
+pub(crate) fn plan(
+    client: &Arc<Client>,
+    queue: &Arc<Queue>,
+    life: &Life,
+    host: &dyn HostApi,
+) -> Result<Plan> {
+    let mut state = client.state();
+    state.check_idle()?;
+    let description = match &state.description {
+        Some(description) if !is_empty(description) => description.clone(),
+        _ => {
+            return Err(Error::argument(
+                "an agent needs a description before it starts",
+            ));
+        }
+    };
+    let served = capabilities::served_by(|kind| host.hears(kind));
+    capabilities::check_served(state.capabilities, served)?;
+    if state.is_host_transport && !host.hears(EventKind::REQUEST) {
+        return Err(Error::argument("the host's transport needs on_request"));
+    }
+    let settings = settings_of(&state, identity::new_seed()?)?;
+    let wake = Wake::new()
+        .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))?;
+    let seed = identity::new_seed()?;
+    let mailbox = Mailbox::new(wake.clone());
+    let mut core = Core::new(
+        config_of(&state, life),
+        state.carry.clone(),
+        clock::now(),
+        seed,
+    );
+    set_parts(&mut core, &mut state, description);
+    let journal = Journal::new(life.log_level);
+    let is_unverified = state.tls.skip_verify;
+    let is_host_transport = state.is_host_transport;
+    let run = Run::new(
+        (client, queue, mailbox.clone()),
+        core,
+        journal,
+        state.headers.clone(),
+    );
+    let watch = Arc::new(Lifeline(run.clone()));
+    let link = if is_host_transport {
+        let queue = queue.clone();
+        let hand_out = Box::new(move |request| queue.push(EventKind::Request(request)));
+        Link::Host(Box::new(host::Host::new(settings, wake, watch, hand_out)))
+    } else {
+        Link::Http(Box::new(http::Http::new(settings, wake, watch)))
+    };
+    run.set_traffic(link.traffic());
+    queue.open(usize::try_from(state.number(6)).unwrap_or(usize::MAX));
+    state.attach(&mailbox, served);
+    drop(state);
+    if is_unverified {
+        run.say(Level::Warn, || {
+            "the server's certificate is not verified".into()
+        });
+    }
+    Ok(Plan { run, link })
+}
+
+pub(crate) fn settings_of(state: &State, seed: u64) -> Result<Settings> {
+    Ok(Settings {
+        endpoint: state.endpoint.clone(),
+        trust: trust_of(state)?,
+        limits: state.limits(),
+        user_agent_prefix: state.user_agent_prefix.clone(),
+        seed,
+    })
+}
+
+/// Reads the trust files and, only here, the environment.
+fn trust_of(state: &State) -> Result<Option<tls::Trust>> {
+    if state.is_host_transport || !state.endpoint.scheme().is_tls() {
+        return Ok(None);
+    }
+    let trust = state.tls.at_start();
+    trust
+        .map(Some)
+        .map_err(|why| Error::new(Code::InvalidArg, Kind::Tls, why.to_string()))
+}
+
+fn set_parts(core: &mut Core, state: &mut State, description: Arc<crate::proto::AgentDescription>) {
+    let effective = state
+        .effective_config
+        .as_ref()
+        .map(|config| config.proto().clone());
+    let changes = [
+        Some(Change::Capabilities(state.capabilities)),
+        Some(Change::Description(description)),
+        effective.map(Change::EffectiveConfig),
+        state.verdict.take().map(Change::RemoteConfigStatus),
+    ];
+    for change in changes.into_iter().flatten() {
+        core.handle(clock::now(), Input::Host(change));
+    }
+}
+
+fn config_of(state: &State, life: &Life) -> Config {
+    let limit = usize::try_from(state.number(6)).unwrap_or(usize::MAX);
+    Config {
+        interval: life.interval,
+        server_interval_min: state.millis(11),
+        server_interval_max: state.millis(12),
+        first_retry_spread: state.millis(16),
+        backoff_base: state.millis(17),
+        backoff_top: state.millis(18),
+        retry_after_cap: state.millis(13),
+        retry_after_jitter: state.millis(14),
+        overload_floor: state.millis(15),
+        host_change_burst: u32::try_from(state.number(20)).unwrap_or(u32::MAX),
+        host_change_period: state.millis(21),
+        send_limit: limit,
+        receive_limit: limit,
+        field_limit: u32::try_from(state.number(7)).unwrap_or(u32::MAX),
+        offer_files_limit: usize::try_from(state.number(8)).unwrap_or(usize::MAX),
+        applying_overdue: state.millis(10),
+        exchange_limit: state.millis(5),
+        tell_every_answer: state.number(22) != 0,
+        redeliver_failed: state.number(23) != 0,
+        ..Config::new(Policy::Http)
+    }
+}
