@@ -269,3 +269,7 @@ fn message_len(kind: &EventKind) -> usize {
 pub(crate) fn deadline_after(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;
