@@ -1,1 +1,142 @@
-fn main() {}
+//! A small OpAMP server to develop and test agents against. README.md shows what it can.
+mod action;
+mod agents;
+mod answer;
+mod api;
+mod codec;
+mod connection;
+mod faults;
+mod http;
+mod listen;
+mod offers;
+mod parent;
+mod server;
+mod state;
+mod text;
+mod timeline;
+mod tls;
+mod verdicts;
+mod wait;
+mod wire;
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::listen::Bound;
+use crate::server::Server;
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "A small OpAMP server to develop and test agents against"
+)]
+struct Args {
+    /// Address of both ports
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// Port of OpAMP; 0 takes a free one
+    #[arg(long, default_value_t = 4320)]
+    port: u16,
+    /// Port of the control API; 4321, or a free one with --port 0
+    #[arg(long)]
+    api_port: Option<u16>,
+    /// Print one JSON line when ready, and end when the parent process does
+    #[arg(long)]
+    ready_json: bool,
+    /// End when this process does; 0 for none
+    #[arg(long, value_name = "PID")]
+    parent_pid: Option<u32>,
+    /// Load a fault script
+    #[arg(long, value_name = "FILE")]
+    fault: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime.and_then(|runtime| runtime.block_on(run(args))) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("opamp-devserver: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(args: Args) -> io::Result<ExitCode> {
+    let api_port = args
+        .api_port
+        .unwrap_or(if args.port == 0 { 0 } else { 4321 });
+    let opamp = Bound::new(SocketAddr::new(args.host, args.port))?;
+    let control = Bound::new(SocketAddr::new(args.host, api_port))?;
+    let server = Arc::new(Server::new(opamp.address()?, control.address()?, None));
+    load_faults(&server, args.fault.as_ref())?;
+    // The schema is read here and not while the first agent waits.
+    wire::agent_capabilities();
+    let (opamp, control) = (opamp.listen()?, control.listen()?);
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tell_ready(&server, args.ready_json)?;
+    tokio::select! {
+        ended = listen::opamp(Arc::clone(&server), opamp) => ended?,
+        ended = listen::control(Arc::clone(&server), control) => ended?,
+        () = parent_ended(&args) => {}
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load_faults(server: &Server, file: Option<&PathBuf>) -> io::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let wrong = |error: String| io::Error::other(format!("{}: {error}", file.display()));
+    let text = fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let script = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    server
+        .change(|state, _| state.faults.load(script))
+        .map_err(wrong)
+}
+
+fn tell_ready(server: &Server, as_json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if as_json {
+        let ready = json!({
+            "endpoint": server.endpoint(),
+            "api": server.api(),
+            "port": server.address.port(),
+            "pid": std::process::id(),
+        });
+        writeln!(out, "{ready}")?;
+    } else {
+        writeln!(out, "OpAMP endpoint  {}", server.endpoint())?;
+        writeln!(out, "control API     {}", server.api())?;
+    }
+    out.flush()
+}
+
+/// Waits for the end of the process that --parent-pid names, or that wanted the JSON line.
+async fn parent_ended(args: &Args) {
+    let default = if args.ready_json {
+        parent::parent()
+    } else {
+        None
+    };
+    let pid = args
+        .parent_pid
+        .map_or(default, |pid| (pid != 0).then_some(pid));
+    match pid {
+        // A process that is gone already ends the server too.
+        Some(pid) => parent::ended(pid).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,424 @@
+//! The control API: JSON over HTTP under /api. README.md shows each call.
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use crate::codec;
+use crate::faults::Script;
+use crate::http::Head;
+use crate::offers::{Offer, OfferSpec};
+use crate::server::Server;
+use crate::state::Next;
+use crate::text::{Span, from_base64, from_hex, from_percent, hex, millis};
+use crate::timeline::Entry;
+use crate::wait::{Scan, Until, wait};
+
+const WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+type Answer = Result<(u16, Json), (u16, String)>;
+
+/// Answers one call.
+pub(crate) async fn answer(server: &Arc<Server>, head: &Head, body: &[u8]) -> (u16, Json) {
+    match route(server, head, body).await {
+        Ok(answer) => answer,
+        Err((status, error)) => (status, json!({"error": error})),
+    }
+}
+
+async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
+    let query = Query::parse(head.query());
+    let path = head.path().trim_start_matches("/api").trim_matches('/');
+    let delete = head.method == "DELETE";
+    match (head.method.as_str(), path) {
+        ("GET", "") => about(server),
+        ("GET", "timeline") => timeline(server, &query),
+        ("DELETE", "timeline") => change(server, "timeline reset", |state| state.timeline.clear()),
+        ("GET", "problems") => problems(server, &query),
+        ("GET", "agents") => agents(server),
+        ("DELETE", "agents") => change(server, "agents forgotten", |state| state.forget()),
+        ("GET", "config") => Ok((200, server.state().offers.show())),
+        ("POST", "config") => offer(server, read(body)?),
+        ("DELETE", "config") => {
+            let agent = query.agent()?;
+            change(server, "offer withdrawn", |state| {
+                state.offers.withdraw(agent)
+            })
+        }
+        ("POST", "capabilities") => capabilities(server, read(body)?),
+        ("POST", "next") => next(server, read(body)?),
+        ("DELETE", "next") => change(server, "queued answers dropped", |state| {
+            state.next.clear();
+            state
+                .agents
+                .values_mut()
+                .for_each(|agent| agent.next.clear());
+        }),
+        ("POST", "interval") => interval(server, read(body)?),
+        ("GET", "faults") => Ok((200, server.state().faults.show())),
+        ("POST", "faults") => faults(server, read(body)?),
+        ("DELETE", "faults") => change(server, "faults cleared", |state| state.faults.clear()),
+        ("POST", "listen") => listen(server, read(body)?).await,
+        ("POST", "connections") => connections(server, read(body)?),
+        ("GET", "wait") => wait_for(server, &query).await,
+        ("GET", path) if path.starts_with("agents/") => agent(server, &path[7..]),
+        _ if delete || matches!(head.method.as_str(), "GET" | "POST") => Err((
+            404,
+            format!(
+                "there is no {} /api/{path}; see devserver/README.md",
+                head.method
+            ),
+        )),
+        (method, _) => Err((405, format!("{method} is not used here"))),
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, (u16, String)> {
+    serde_json::from_slice(body).map_err(|error| (400, error.to_string()))
+}
+
+fn bad(text: impl Into<String>) -> (u16, String) {
+    (400, text.into())
+}
+
+/// A query string's pairs.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(text: &str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, "1"));
+            (from_percent(name), from_percent(value))
+        });
+        Self(pairs.collect())
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn agent(&self) -> Result<Option<Uuid>, (u16, String)> {
+        let agent = self.value("agent").filter(|text| !text.is_empty());
+        agent
+            .map(|text| Uuid::parse_str(text).map_err(|e| bad(e.to_string())))
+            .transpose()
+    }
+
+    fn number(&self, name: &str, default: u64) -> Result<u64, (u16, String)> {
+        let number = self.value(name).map(|text| text.parse());
+        number
+            .unwrap_or(Ok(default))
+            .map_err(|_| bad(format!("{name} is no number")))
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        self.value(name)
+            .is_some_and(|value| !matches!(value, "" | "0" | "false"))
+    }
+}
+
+fn change(server: &Server, what: &str, change: impl FnOnce(&mut crate::state::State)) -> Answer {
+    server.change(|state, now| {
+        change(state);
+        state.note(now, None, what.to_owned());
+        Ok((200, json!({"next": state.timeline.next()})))
+    })
+}
+
+fn about(server: &Server) -> Answer {
+    let mut about = server.state().show();
+    about["endpoint"] = json!(server.endpoint());
+    about["api"] = json!(server.api());
+    about["at_ms"] = json!(millis(server.now()));
+    Ok((200, about))
+}
+
+fn timeline(server: &Server, query: &Query) -> Answer {
+    let (agent, since) = (query.agent()?, query.number("since", 0)?);
+    let limit = query.number("limit", 1000)? as usize;
+    let (part, kind) = (query.value("part"), query.value("kind"));
+    let (detail, problem) = (query.is_set("detail"), query.is_set("problem"));
+    let state = server.state();
+    let wanted = |entry: &&Arc<Entry>| {
+        entry.is_of(agent)
+            && part.is_none_or(|part| entry.parts().contains(&part))
+            && kind.is_none_or(|kind| entry.kind() == kind)
+            && (!problem || entry.problems().next().is_some())
+    };
+    let entries: Vec<Arc<Entry>> = state
+        .timeline
+        .since(since)
+        .filter(wanted)
+        .take(limit)
+        .cloned()
+        .collect();
+    let next = match entries.last() {
+        Some(last) if entries.len() == limit => last.index + 1,
+        _ => state.timeline.next(),
+    };
+    drop(state);
+    let shown: Vec<Json> = entries.iter().map(|entry| entry.show(detail)).collect();
+    Ok((200, json!({"entries": shown, "next": next})))
+}
+
+fn problems(server: &Server, query: &Query) -> Answer {
+    let (agent, since) = (query.agent()?, query.number("since", 0)?);
+    let state = server.state();
+    let mut problems = Vec::new();
+    for entry in state
+        .timeline
+        .since(since)
+        .filter(|entry| entry.is_of(agent))
+    {
+        for verdict in entry.problems() {
+            let mut problem = verdict.show();
+            problem["index"] = json!(entry.index);
+            problem["at_ms"] = json!(millis(entry.at));
+            problem["agent"] = json!(entry.agent.map(|agent| agent.to_string()));
+            problems.push(problem);
+        }
+    }
+    Ok((
+        200,
+        json!({"problems": problems, "next": state.timeline.next()}),
+    ))
+}
+
+fn agents(server: &Server) -> Answer {
+    let now = server.now();
+    let state = server.state();
+    let agents: Vec<Json> = state.agents.values().map(|agent| agent.show(now)).collect();
+    Ok((200, json!({"agents": agents})))
+}
+
+fn agent(server: &Server, uid: &str) -> Answer {
+    let uid = Uuid::parse_str(uid).map_err(|error| bad(error.to_string()))?;
+    let state = server.state();
+    let found = state
+        .agents
+        .values()
+        .find(|a| a.uid == uid || a.former.contains(&uid));
+    let agent = found.ok_or((404, format!("no agent {uid}")))?;
+    Ok((200, agent.show(server.now())))
+}
+
+fn offer(server: &Server, spec: OfferSpec) -> Answer {
+    server.change(|state, now| {
+        let offer = Offer::read(spec, now).map_err(bad)?;
+        let (hash, agent) = (hex(&offer.hash), offer.agent);
+        let since = state.timeline.next();
+        state.offers.put(offer);
+        state.note(now, agent, format!("offer {hash}"));
+        Ok((200, json!({"hash": hash, "since": since})))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CapabilitiesSpec {
+    capabilities: Json,
+}
+
+fn capabilities(server: &Server, spec: CapabilitiesSpec) -> Answer {
+    let mask = codec::read_mask("ServerCapabilities", &spec.capabilities).map_err(bad)?;
+    change(server, "capabilities set", |state| {
+        state.capabilities = mask
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NextSpec {
+    #[serde(default)]
+    agent: Option<Uuid>,
+    #[serde(default)]
+    answer: Option<Json>,
+    #[serde(default)]
+    raw_hex: Option<String>,
+    #[serde(default)]
+    raw_base64: Option<String>,
+    /// With nothing of the usual answer; the default where the schema says that nothing else counts.
+    #[serde(default)]
+    alone: Option<bool>,
+    #[serde(default = "one")]
+    times: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn next(server: &Server, spec: NextSpec) -> Answer {
+    let raw = match (spec.raw_hex, spec.raw_base64) {
+        (Some(text), None) => Some(from_hex(&text).map_err(bad)?),
+        (None, Some(text)) => Some(from_base64(&text).map_err(bad)?),
+        (None, None) => None,
+        _ => return Err(bad("raw_hex or raw_base64, not both")),
+    };
+    let next = match (raw, spec.answer) {
+        (Some(message), None) => Next {
+            message,
+            is_alone: true,
+            is_raw: true,
+        },
+        (None, Some(answer)) => {
+            let message = codec::read("ServerToAgent", &answer).map_err(bad)?;
+            let has = |part: &str| answer.get(part).is_some();
+            let is_alone = spec
+                .alone
+                .unwrap_or(has("error_response") || has("command"));
+            Next {
+                message,
+                is_alone,
+                is_raw: false,
+            }
+        }
+        _ => return Err(bad("either answer or raw bytes")),
+    };
+    let agent = spec.agent;
+    server.change(|state, now| {
+        let since = state.timeline.next();
+        let all = std::iter::repeat_n(next, spec.times);
+        match agent {
+            None => state.next.extend(all),
+            Some(uid) => match state.agents.get_mut(&uid) {
+                Some(agent) => agent.next.extend(all),
+                None => return Err((404, format!("no agent {uid}"))),
+            },
+        }
+        state.note(now, agent, format!("{} answers queued", spec.times));
+        Ok((200, json!({"since": since})))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IntervalSpec {
+    #[serde(default)]
+    agent: Option<Uuid>,
+    /// Null: not judged any more.
+    interval: Option<Span>,
+}
+
+fn interval(server: &Server, spec: IntervalSpec) -> Answer {
+    change(server, "interval expected", |state| {
+        for uid in state.meant(spec.agent) {
+            if let Some(agent) = state.agents.get_mut(&uid) {
+                agent.watch.interval = spec.interval.map(|span| span.0);
+            }
+        }
+    })
+}
+
+fn faults(server: &Server, script: Script) -> Answer {
+    server.change(|state, now| {
+        let since = state.timeline.next();
+        let what = [script.row.as_deref(), script.why.as_deref()]
+            .into_iter()
+            .flatten();
+        let text = format!("faults set: {}", what.collect::<Vec<_>>().join(", "));
+        state.faults.load(script).map_err(bad)?;
+        state.note(now, None, text);
+        Ok((200, json!({"rules": state.faults.show(), "since": since})))
+    })
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum How {
+    Close,
+    Reset,
+    Keep,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenSpec {
+    listening: bool,
+    /// What becomes of the open connections when the port goes down.
+    #[serde(default = "close")]
+    connections: How,
+}
+
+fn close() -> How {
+    How::Close
+}
+
+async fn listen(server: &Server, spec: ListenSpec) -> Answer {
+    server.listening.send_replace(spec.listening);
+    let is_done = wait(server, WAIT, |state| {
+        (state.is_listening == spec.listening).then_some(())
+    });
+    if is_done.await.is_none() {
+        return Err((500, "the port did not change its state".into()));
+    }
+    let text = if spec.listening {
+        "listening again"
+    } else {
+        "stopped listening"
+    };
+    change(server, text, |state| {
+        if !spec.listening && spec.connections != How::Keep {
+            for link in state.links.values() {
+                let _ = link.end.send(spec.connections == How::Reset);
+            }
+        }
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConnectionsSpec {
+    how: How,
+    #[serde(default)]
+    agent: Option<Uuid>,
+    #[serde(default)]
+    connection: Option<u64>,
+}
+
+fn connections(server: &Server, spec: ConnectionsSpec) -> Answer {
+    server.change(|state, now| {
+        let since = state.timeline.next();
+        let meant = state.links.values().filter(|link| {
+            spec.agent.is_none_or(|agent| link.agent == Some(agent))
+                && spec
+                    .connection
+                    .is_none_or(|number| link.info.number == number)
+        });
+        let ended = meant.filter(|_| spec.how != How::Keep);
+        let number = ended
+            .filter(|link| link.end.send(spec.how == How::Reset).is_ok())
+            .count();
+        state.note(now, spec.agent, format!("{number} connections ended"));
+        Ok((200, json!({"ended": number, "since": since})))
+    })
+}
+
+async fn wait_for(server: &Server, query: &Query) -> Answer {
+    let text = query
+        .value("until")
+        .ok_or_else(|| bad("until is missing"))?;
+    let until = Until::parse(text).map_err(bad)?;
+    let timeout = query
+        .value("timeout")
+        .map_or(Ok(Span(WAIT)), Span::parse)
+        .map_err(bad)?;
+    let mut scan = Scan::new(until, query.agent()?, query.number("since", 0)?);
+    let found = wait(server, timeout.0.min(LONGEST_WAIT), |state| {
+        scan.look(state).map(|entry| (entry, state.timeline.next()))
+    });
+    match found.await {
+        Some((entry, next)) => {
+            let entry = entry.show(query.is_set("detail"));
+            Ok((200, json!({"entry": entry, "next": next})))
+        }
+        None => Err((408, format!("{text} did not come true"))),
+    }
+}

@@ -1,0 +1,289 @@
+//! HTTP/1.1 as bytes: reading one request after the other, writing what a plan says.
+//!
+//! A framework would hide what matters here: the head as it was sent, and every byte of an answer.
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+const HEAD_LIMIT: usize = 64 << 10;
+const BODY_LIMIT: usize = 512 << 20;
+
+/// A connection, plain or under TLS.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Self::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+        }
+    }
+}
+
+/// A request's head as it was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) version: u8,
+    pub(crate) headers: Vec<(String, String)>,
+    /// Bytes up to and including the empty line.
+    pub(crate) size: usize,
+}
+
+impl Head {
+    /// The first header of that name, whatever its case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or(&self.target)
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    pub(crate) fn keeps_alive(&self) -> bool {
+        let has = |token: &str| {
+            let value = self.header("connection").unwrap_or("");
+            value
+                .split(',')
+                .any(|one| one.trim().eq_ignore_ascii_case(token))
+        };
+        if self.version == 0 {
+            has("keep-alive")
+        } else {
+            !has("close")
+        }
+    }
+
+    pub(crate) fn show(&self) -> Json {
+        json!({
+            "method": self.method,
+            "path": self.target,
+            "version": format!("1.{}", self.version),
+            "headers": self.headers,
+            "head_size": self.size,
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> io::Result<Option<Self>> {
+        let mut slots = [httparse::EMPTY_HEADER; 128];
+        let mut request = httparse::Request::new(&mut slots);
+        let size = match request.parse(bytes).map_err(|e| invalid(&e.to_string()))? {
+            httparse::Status::Complete(size) => size,
+            httparse::Status::Partial => return Ok(None),
+        };
+        let headers = request.headers.iter().map(|header| {
+            (
+                header.name.to_owned(),
+                String::from_utf8_lossy(header.value).into_owned(),
+            )
+        });
+        Ok(Some(Self {
+            headers: headers.collect(),
+            method: request.method.unwrap_or_default().to_owned(),
+            target: request.path.unwrap_or_default().to_owned(),
+            version: request.version.unwrap_or(1),
+            size,
+        }))
+    }
+}
+
+/// A connection with what was read of it and not used yet.
+pub(crate) struct Wire {
+    pub(crate) stream: Stream,
+    buffer: BytesMut,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+        }
+    }
+
+    /// The next request's head; none when the peer closed between two requests.
+    pub(crate) async fn read_head(&mut self) -> io::Result<Option<Head>> {
+        loop {
+            if let Some(head) = Head::parse(&self.buffer)? {
+                self.buffer.advance(head.size);
+                return Ok(Some(head));
+            }
+            if self.buffer.len() > HEAD_LIMIT {
+                return Err(invalid("the head is over 64 KiB"));
+            }
+            if self.fill().await? == 0 {
+                let clean = self.buffer.is_empty();
+                return if clean {
+                    Ok(None)
+                } else {
+                    Err(cut("in a request's head"))
+                };
+            }
+        }
+    }
+
+    /// The body that belongs to a head, still as it was coded.
+    pub(crate) async fn read_body(&mut self, head: &Head) -> io::Result<Bytes> {
+        if head
+            .header("expect")
+            .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
+        {
+            self.stream
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .await?;
+        }
+        let chunked = head.header("transfer-encoding").is_some_and(|value| {
+            value
+                .rsplit(',')
+                .next()
+                .is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"))
+        });
+        if chunked {
+            return self.read_chunks().await;
+        }
+        let length = head.header("content-length").unwrap_or("0").trim();
+        let length = length
+            .parse()
+            .map_err(|_| invalid("Content-Length is no number"))?;
+        self.read_exactly(length).await
+    }
+
+    async fn read_chunks(&mut self) -> io::Result<Bytes> {
+        let mut body = BytesMut::new();
+        loop {
+            let (skip, size) = loop {
+                match httparse::parse_chunk_size(&self.buffer) {
+                    Ok(httparse::Status::Complete(found)) => break found,
+                    Ok(httparse::Status::Partial) => {}
+                    Err(_) => return Err(invalid("no chunk size")),
+                }
+                if self.fill().await? == 0 {
+                    return Err(cut("in a chunk size"));
+                }
+            };
+            self.buffer.advance(skip);
+            let size = usize::try_from(size).map_err(|_| invalid("a huge chunk"))?;
+            if size == 0 {
+                self.read_trailers().await?;
+                return Ok(body.freeze());
+            }
+            body.extend_from_slice(&self.read_exactly(size).await?);
+            if body.len() > BODY_LIMIT || &self.read_exactly(2).await?[..] != b"\r\n" {
+                return Err(invalid("a chunk without its end, or too many"));
+            }
+        }
+    }
+
+    async fn read_trailers(&mut self) -> io::Result<()> {
+        loop {
+            let line = loop {
+                if let Some(end) = self.buffer.windows(2).position(|two| two == b"\r\n") {
+                    break end;
+                }
+                if self.fill().await? == 0 {
+                    return Err(cut("in the trailers"));
+                }
+            };
+            self.buffer.advance(line + 2);
+            if line == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn read_exactly(&mut self, size: usize) -> io::Result<Bytes> {
+        if size > BODY_LIMIT {
+            return Err(invalid("the body is over 512 MiB"));
+        }
+        self.buffer.reserve(size.saturating_sub(self.buffer.len()));
+        while self.buffer.len() < size {
+            if self.fill().await? == 0 {
+                return Err(cut("in a request's body"));
+            }
+        }
+        Ok(self.buffer.split_to(size).freeze())
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(4096);
+        self.stream.read_buf(&mut self.buffer).await
+    }
+
+    /// Returns when the peer has closed; what it sends meanwhile is kept.
+    pub(crate) async fn peer_gone(&mut self) -> io::Error {
+        loop {
+            match self.fill().await {
+                Ok(0) => return cut("while it waited for the answer"),
+                Ok(_) if self.buffer.len() > BODY_LIMIT => return invalid("a flood"),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    }
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, text.to_owned())
+}
+
+fn cut(place: &str) -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, format!("closed {place}"))
+}

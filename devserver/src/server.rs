@@ -1,0 +1,67 @@
+//! What all connections share: the state, the clock, and the news that something changed.
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, watch};
+
+use crate::state::State;
+use crate::tls::Tls;
+
+pub(crate) struct Server {
+    state: Mutex<State>,
+    changed: Notify,
+    started: Instant,
+    /// Whether the OpAMP port shall listen; the listening task follows.
+    pub(crate) listening: watch::Sender<bool>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) address: SocketAddr,
+    pub(crate) api_address: SocketAddr,
+}
+
+impl Server {
+    pub(crate) fn new(address: SocketAddr, api_address: SocketAddr, tls: Option<Tls>) -> Self {
+        Self {
+            state: Mutex::new(State::new()),
+            changed: Notify::new(),
+            started: Instant::now(),
+            listening: watch::Sender::new(true),
+            tls,
+            address,
+            api_address,
+        }
+    }
+
+    /// Time since the server started.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Reads the state.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Changes the state, then wakes all who wait for a change.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, Duration) -> T) -> T {
+        let result = change(&mut self.state.lock(), self.now());
+        self.changed.notify_waiters();
+        result
+    }
+
+    /// Returns after the next change; made before a look at the state, it misses none.
+    pub(crate) fn change_after_now(&self) -> impl Future<Output = ()> + '_ {
+        let mut next = Box::pin(self.changed.notified());
+        next.as_mut().enable();
+        next
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/v1/opamp", self.address)
+    }
+
+    pub(crate) fn api(&self) -> String {
+        format!("http://{}/api", self.api_address)
+    }
+}
