@@ -61,9 +61,10 @@ $(EXAMPLES)/%: examples-c/%.c $(HEADERS) | lib
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ $< $(C_LIBS)
 
-$(EXAMPLES)/agent: examples-c/agent.c examples-c/config_dir.c examples-c/config_dir.h $(HEADERS) | lib
+AGENT_SOURCES := examples-c/agent.c examples-c/config_dir.c examples-c/command.c
+$(EXAMPLES)/agent: $(AGENT_SOURCES) examples-c/config_dir.h examples-c/command.h $(HEADERS) | lib
 	@mkdir -p $(@D)
-	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ examples-c/agent.c examples-c/config_dir.c $(C_LIBS)
+	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ $(AGENT_SOURCES) $(C_LIBS)
 
 .PHONY: own-transport
 own-transport: lib
@@ -76,6 +77,9 @@ own-transport: lib
 $(EXAMPLES)/own_transport: examples-c/own_transport.c $(HEADERS) | lib
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ $< $(C_LIBS) -lcurl
+
+header: check-tools ## renews include/opamp.h and include/opamp.ffi.h from src/ffi
+	CC="$(CC)" include/renew.sh
 
 devserver: check-tools ## the development server: target/tools/opamp-devserver
 	$(CARGO) build --locked --profile tools -p opamp-devserver

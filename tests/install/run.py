@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""What `make install` must give: a C program builds and runs against the installed tree through pkg-config and CMake, shared and
+static; a plugin that embeds the archive is loaded, used and unloaded 1,000 times; `make uninstall` leaves nothing of ours."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = ROOT / "tests/install"
+CC = os.environ.get("CC", "cc")
+WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+VERSION = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(encoding="utf-8"), re.M).group(1)
+
+
+def run(*command, **more):
+    done = subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, **more)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def make(target, **variables):
+    run("make", "--no-print-directory", target, *[f"{name}={value}" for name, value in variables.items()])
+
+
+def files_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+
+
+def prints_version(program, **environment):
+    said = run(program, env={**os.environ, **environment}).strip()
+    assert said == VERSION, f"{program} says {said}"
+
+
+def staged_tree_is_complete(work):
+    """[DESTDIR] Everything lies under DESTDIR, and no file names it."""
+    destination = work / "stage"
+    make("install", DESTDIR=destination, PREFIX="/opt/opamp", LIBDIR="/opt/opamp/lib64")
+    installed = files_in(destination)
+    for name in ("include/opamp.h", "include/opamp.ffi.h", f"lib64/libopamp.so.{VERSION}", "lib64/libopamp.so.0", "lib64/libopamp.so",
+                 "lib64/libopamp.a", "lib64/pkgconfig/opamp.pc", "lib64/pkgconfig/opamp-static.pc",
+                 "lib64/cmake/opamp/opamp-config.cmake", "lib64/cmake/opamp/opamp-config-version.cmake", "share/doc/libopamp/LICENSE"):
+        assert f"opt/opamp/{name}" in installed, f"{name} is missing: {installed}"
+    lib = destination / "opt/opamp/lib64"
+    assert (lib / f"libopamp.so.{VERSION}").stat().st_mode & 0o777 == 0o755
+    assert os.readlink(lib / "libopamp.so") == "libopamp.so.0" and os.readlink(lib / "libopamp.so.0") == f"libopamp.so.{VERSION}"
+    for text in [lib / "pkgconfig/opamp.pc", lib / "cmake/opamp/opamp-config.cmake"]:
+        assert str(destination) not in text.read_text(encoding="utf-8"), f"{text} names DESTDIR"
+    make("uninstall", DESTDIR=destination, PREFIX="/opt/opamp", LIBDIR="/opt/opamp/lib64")
+    assert files_in(destination) == [], files_in(destination)
+    assert not (lib / "cmake/opamp").exists() and not (destination / "opt/opamp/share/doc/libopamp").exists()
+    return f"{len(installed)} files under DESTDIR, none after uninstall"
+
+
+def uninstall_leaves_what_is_not_ours(work):
+    prefix = work / "shared-prefix"
+    make("install", PREFIX=prefix)
+    ours = {prefix / "include/mine.h", prefix / "lib/cmake/opamp/mine.cmake"}
+    for path in ours:
+        path.write_text("mine\n", encoding="utf-8")
+    make("uninstall", PREFIX=prefix)
+    assert {prefix / name for name in files_in(prefix)} == ours, files_in(prefix)
+    return "uninstall leaves the files of others"
+
+
+def private_libraries_are_what_rustc_says(work):
+    said = (ROOT / "target/release/native-static-libs.txt").read_text(encoding="utf-8").split()
+    for name in ("opamp.pc", "opamp-static.pc"):
+        text = (work / "usr/lib/pkgconfig" / name).read_text(encoding="utf-8")
+        line = re.search(r"^Libs\.private: (.*)$" if name == "opamp.pc" else r"^Libs: .*--exclude-libs,libopamp\.a (.*)$", text, re.M)
+        assert line and line.group(1).split() == said, f"{name}: {line and line.group(1)}, rustc says {said}"
+    return f"private libraries: {' '.join(said)}"
+
+
+def builds_through_pkg_config(work):
+    if shutil.which("pkg-config") is None:
+        return "skipped: install through pkg-config (no pkg-config)"
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(work / "usr/lib/pkgconfig")}
+
+    def flags(name):
+        return run("pkg-config", "--cflags", "--libs", name, env=environment).split()
+
+    run(CC, *WARNINGS, HERE / "program.c", "-o", work / "shared", *flags("opamp"))
+    prints_version(work / "shared", LD_LIBRARY_PATH=str(work / "usr/lib"))
+    run(CC, *WARNINGS, HERE / "program.c", "-o", work / "static", *flags("opamp-static"))
+    assert "libopamp" not in run("readelf", "-d", work / "static"), "the static program needs the .so"
+    prints_version(work / "static")
+    run(CC, *WARNINGS, "-fPIC", "-shared", HERE / "plugin.c", "-o", work / "plugin.so", *flags("opamp-static"))
+    return "pkg-config: shared and static"
+
+
+def builds_through_cmake(work):
+    if shutil.which("cmake") is None:
+        return "skipped: install through CMake (no cmake)"
+    build = work / "cmake"
+    run("cmake", "-S", HERE, "-B", build, f"-DCMAKE_PREFIX_PATH={work / 'usr'}", f"-DCMAKE_C_COMPILER={shutil.which(CC)}")
+    run("cmake", "--build", build)
+    prints_version(build / "shared")
+    prints_version(build / "static")
+    assert "libopamp" not in run("readelf", "-d", build / "static"), "the static program needs the .so"
+    moved = work / "moved"
+    shutil.copytree(work / "usr", moved, symlinks=True)
+    run("cmake", "-S", HERE, "-B", work / "cmake-moved", f"-DCMAKE_PREFIX_PATH={moved}", f"-DCMAKE_C_COMPILER={shutil.which(CC)}")
+    run("cmake", "--build", work / "cmake-moved", "--target", "shared")
+    assert str(moved) in run("readelf", "-d", work / "cmake-moved/shared"), "the moved tree is not the one linked"
+    return "CMake: shared, static, and from a moved tree"
+
+
+def plugin_comes_and_goes(work):
+    plugins = [path for path in (work / "plugin.so", work / "cmake/libplugin.so") if path.exists()]
+    if not plugins:
+        return "skipped: plugin (neither pkg-config nor cmake built one)"
+    for plugin in plugins:
+        assert "NODELETE" in run("readelf", "-dW", plugin), f"{plugin} may be unmapped"
+    run(CC, *WARNINGS, HERE / "host.c", "-o", work / "host", "-ldl", "-lpthread")
+    said = run(work / "host", plugins[0]).strip()
+    if len(plugins) > 1:
+        run(work / "host", plugins[1])
+    return f"plugin: {said}"
+
+
+def main():
+    failed = 0
+    checks = [staged_tree_is_complete, uninstall_leaves_what_is_not_ours, private_libraries_are_what_rustc_says,
+              builds_through_pkg_config, builds_through_cmake, plugin_comes_and_goes]
+    with tempfile.TemporaryDirectory(prefix="opamp-install-") as folder:
+        work = pathlib.Path(folder).resolve()
+        make("install", PREFIX=work / "usr")
+        for check in checks:
+            try:
+                said = check(work)
+                print(said if said.startswith("skipped:") else f"ok: {said}", flush=True)
+            except AssertionError as why:
+                failed += 1
+                print(f"FAILED: {check.__name__}: {why}", flush=True)
+    print(f"install: {len(checks) - failed} of {len(checks)} checks passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""The built libraries themselves: what they export, name themselves, need, and weigh; and texts that must agree with the tree."""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SO = ROOT / "target/release/libopamp.so"
+HEADER = ROOT / "include/opamp.h"
+MAX_STRIPPED = 2 * 1024 * 1024
+# The C library's own, and the unwinder.
+NEEDED = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "libc.musl-x86_64.so.1",
+          "libpthread.so.0", "libdl.so.2", "librt.so.1"}
+
+
+def output(*command):
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=True, capture_output=True, text=True).stdout
+
+
+def declared():
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", HEADER.read_text(encoding="utf-8"), flags=re.S)
+    return set(re.findall(r"\b(opamp_[a-z0-9_]+)\s*\((?!\s*\*)", text)) - set(re.findall(r"\(\s*\*\s*(opamp_[a-z0-9_]+)", text))
+
+
+def exports_exactly_the_header():
+    exported = set(re.findall(r"^\S+ [A-Z] (\S+)$", output("nm", "-D", "--defined-only", str(SO)), re.M))
+    wanted = declared()
+    assert exported == wanted, f"exported but not declared: {sorted(exported - wanted)}; declared but not exported: {sorted(wanted - exported)}"
+    return f"{len(exported)} symbols, as declared"
+
+
+def has_its_soname_and_stays_mapped():
+    text = output("readelf", "-dW", str(SO))
+    soversion = re.search(r"^SOVERSION := (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
+    assert f"Library soname: [libopamp.so.{soversion}]" in text, text
+    assert "NODELETE" in text, text
+    stray = set(re.findall(r"Shared library: \[(.*?)\]", text)) - NEEDED
+    assert not stray, f"needs {stray}"
+    return f"libopamp.so.{soversion}, nodelete, needs only the C library"
+
+
+def is_small():
+    with tempfile.TemporaryDirectory() as folder:
+        stripped = pathlib.Path(folder) / "libopamp.so"
+        shutil.copy(SO, stripped)
+        output("strip", str(stripped))
+        size = stripped.stat().st_size
+    assert size <= MAX_STRIPPED, f"{size} bytes stripped, more than {MAX_STRIPPED}"
+    return f"{size / 2**20:.2f} MiB stripped, at most 2.00"
+
+
+def readme_shows_the_minimal_example():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    minimal = (ROOT / "examples-c/minimal.c").read_text(encoding="utf-8")
+    assert f"```c\n{minimal}```\n" in readme, "README.md's page of C is not examples-c/minimal.c"
+    return "README.md shows examples-c/minimal.c"
+
+
+def documents_name_files_that_exist():
+    missing = []
+    for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+        missing += [f"{name}: {link}" for link in links if not (ROOT / link).exists()]
+    assert not missing, f"links to nothing: {missing}"
+    return "every link in the documents leads to a file"
+
+
+CHECKS = [exports_exactly_the_header, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_example,
+          documents_name_files_that_exist]
+
+
+def main():
+    failed = 0
+    for check in CHECKS:
+        try:
+            print(f"ok: {check()}")
+        except AssertionError as why:
+            failed += 1
+            print(f"FAILED: {check.__name__}: {why}")
+    print(f"library: {len(CHECKS) - failed} of {len(CHECKS)} checks passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

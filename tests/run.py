@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Everything that proves something, one step after the other; `make test` calls it.
+
+usage: tests/run.py [STEP...]        (no step: all; `tests/run.py --list` names them)
+
+A step is a command. Its output goes to build/test-logs/STEP.log; here appear its closing line, and the end of the log when it
+fails. A step that lacks an optional tool says so in a line that begins with "skipped:"; with CI=true such a line is a failure.
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+LOGS = ROOT / "build" / "test-logs"
+PYTHON = [sys.executable]
+CARGO_TEST = ["cargo", "test", "--locked"]
+
+# name, command, and the shape of the lines that close it
+STEPS = [
+    ("build", ["make", "--no-print-directory", "examples", "devserver"], r"^skipped:"),
+    ("rust", CARGO_TEST + ["--workspace", "--exclude", "opamp-devserver", "--no-fail-fast"], r"^test result:"),
+    ("devserver", CARGO_TEST + ["-p", "opamp-devserver", "--no-fail-fast"], r"^test result:"),
+    ("header", ["include/renew.sh", "--check"], None),
+    ("library", PYTHON + ["tests/library/run.py"], None),
+    ("licences", PYTHON + ["tests/licences/third_party.py", "--check"], None),
+    ("c", PYTHON + ["tests/c/run.py"], None),
+    ("conformance", PYTHON + ["tests/conformance/run.py"], None),
+    ("examples", PYTHON + ["tests/examples/run.py"], None),
+    ("install", PYTHON + ["tests/install/run.py"], None),
+]
+
+
+def run(name, command):
+    """(exit status, log text)"""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{name}.log"
+    with open(log, "wb") as out:
+        status = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT).returncode
+    return status, log.read_text(encoding="utf-8", errors="replace")
+
+
+def summed(lines):
+    """cargo says one line per test program: their sum, and every one that is not good."""
+    counts = [re.search(r"(\d+) passed; (\d+) failed; (\d+) ignored", line) for line in lines]
+    total = [sum(int(count.group(i)) for count in counts if count) for i in (1, 2, 3)]
+    bad = [line for line in lines if "test result: ok" not in line]
+    return [f"test result of {len(lines)} programs: {total[0]} passed; {total[1]} failed; {total[2]} ignored"] + bad
+
+
+def closing_lines(text, shape):
+    lines = [line for line in text.splitlines() if line.strip()]
+    if shape is None:
+        return lines[-1:]
+    found = [line for line in lines if re.search(shape, line)]
+    return summed(found) if shape == r"^test result:" and found else found
+
+
+def main(names):
+    if names == ["--list"]:
+        print("\n".join(name for name, _, _ in STEPS))
+        return 0
+    unknown = set(names) - {name for name, _, _ in STEPS}
+    if unknown:
+        sys.exit(f"no such step: {', '.join(sorted(unknown))}")
+    if shutil.which("make") is None:
+        sys.exit("missing on this machine: make")
+    failed, skipped = [], []
+    for name, command, shape in STEPS:
+        if names and name not in names:
+            continue
+        print(f"== {name}: {' '.join(command)}", flush=True)
+        begin = time.monotonic()
+        status, text = run(name, command)
+        skips = sorted({line for line in text.splitlines() if line.startswith("skipped:")})
+        skipped += skips
+        if status != 0:
+            failed.append(name)
+            print("\n".join(text.splitlines()[-60:]))
+            print(f"FAILED: {name}, status {status}; all of it is in build/test-logs/{name}.log")
+        lines = skips + [line for line in closing_lines(text, shape) if line not in skips]
+        print("\n".join(f"   {line}" for line in lines + [f"{time.monotonic() - begin:.1f} s"]), flush=True)
+        if name == "build" and status != 0:
+            break
+    if skipped and os.environ.get("CI") == "true":
+        failed.append(f"{len(skipped)} skipped, which CI=true does not allow")
+    print(f"tests: {'FAILED: ' + ', '.join(failed) if failed else 'all good'}, {len(skipped)} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
