@@ -33,6 +33,7 @@ pub(crate) struct Run {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) queue: Arc<Queue>,
     traffic: OnceLock<Arc<Traffic>>,
+    is_host_transport: bool,
     client: Arc<Client>,
     shell: Mutex<Shell>,
     flushes: Mutex<Flushes>,
@@ -90,7 +91,7 @@ impl Run {
         (client, queue, mailbox): (&Arc<Client>, &Arc<Queue>, Arc<Mailbox>),
         core: Core,
         journal: Journal,
-        headers: Arc<Headers>,
+        (headers, is_host_transport): (Arc<Headers>, bool),
     ) -> Arc<Self> {
         let shell = Shell {
             core,
@@ -107,6 +108,7 @@ impl Run {
             mailbox,
             queue: queue.clone(),
             traffic: OnceLock::new(),
+            is_host_transport,
             client: client.clone(),
             shell: Mutex::new(shell),
             flushes: Mutex::default(),
@@ -233,8 +235,9 @@ impl Run {
         result
     }
 
+    /// Is a server likely to read what is being sent? Of the host's own stack nothing else can be known.
     fn is_connected(&self) -> bool {
-        self.traffic().is_some_and(|facts| facts.peer.is_some())
+        self.is_host_transport || self.traffic().is_some_and(|facts| facts.peer.is_some())
     }
 
     fn feed(&self, shell: &mut Shell, input: Input) {

@@ -65,11 +65,12 @@ pub(crate) fn plan(
     let journal = Journal::new(life.log_level);
     let is_unverified = state.tls.skip_verify;
     let is_host_transport = state.is_host_transport;
+    let parts = (client, queue, mailbox.clone());
     let run = Run::new(
-        (client, queue, mailbox.clone()),
+        parts,
         core,
         journal,
-        state.headers.clone(),
+        (state.headers.clone(), is_host_transport),
     );
     let watch = Arc::new(Lifeline(run.clone()));
     let link = if is_host_transport {
