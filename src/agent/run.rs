@@ -28,6 +28,9 @@ use crate::{
 /// Buffers of messages larger than this are given back after use.
 const KEPT_BUFFER: usize = 64 << 10;
 
+/// Marks the tickets of those who wait in a flush; all others are told by an event.
+const FLUSH: u64 = 1 << 63;
+
 /// Shared by the worker, the client's setters (through the mailbox) and the agent's calls.
 pub(crate) struct Run {
     pub(crate) mailbox: Arc<Mailbox>,
@@ -190,6 +193,7 @@ impl Run {
     /// Waits until all that was set before is confirmed.
     pub(crate) fn flush(&self, ticket: u64, timeout: Option<Duration>) -> Result<()> {
         let deadline = super::queue::deadline_after(timeout);
+        let ticket = ticket | FLUSH;
         self.flushes.lock().waiting.insert(ticket, None);
         let report = Report {
             ticket,
@@ -281,16 +285,16 @@ impl Run {
                 shell.is_over = true;
             }
             protocol::Event::ReportDone { ticket, outcome } => {
-                let mut flushes = self.flushes.lock();
-                if let Some(slot) = flushes.waiting.get_mut(&ticket) {
-                    *slot = Some(outcome);
-                    drop(flushes);
+                if ticket & FLUSH != 0 {
+                    // Who asked may have gone meanwhile.
+                    if let Some(slot) = self.flushes.lock().waiting.get_mut(&ticket) {
+                        *slot = Some(outcome);
+                    }
                     self.flushed.notify_all();
-                    return;
+                } else {
+                    let error = convert::error_of_outcome(outcome);
+                    self.queue.push(EventKind::ReportDone { ticket, error });
                 }
-                drop(flushes);
-                let error = convert::error_of_outcome(outcome);
-                self.queue.push(EventKind::ReportDone { ticket, error });
             }
             other => {
                 // The host may answer an offer the moment it sees it, so the client must know it before.
