@@ -65,12 +65,17 @@ impl ConfigMap {
 
     /// The file of that name.
     pub fn find(&self, name: &str) -> Option<File<'_>> {
-        let (name, file) = self.0.files.config_map.get_key_value(name)?;
-        Some(File {
+        self.0.files.config_map.get_key_value(name).map(File::new)
+    }
+}
+
+impl<'a> File<'a> {
+    fn new((name, file): (&'a String, &'a AgentConfigFile)) -> Self {
+        Self {
             name,
             content_type: &file.content_type,
             body: &file.body,
-        })
+        }
     }
 }
 
@@ -95,6 +100,24 @@ impl ConfigMapBuilder {
                 Ok(())
             }
         }
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.config_map.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The file at a position, in the order of the names. What it borrows stays where it is when others are added.
+    pub fn at(&self, index: usize) -> Option<File<'_>> {
+        self.0.config_map.iter().nth(index).map(File::new)
+    }
+
+    /// The file of that name.
+    pub fn find(&self, name: &str) -> Option<File<'_>> {
+        self.0.config_map.get_key_value(name).map(File::new)
     }
 
     pub fn freeze(self) -> ConfigMap {

@@ -33,4 +33,7 @@ pub use event::{Event, EventKind, HostRequest, Message};
 pub use log::Level;
 pub use snapshot::Snapshot;
 
-pub use crate::transport::tls::{Identity, Roots};
+pub use crate::transport::{
+    Reached,
+    tls::{Identity, Roots},
+};
