@@ -1,0 +1,360 @@
+//! `opamp_agent`: one running connection for one client.
+
+use std::{
+    ffi::c_void,
+    ptr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use super::{
+    callbacks::{Listener, User, opamp_callbacks},
+    calls,
+    client::opamp_client,
+    convert,
+    error::opamp_error,
+    event::opamp_event,
+    guard,
+    guard::{Handle, Life},
+    log,
+    snapshot::opamp_snapshot,
+    status::{Outcome, Refusal, opamp_status},
+};
+use crate::agent::{Agent, Delivery};
+
+/// One running connection for one client: worker, retries, heartbeats, events. new, start, stop, free; a restart after
+/// stop is allowed. Holds a reference on its client.
+pub struct opamp_agent {
+    life: Life,
+    agent: Arc<Agent>,
+    pub(super) client: Arc<opamp_client>,
+}
+
+impl Handle for opamp_agent {
+    fn life(&self) -> &Life {
+        &self.life
+    }
+
+    /// The agent keeps it itself: its worker may find a bug too.
+    fn bug(&self) -> Option<Arc<str>> {
+        self.agent.poison().map(Arc::from)
+    }
+
+    fn poison(&self, text: &str) {
+        self.agent.set_poison(text.to_owned());
+    }
+}
+
+/// A call during which the host may free the handle: on another thread, or inside a callback.
+unsafe fn call(
+    row: &calls::Call,
+    agent: *const opamp_agent,
+    err: *mut *mut opamp_error,
+    body: impl FnOnce(&Arc<Agent>) -> Outcome,
+) -> opamp_status {
+    guard::call(row, agent, err, |handle| {
+        let agent = handle.agent.clone();
+        body(&agent)
+    })
+}
+
+/// Makes an agent for a client, and adds a reference to it. callbacks: copied; NULL: the host takes events with
+/// opamp_agent_next_event, or hears nothing. user: handed to every callback. free_user: called with `user` exactly once,
+/// after the last callback returned (in opamp_agent_free, or later if that was called in a callback), unless this call
+/// fails; may be NULL. out: yours to opamp_agent_free.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no struct_size of any release),
+/// OPAMP_E_UNSUPPORTED (a callback of a later release), OPAMP_E_RESOURCE. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_new(
+    client: *mut opamp_client,
+    callbacks: *const opamp_callbacks,
+    user: *mut c_void,
+    free_user: Option<unsafe extern "C" fn(user: *mut c_void)>,
+    out: *mut *mut opamp_agent,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    guard::call(&calls::AGENT_NEW, client, err, |_| {
+        convert::wanted(out)?;
+        let callbacks = match callbacks.is_null() {
+            true => None,
+            false => Some(opamp_callbacks::read(callbacks)?),
+        };
+        let user = User::new(user, free_user);
+        let place = Arc::new(OnceLock::new());
+        let listener = Box::new(Listener::new(callbacks, place.clone(), user.clone()));
+        Arc::increment_strong_count(client.cast_const());
+        let client = Arc::from_raw(client.cast_const());
+        let agent = Agent::new(client.client.clone(), listener);
+        let handle = Arc::new(opamp_agent {
+            life: Life::new(),
+            agent,
+            client,
+        });
+        let _ = place.set(Arc::downgrade(&handle));
+        user.take_over();
+        out.write(Arc::into_raw(handle).cast_mut());
+        Ok(())
+    })
+}
+
+/// Stops the agent and frees it: no callback runs once this has returned, and free_user has been called. Inside a
+/// callback of its own it is done when that callback has returned; no other follows then. The client lives on while
+/// others hold it. To be called once; other calls on the handle must not begin any more.
+///
+/// Threads: any, once. Callbacks: yes, done later. Blocks: for the stop grace and a second at most, and with
+/// OPAMP_DELIVERY_THREAD for a callback that runs on another thread. NULL or in a forked child: nothing. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_free(agent: *mut opamp_agent) {
+    guard::release(&calls::AGENT_FREE, agent, |agent| {
+        let handle = Arc::from_raw(agent);
+        handle.agent.free();
+    });
+}
+
+/// Chooses where events go: one of `enum opamp_delivery`. Before start.
+///
+/// Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_STATE while it runs. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_set_delivery(
+    agent: *mut opamp_agent,
+    delivery: i32,
+) -> opamp_status {
+    call(
+        &calls::AGENT_SET_DELIVERY,
+        agent,
+        ptr::null_mut(),
+        |agent| {
+            let delivery = match delivery {
+                0 => Delivery::Thread,
+                1 => Delivery::Poll,
+                _ => return Err(Refusal::argument("there is no such delivery")),
+            };
+            Ok(agent.set_delivery(delivery)?)
+        },
+    )
+}
+
+/// Asks for the agent's log lines as events, up to a level of `enum opamp_log_level`; OPAMP_LOG_OFF, the default: none.
+/// For hosts that can not take the callback of opamp_set_log from any thread. Before start.
+///
+/// Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_STATE while it runs. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_set_log_events(
+    agent: *mut opamp_agent,
+    level: i32,
+) -> opamp_status {
+    call(
+        &calls::AGENT_SET_LOG_EVENTS,
+        agent,
+        ptr::null_mut(),
+        |agent| Ok(agent.set_log_events(log::level(level)?)?),
+    )
+}
+
+/// Sets the time between two polls, counted from the last message; a server's heartbeat interval overrides it. Takes
+/// effect at once while the agent runs. Above 24 h it is clamped.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG below 10 ms. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_set_interval(
+    agent: *mut opamp_agent,
+    milliseconds: u64,
+) -> opamp_status {
+    call(
+        &calls::AGENT_SET_INTERVAL,
+        agent,
+        ptr::null_mut(),
+        |agent| Ok(agent.set_interval(Duration::from_millis(milliseconds))?),
+    )
+}
+
+/// Starts the agent. Never fails because of the network, which is not touched here: a server that comes up later is
+/// joined. What is set on the client until then is what the first message says. After a stop it starts again with the
+/// same instance uid, a sequence number that goes on, and everything unconfirmed.
+///
+/// Threads: any. Callbacks: see errors. Blocks: no (trust files and the environment are read). Errors: OPAMP_E_STATE (it
+/// runs already, or another agent runs on the client), OPAMP_E_INVALID_ARG (no description; a capability without the
+/// callback it needs; no certificate in the trust store; a bad certificate file), OPAMP_E_RESOURCE (no thread or
+/// descriptor). Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_start(
+    agent: *mut opamp_agent,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    call(&calls::AGENT_START, agent, err, |agent| Ok(agent.start()?))
+}
+
+/// Asks the agent to stop and does not wait. Repeated, or on an agent that does not run: OPAMP_OK.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: the common ones. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_request_stop(agent: *mut opamp_agent) -> opamp_status {
+    call(
+        &calls::AGENT_REQUEST_STOP,
+        agent,
+        ptr::null_mut(),
+        |agent| Ok(agent.request_stop()?),
+    )
+}
+
+/// Stops the agent: says goodbye to the server within the stop grace, closes, joins. OPAMP_OK: its threads are gone and no
+/// callback runs or will (with OPAMP_DELIVERY_POLL, none outside a dispatch: what waits may still be taken, up to
+/// OPAMP_EVENT_STOPPED). timeout_ms only bounds your wait; -1: no bound. Inside a callback or a dispatch it is a request
+/// and answers OPAMP_E_TIMEOUT at once. On an agent that does not run: OPAMP_OK.
+///
+/// Threads: any, several at once. Callbacks: yes, as a request. Blocks: up to timeout_ms. Errors: OPAMP_E_TIMEOUT (call
+/// again), OPAMP_E_INVALID_ARG (a time below -1). Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_stop(
+    agent: *mut opamp_agent,
+    timeout_ms: i64,
+) -> opamp_status {
+    call(&calls::AGENT_STOP, agent, ptr::null_mut(), |agent| {
+        Ok(agent.stop(convert::timeout(timeout_ms)?)?)
+    })
+}
+
+/// Sends a poll now instead of at the next interval, unless the server asked to wait or a failure is waited out.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_STATE when it does not run. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_poll_now(agent: *mut opamp_agent) -> opamp_status {
+    call(&calls::AGENT_POLL_NOW, agent, ptr::null_mut(), |agent| {
+        Ok(agent.poll_now()?)
+    })
+}
+
+/// Reports the full state with the next message, which leaves now as in opamp_agent_poll_now. What the server refused
+/// before is tried again.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_STATE when it does not run. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_report_full_state(agent: *mut opamp_agent) -> opamp_status {
+    call(
+        &calls::AGENT_REPORT_FULL_STATE,
+        agent,
+        ptr::null_mut(),
+        |agent| Ok(agent.report_full_state()?),
+    )
+}
+
+/// Drops the connection and makes a new one, as after a change of the network.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_STATE when it does not run. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_reconnect(agent: *mut opamp_agent) -> opamp_status {
+    call(&calls::AGENT_RECONNECT, agent, ptr::null_mut(), |agent| {
+        Ok(agent.reconnect()?)
+    })
+}
+
+/// Waits until everything that was set before this call is confirmed by the server. timeout_ms: -1 for no bound.
+///
+/// Threads: any. Callbacks: yes, but the events behind this one wait. Blocks: up to timeout_ms. Errors: OPAMP_E_TIMEOUT,
+/// OPAMP_E_STATE (it does not run, or the server refused a part of it, which is held back), OPAMP_E_INVALID_ARG (a time
+/// below -1). Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_flush(
+    agent: *mut opamp_agent,
+    timeout_ms: i64,
+) -> opamp_status {
+    call(&calls::AGENT_FLUSH, agent, ptr::null_mut(), |agent| {
+        Ok(agent.flush(convert::timeout(timeout_ms)?)?)
+    })
+}
+
+/// Sends a host-made AgentToServer: its parts become the client's state; uid, number and capabilities are the library's,
+/// and a disconnect in it is ignored. agent_to_server: encoded, copied. tries: how often it is tried; 0: no bound. ticket:
+/// names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE; may be NULL.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable), OPAMP_E_STATE when it does not
+/// run, OPAMP_E_AGAIN (64 ends wait to be taken), OPAMP_E_TOO_LARGE. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_send(
+    agent: *mut opamp_agent,
+    agent_to_server: *const u8,
+    len: usize,
+    tries: u32,
+    ticket: *mut u64,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    call(&calls::AGENT_SEND, agent, err, |agent| {
+        let bytes = convert::bytes(agent_to_server, len, "the message")?;
+        let tries = (tries > 0).then_some(tries);
+        convert::put(ticket, agent.send(bytes, tries)?);
+        Ok(())
+    })
+}
+
+/// A descriptor that is readable exactly while an event waits: for epoll, poll, libuv, asyncio. It belongs to the agent
+/// and stays the same from the first call until opamp_agent_free, through restarts; never read or close it. An
+/// edge-triggered loop drains to OPAMP_E_TIMEOUT. Also readable when the agent has ended and OPAMP_EVENT_STOPPED waits.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_STATE with OPAMP_DELIVERY_THREAD, OPAMP_E_RESOURCE. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_poll_fd(
+    agent: *mut opamp_agent,
+    fd: *mut i32,
+) -> opamp_status {
+    call(&calls::AGENT_POLL_FD, agent, ptr::null_mut(), |agent| {
+        convert::wanted(fd)?;
+        fd.write(agent.poll_fd()?);
+        Ok(())
+    })
+}
+
+/// Calls the callbacks, on this thread, for what waits: at most what waited at entry. With nothing waiting it waits for
+/// the first event up to timeout_ms (-1: no bound). served: how many; may be NULL. Events without a callback count.
+///
+/// Threads: any, one at a time. Callbacks: no (OPAMP_E_STATE). Blocks: up to timeout_ms, and for the callbacks. Errors:
+/// OPAMP_E_TIMEOUT (nothing waited, also for 0), OPAMP_E_STATE (OPAMP_DELIVERY_THREAD; a dispatch runs already; the agent
+/// does not run and OPAMP_EVENT_STOPPED was taken), OPAMP_E_INVALID_ARG (a time below -1). Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_dispatch(
+    agent: *mut opamp_agent,
+    timeout_ms: i64,
+    served: *mut u32,
+) -> opamp_status {
+    call(&calls::AGENT_DISPATCH, agent, ptr::null_mut(), |agent| {
+        convert::put(served, agent.dispatch(convert::timeout(timeout_ms)?)?);
+        Ok(())
+    })
+}
+
+/// Takes the next event, waiting for it up to timeout_ms (-1: no bound). out: yours to opamp_event_free. Any number of
+/// threads may wait at once; no callback is called.
+///
+/// Threads: any. Callbacks: yes. Blocks: up to timeout_ms. Errors: OPAMP_E_TIMEOUT (nothing waits, also for 0),
+/// OPAMP_E_STATE (OPAMP_DELIVERY_THREAD; the agent does not run and OPAMP_EVENT_STOPPED was taken), OPAMP_E_INVALID_ARG (a
+/// time below -1). Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_next_event(
+    agent: *mut opamp_agent,
+    timeout_ms: i64,
+    out: *mut *mut opamp_event,
+) -> opamp_status {
+    call(&calls::AGENT_NEXT_EVENT, agent, ptr::null_mut(), |agent| {
+        convert::wanted(out)?;
+        let event = agent.next_event(convert::timeout(timeout_ms)?)?;
+        out.write(Box::into_raw(Box::new(opamp_event::new(event))));
+        Ok(())
+    })
+}
+
+/// How the agent is doing now, running or not. out: yours to opamp_snapshot_free.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: the common ones. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_snapshot(
+    agent: *const opamp_agent,
+    out: *mut *mut opamp_snapshot,
+) -> opamp_status {
+    call(&calls::AGENT_SNAPSHOT, agent, ptr::null_mut(), |agent| {
+        convert::wanted(out)?;
+        out.write(Box::into_raw(Box::new(opamp_snapshot::new(
+            agent.snapshot(),
+        ))));
+        Ok(())
+    })
+}

@@ -1,0 +1,274 @@
+//! `opamp_event`: one thing that happened, owned by whoever took it.
+
+use std::{
+    ffi::{CString, c_char},
+    ptr,
+    sync::Arc,
+};
+
+use super::{
+    calls, convert,
+    convert::opamp_slice,
+    error::opamp_error,
+    guard,
+    guard::{Handle, Life},
+    message::opamp_message,
+    request::opamp_request,
+    status::{OPAMP_E_NOT_FOUND, Outcome, Refusal, opamp_status},
+};
+use crate::agent::{Event, EventKind};
+
+/// One thing that happened, owned by whoever took it with opamp_agent_next_event. What its accessors answer is borrowed
+/// from it. Immutable; any thread may read it.
+pub struct opamp_event {
+    life: Life,
+    kind: i32,
+    missed: u64,
+    pub(super) content: Content,
+}
+
+/// What an event brings.
+pub(super) enum Content {
+    Nothing,
+    Error(opamp_error),
+    Message(Arc<opamp_message>),
+    Request(Arc<opamp_request>),
+    Report {
+        ticket: u64,
+        why_not: Option<opamp_error>,
+    },
+    Uid([u8; 16]),
+    Log {
+        level: i32,
+        line: CString,
+    },
+}
+
+impl Handle for opamp_event {
+    fn life(&self) -> &Life {
+        &self.life
+    }
+}
+
+impl opamp_event {
+    pub(super) fn new(event: Event) -> Self {
+        let kind = event.kind.number();
+        Self {
+            life: Life::new(),
+            kind,
+            missed: event.missed,
+            content: Content::new(event.kind),
+        }
+    }
+
+    pub(super) fn kind(&self) -> i32 {
+        self.kind
+    }
+
+    pub(super) fn error(&self) -> *const opamp_error {
+        match &self.content {
+            Content::Error(error)
+            | Content::Report {
+                why_not: Some(error),
+                ..
+            } => error,
+            _ => ptr::null(),
+        }
+    }
+}
+
+impl Content {
+    fn new(kind: EventKind) -> Self {
+        match kind {
+            EventKind::Connected | EventKind::Stopped { error: None } => Self::Nothing,
+            EventKind::ConnectFailed(error)
+            | EventKind::ServerError(error)
+            | EventKind::Warning(error)
+            | EventKind::Stopped { error: Some(error) } => Self::Error(opamp_error::new(&error)),
+            EventKind::Message(message) => Self::Message(opamp_message::new(message)),
+            EventKind::Request(request) => Self::Request(opamp_request::new(request)),
+            EventKind::ReportDone { ticket, error } => Self::Report {
+                ticket,
+                why_not: error.as_ref().map(opamp_error::new),
+            },
+            EventKind::NewUid(uid) => Self::Uid(uid),
+            EventKind::Log { level, line } => Self::Log {
+                level: level as i32,
+                line: convert::line(&line),
+            },
+        }
+    }
+}
+
+/// What happened. Later releases append kinds: leave alone what you do not know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub enum opamp_event_kind {
+    /// The first decoded answer after start or after a failure. on_connect.
+    OPAMP_EVENT_CONNECTED = 1,
+    /// One failed try: brings an error. on_connect_failed.
+    OPAMP_EVENT_CONNECT_FAILED = 2,
+    /// The server answered with an error_response: brings an error. on_error.
+    OPAMP_EVENT_SERVER_ERROR = 3,
+    /// Something to act on: brings a message. on_message.
+    OPAMP_EVENT_MESSAGE = 4,
+    /// An exchange for the host's own HTTP stack: brings a request. on_request.
+    OPAMP_EVENT_REQUEST = 5,
+    /// The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed. on_report_done.
+    OPAMP_EVENT_REPORT_DONE = 6,
+    /// Reserved: this release follows no redirects.
+    OPAMP_EVENT_REDIRECT = 7,
+    /// The server assigned another instance uid: brings it. on_new_uid.
+    OPAMP_EVENT_NEW_UID = 8,
+    /// Something the host should know although all goes on: brings an error. on_warning.
+    OPAMP_EVENT_WARNING = 9,
+    /// A log line, where they were asked for: brings level and line. on_log.
+    OPAMP_EVENT_LOG = 10,
+    /// The last event. Brings an error only where a bug ended the agent. on_stopped.
+    OPAMP_EVENT_STOPPED = 11,
+}
+
+/// What happened: one of `enum opamp_event_kind`. NULL: 0.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_kind(event: *const opamp_event) -> i32 {
+    guard::read(&calls::EVENT_KIND, event, 0, opamp_event::kind)
+}
+
+/// The message, borrowed from the event (keep it with opamp_message_ref); NULL: its kind brings none.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_message(event: *const opamp_event) -> *const opamp_message {
+    guard::read(
+        &calls::EVENT_MESSAGE,
+        event,
+        ptr::null(),
+        |event| match &event.content {
+            Content::Message(message) => Arc::as_ptr(message),
+            _ => ptr::null(),
+        },
+    )
+}
+
+/// The error, borrowed from the event; NULL: it brings none.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_error(event: *const opamp_event) -> *const opamp_error {
+    guard::read(&calls::EVENT_ERROR, event, ptr::null(), opamp_event::error)
+}
+
+/// The request, borrowed from the event (keep it with opamp_request_ref); NULL: its kind brings none.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_request(event: *const opamp_event) -> *mut opamp_request {
+    guard::read(
+        &calls::EVENT_REQUEST,
+        event,
+        ptr::null_mut(),
+        |event| match &event.content {
+            Content::Request(request) => Arc::as_ptr(request).cast_mut(),
+            _ => ptr::null_mut(),
+        },
+    )
+}
+
+fn not_found<T>() -> Outcome<T> {
+    Err(Refusal::new(
+        OPAMP_E_NOT_FOUND,
+        "the event brings no such thing",
+    ))
+}
+
+/// The ticket of the opamp_agent_send that ended.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_ticket(
+    event: *const opamp_event,
+    out: *mut u64,
+) -> opamp_status {
+    guard::call(
+        &calls::EVENT_TICKET,
+        event,
+        ptr::null_mut(),
+        |event| match &event.content {
+            Content::Report { ticket, .. } => {
+                convert::put(out, *ticket);
+                Ok(())
+            }
+            _ => not_found(),
+        },
+    )
+}
+
+/// The new instance uid: 16 bytes, borrowed from the event.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_uid(
+    event: *const opamp_event,
+    out: *mut opamp_slice,
+) -> opamp_status {
+    guard::call(
+        &calls::EVENT_UID,
+        event,
+        ptr::null_mut(),
+        |event| match &event.content {
+            Content::Uid(uid) => {
+                convert::put(out, opamp_slice::of(uid));
+                Ok(())
+            }
+            _ => not_found(),
+        },
+    )
+}
+
+/// The log line and its level (`enum opamp_log_level`). The line is NUL-terminated and borrowed from the event. Either
+/// output may be NULL.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_log(
+    event: *const opamp_event,
+    level: *mut i32,
+    line: *mut *const c_char,
+) -> opamp_status {
+    guard::call(
+        &calls::EVENT_LOG,
+        event,
+        ptr::null_mut(),
+        |event| match &event.content {
+            Content::Log {
+                level: its_level,
+                line: its_line,
+            } => {
+                convert::put(level, *its_level);
+                convert::put(line, its_line.as_ptr());
+                Ok(())
+            }
+            _ => not_found(),
+        },
+    )
+}
+
+/// How many older events of its kind this one replaced while it waited: the queue is bounded and keeps the newest.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. NULL: 0. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_missed(event: *const opamp_event) -> u64 {
+    guard::read(&calls::EVENT_MISSED, event, 0, |event| event.missed)
+}
+
+/// Frees an event, and what was borrowed from it and not kept.
+///
+/// Threads: any, once. Callbacks: yes. Blocks: no. NULL or in a forked child: nothing. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_free(event: *mut opamp_event) {
+    guard::release(&calls::EVENT_FREE, event, |event| {
+        drop(Box::from_raw(event))
+    });
+}
