@@ -45,6 +45,11 @@ pub fn close_all_in_child() {
     }
 }
 
+/// Whether this descriptor is one of the library's; async-signal-safe.
+pub fn is_ours(fd: RawFd) -> bool {
+    place(fd).is_some_and(|(word, bit)| OURS[word].load(SeqCst) & bit != 0)
+}
+
 /// How many are open now; for tests of leaks.
 pub fn count() -> usize {
     OURS[..USED.load(SeqCst)]

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::{Answer, FailKind, Failure, Reached, Request, Settings, Traffic, Wake, Watch};
+use super::answer::{self, Head, Plan, shown};
+use super::http::user_agent;
+use super::vigil::{Cut, Step, Vigil};
+use super::{Answer, FailKind, Failure, Headers, Reached, Request, Settings, Traffic, Wake, Watch};
 
 /// One request for the host to carry out. Ended by the first of `complete`, `fail`, its drop (as
 /// not reached) and its deadline; whatever comes later changes nothing.
@@ -18,13 +21,33 @@ pub struct HostRequest {
     end: Arc<End>,
 }
 
+/// The request has been ended before, or the exchange is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AlreadyEnded;
+
+/// The transport that hands requests to the host. Used by one thread, the worker.
+pub struct Host {
+    settings: Settings,
+    wake: Wake,
+    watch: Arc<dyn Watch>,
+    hand_out: Box<dyn Fn(HostRequest) + Send>,
+    traffic: Arc<Traffic>,
+}
+
+/// What the worker waits for.
 struct End {
-    outcome: Mutex<Option<Outcome>>,
+    state: Mutex<State>,
     wake: Wake,
 }
 
-enum Outcome {
+enum State {
     Open,
+    Ended(Outcome),
+    /// The outcome was taken, or nobody waits for one any more.
+    Over,
+}
+
+enum Outcome {
     Complete {
         status: u16,
         headers: Vec<(String, Vec<u8>)>,
@@ -35,10 +58,6 @@ enum Outcome {
         text: String,
     },
 }
-
-/// The request has been ended before, or the exchange is over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AlreadyEnded;
 
 impl HostRequest {
     pub fn method(&self) -> &str {
@@ -63,8 +82,8 @@ impl HostRequest {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// The answer that the host's stack received. Content-Encoding must have been undone already or
-    /// be told by the headers.
+    /// The answer that the host's stack received, any status. A gzip body may be given as it came,
+    /// with its `Content-Encoding`, or decoded.
     pub fn complete(
         &self,
         status: u16,
@@ -89,30 +108,8 @@ impl HostRequest {
 
 impl Drop for HostRequest {
     fn drop(&mut self) {
-        let _ = self.fail(Reached::No, "the host let the request go without an end");
+        let _ = self.fail(Reached::No, "the host let the request go without ending it");
     }
-}
-
-impl End {
-    fn with(&self, outcome: Outcome) -> Result<(), AlreadyEnded> {
-        let mut slot = self.outcome.lock();
-        if !matches!(*slot, Some(Outcome::Open)) {
-            return Err(AlreadyEnded);
-        }
-        *slot = Some(outcome);
-        drop(slot);
-        self.wake.wake();
-        Ok(())
-    }
-}
-
-/// The transport that hands requests to the host. Used by one thread, the worker.
-pub struct Host {
-    settings: Settings,
-    wake: Wake,
-    _watch: Arc<dyn Watch>,
-    hand_out: Box<dyn Fn(HostRequest) + Send>,
-    traffic: Arc<Traffic>,
 }
 
 impl Host {
@@ -127,31 +124,146 @@ impl Host {
         Host {
             settings,
             wake,
-            _watch: watch,
+            watch,
             hand_out,
             traffic: Arc::default(),
         }
     }
 
-    /// Blocks like [`Http::exchange`](super::http::Http::exchange), with the same rules for answers.
+    /// Blocks like [`Http::exchange`](super::http::Http::exchange), with the same rules for
+    /// answers. A request given up or overdue may still be carried out by the host.
     pub fn exchange(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
         self.traffic.on_exchange();
+        let limits = self.settings.limits;
+        if let Some(refusal) = super::http::too_large(request, &limits) {
+            return Err(refusal);
+        }
+        let mut vigil = Vigil::begin(self.wake.clone(), self.watch.clone(), limits.exchange)
+            .map_err(|cut| failure_of(&cut, Reached::No))?;
+        vigil.enter(Step::HostStack, None);
+        let state = Mutex::new(State::Open);
         let end = Arc::new(End {
-            outcome: Mutex::new(Some(Outcome::Open)),
+            state,
             wake: self.wake.clone(),
         });
         (self.hand_out)(HostRequest {
             url: self.settings.endpoint.as_str().to_owned(),
-            headers: Vec::new(),
+            headers: self.headers(request),
             body: Bytes::copy_from_slice(request.body),
-            deadline: Instant::now() + self.settings.limits.exchange,
+            deadline: vigil.whole_end(),
             end: end.clone(),
         });
-        let _ = end.outcome.lock().take();
-        Err(Failure::new(FailKind::Host, Reached::No, "not carried out"))
+        match end.await_outcome(&mut vigil) {
+            Err(cut) => Err(failure_of(&cut, Reached::Maybe)),
+            Ok(Outcome::Failed { reached, text }) => {
+                let text = format!("host transport: {}", shown(&text, 256));
+                Err(Failure::new(FailKind::Host, reached, text))
+            }
+            Ok(Outcome::Complete {
+                status,
+                headers,
+                body,
+            }) => {
+                self.traffic
+                    .on_moved(request.body.len() as u64, body.len() as u64);
+                judge(status, &headers, body, limits.message, request.headers)
+            }
+        }
     }
 
     pub fn traffic(&self) -> Arc<Traffic> {
         self.traffic.clone()
     }
+
+    fn headers(&self, request: &Request<'_>) -> Vec<(String, Vec<u8>)> {
+        let agent = user_agent(self.settings.user_agent_prefix.as_deref());
+        let mut all = vec![
+            ("User-Agent".to_owned(), agent.as_bytes().to_vec()),
+            (
+                "Content-Type".to_owned(),
+                b"application/x-protobuf".to_vec(),
+            ),
+            ("Accept-Encoding".to_owned(), b"gzip".to_vec()),
+            (
+                "OpAMP-Instance-UID".to_owned(),
+                request.instance_uid.as_bytes().to_vec(),
+            ),
+        ];
+        for (name, value) in request.headers.iter() {
+            all.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            all.push((name.to_owned(), value.to_vec()));
+        }
+        all
+    }
+}
+
+impl End {
+    fn with(&self, outcome: Outcome) -> Result<(), AlreadyEnded> {
+        let mut state = self.state.lock();
+        if !matches!(*state, State::Open) {
+            return Err(AlreadyEnded);
+        }
+        *state = State::Ended(outcome);
+        drop(state);
+        self.wake.wake();
+        Ok(())
+    }
+
+    fn await_outcome(&self, vigil: &mut Vigil) -> Result<Outcome, Cut> {
+        loop {
+            let mut state = self.state.lock();
+            if let State::Ended(_) = *state {
+                if let State::Ended(outcome) = std::mem::replace(&mut *state, State::Over) {
+                    return Ok(outcome);
+                }
+            }
+            drop(state);
+            if let Err(cut) = vigil.wait_any(&mut [], None) {
+                *self.state.lock() = State::Over;
+                return Err(cut);
+            }
+        }
+    }
+}
+
+fn judge(
+    status: u16,
+    headers: &[(String, Vec<u8>)],
+    body: Bytes,
+    limit: usize,
+    ours: &Headers,
+) -> Result<Answer, Failure> {
+    let text = |name: &str| {
+        let found = headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    };
+    let head = Head {
+        status,
+        content_type: text("content-type"),
+        content_encoding: text("content-encoding"),
+        // What counts is the body that was handed over.
+        content_length: Some(body.len() as u64),
+        retry_after: text("retry-after"),
+    };
+    match head.plan(limit) {
+        Plan::Take { is_gzip } => match answer::whole(body, is_gzip, limit) {
+            Ok(body) => Ok(Answer { status, body }),
+            Err(e) => Err(head.body_failure(e, limit)),
+        },
+        Plan::Show { kind, text } => head.shown(kind, text, &body, ours),
+        Plan::Leave { kind, text } => Err(head.failure(kind, text)),
+    }
+}
+
+fn failure_of(cut: &Cut, reached: Reached) -> Failure {
+    let (kind, text) = match cut {
+        Cut::GivenUp => (FailKind::GivenUp, "given up".to_owned()),
+        Cut::Timeout(step) => (FailKind::Timeout, format!("timeout: {}", step.overdue())),
+        Cut::Closed(text) => (FailKind::Io, (*text).to_owned()),
+        Cut::Tls(text) => (FailKind::Tls, text.clone()),
+        Cut::Io(e) => (FailKind::Io, e.to_string()),
+    };
+    Failure::new(kind, reached, text)
 }

@@ -7,6 +7,9 @@
 //! Deadlines are [`std::time::Instant`]s: they count while the process is stopped, not while the
 //! machine sleeps. A kept connection that slept with the machine is renewed before it is used.
 
+mod answer;
+mod clock;
+mod dial;
 pub mod endpoint;
 pub mod failure;
 pub mod fds;
@@ -14,9 +17,16 @@ pub mod headers;
 pub mod host;
 pub mod http;
 pub mod limits;
+pub mod resolve;
+pub mod signals;
+mod socket;
+mod stream;
 pub mod tls;
 pub mod traffic;
+mod verify;
+mod vigil;
 pub mod wake;
+mod wire;
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -27,6 +37,7 @@ pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use failure::{FailKind, Failure, Reached};
 pub use headers::{HeaderError, Headers};
 pub use limits::Limits;
+pub use resolve::Resolver;
 pub use traffic::{Facts, Traffic};
 pub use wake::Wake;
 

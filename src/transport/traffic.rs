@@ -53,15 +53,25 @@ impl Traffic {
         }
     }
 
-    pub(crate) fn on_sent(&self, bytes: usize) {
-        self.bytes_out.fetch_add(bytes as u64, Relaxed);
-    }
-
-    pub(crate) fn on_received(&self, bytes: usize) {
-        self.bytes_in.fetch_add(bytes as u64, Relaxed);
+    pub(crate) fn on_moved(&self, out: u64, into: u64) {
+        self.bytes_out.fetch_add(out, Relaxed);
+        self.bytes_in.fetch_add(into, Relaxed);
     }
 
     pub(crate) fn on_exchange(&self) {
         self.exchanges.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn on_connected(&self, address: SocketAddr, tls: Option<&'static str>) {
+        self.connections.fetch_add(1, Relaxed);
+        *self.peer.lock() = Some(Peer {
+            address,
+            tls,
+            since: Instant::now(),
+        });
+    }
+
+    pub(crate) fn on_closed(&self) {
+        *self.peer.lock() = None;
     }
 }

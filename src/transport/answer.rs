@@ -1,0 +1,383 @@
+//! What an HTTP answer means for an exchange, whoever received it.
+
+use std::io::{self, Read};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use ureq::http::StatusCode;
+
+use super::{Answer, FailKind, Failure, Headers, Reached};
+
+/// A body that is only shown, or read away to keep its connection, is read up to this.
+const MOST_DRAINED: usize = 64 * 1024;
+/// Of a peer's text in events and logs.
+const MOST_SHOWN: usize = 256;
+/// Looked through for our own header values before it is cut.
+const MOST_SEARCHED: usize = 8 * 1024;
+const CHUNK: usize = 64 * 1024;
+/// A century: larger waits than anybody means, small enough to add to any clock.
+const MOST_WAIT: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// The part of an answer's head that matters here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Head<'a> {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) content_encoding: Option<&'a str>,
+    pub(crate) content_length: Option<u64>,
+    pub(crate) retry_after: Option<&'a str>,
+}
+
+/// What to do with the body.
+pub(crate) enum Plan {
+    /// It is the message.
+    Take { is_gzip: bool },
+    /// It is shown at most.
+    Show { kind: FailKind, text: String },
+    /// It is not even read.
+    Leave { kind: FailKind, text: String },
+}
+
+/// Why a body could not be read.
+pub(crate) enum BodyError {
+    /// The source of the bytes failed.
+    Source(io::Error),
+    TooLarge,
+    NoMemory(usize),
+    BadGzip(io::Error),
+}
+
+impl Head<'_> {
+    pub(crate) fn plan(&self, limit: usize) -> Plan {
+        if !matches!(self.status, 200 | 204) {
+            return Plan::Show {
+                kind: FailKind::Status,
+                text: status_text(self.status),
+            };
+        }
+        let is_gzip = self.is_gzip();
+        if let Some(other) = self
+            .content_encoding
+            .filter(|e| !is_gzip && !is_identity(e))
+        {
+            let text = format!("the content encoding is {:?}, not gzip", shown(other, 32));
+            return Plan::Show {
+                kind: FailKind::Decode,
+                text,
+            };
+        }
+        // What gzip adds to bytes that it can not compress.
+        let slack = if is_gzip { limit / 1024 + 1024 } else { 0 };
+        if let Some(length) = self.content_length.filter(|&n| n > (limit + slack) as u64) {
+            let text = format!("the answer has {length} bytes, the limit is {limit}");
+            return Plan::Leave {
+                kind: FailKind::Size,
+                text,
+            };
+        }
+        if self.content_length == Some(0) || self.has_fitting_type() {
+            return Plan::Take { is_gzip };
+        }
+        let found = shown(self.content_type.unwrap_or_default(), 64);
+        let text = format!("the content type is {found:?}, not application/x-protobuf");
+        Plan::Show {
+            kind: FailKind::Decode,
+            text,
+        }
+    }
+
+    pub(crate) fn is_gzip(&self) -> bool {
+        let encoding = self.content_encoding.unwrap_or_default().trim();
+        encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip")
+    }
+
+    fn has_fitting_type(&self) -> bool {
+        let Some(whole) = self.content_type else {
+            return true;
+        };
+        let bare = whole.split(';').next().unwrap_or_default().trim();
+        [
+            "application/x-protobuf",
+            "application/protobuf",
+            "application/octet-stream",
+        ]
+        .iter()
+        .any(|fit| bare.eq_ignore_ascii_case(fit))
+    }
+
+    /// A failure after an answer of this head.
+    pub(crate) fn failure(&self, kind: FailKind, text: String) -> Failure {
+        Failure {
+            status: Some(self.status),
+            retry_after: self
+                .retry_after
+                .and_then(|v| retry_after(v, SystemTime::now())),
+            ..Failure::new(kind, Reached::Maybe, text)
+        }
+    }
+
+    /// For [`Plan::Show`]: the text with an excerpt of the body, and no secret of ours in it. An
+    /// empty 200 is fine whatever its content type says.
+    pub(crate) fn shown(
+        &self,
+        kind: FailKind,
+        text: String,
+        body: &[u8],
+        ours: &Headers,
+    ) -> Result<Answer, Failure> {
+        if body.is_empty() && kind == FailKind::Decode {
+            return Ok(Answer {
+                status: self.status,
+                body: Bytes::new(),
+            });
+        }
+        let excerpt = excerpt(body, ours);
+        let text = if excerpt.is_empty() {
+            text
+        } else {
+            format!("{text}: {excerpt}")
+        };
+        Err(self.failure(kind, text))
+    }
+
+    pub(crate) fn body_failure(&self, error: BodyError, limit: usize) -> Failure {
+        match error {
+            BodyError::TooLarge => self.failure(
+                FailKind::Size,
+                format!("the answer passed the limit of {limit} bytes"),
+            ),
+            BodyError::NoMemory(n) => self.failure(
+                FailKind::Size,
+                format!("no memory for an answer of {n} bytes"),
+            ),
+            BodyError::BadGzip(e) => self.failure(
+                FailKind::Decode,
+                format!("the answer is not valid gzip: {e}"),
+            ),
+            BodyError::Source(e) => self.failure(FailKind::Io, shown(&e.to_string(), 128)),
+        }
+    }
+}
+
+/// Seconds or an HTTP-date. What lies in the past, is zero or makes no sense is absent: a server
+/// that says "now" beside a refusal is met with the backoff.
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        value.parse().map_or(MOST_WAIT, Duration::from_secs)
+    } else {
+        httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(now)
+            .ok()?
+    };
+    Some(wait.min(MOST_WAIT)).filter(|wait| !wait.is_zero())
+}
+
+/// A whole plain body, at most `limit` bytes, in one buffer that is made once when the length is
+/// known.
+pub(crate) fn read_plain(
+    source: &mut impl Read,
+    length: Option<u64>,
+    limit: usize,
+) -> Result<Bytes, BodyError> {
+    let mut body = Vec::new();
+    if let Some(length) = length
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|&n| n <= limit)
+    {
+        body.try_reserve_exact(length)
+            .map_err(|_| BodyError::NoMemory(length))?;
+    }
+    read_bounded(source, &mut body, limit)?;
+    Ok(body.into())
+}
+
+/// The same with gzip undone. A bomb costs no more than the limit and the decoder's window.
+pub(crate) fn read_gzip(source: &mut impl Read, limit: usize) -> Result<Bytes, BodyError> {
+    let mut noting = Noting {
+        source,
+        has_failed: false,
+        is_empty: true,
+    };
+    let mut body = Vec::new();
+    let result = read_bounded(&mut MultiGzDecoder::new(&mut noting), &mut body, limit);
+    match result {
+        Ok(()) => Ok(body.into()),
+        // A body of no bytes is an empty message, whatever its encoding says.
+        Err(BodyError::Source(_)) if noting.is_empty && !noting.has_failed => Ok(Bytes::new()),
+        Err(BodyError::Source(e)) if !noting.has_failed => Err(BodyError::BadGzip(e)),
+        Err(e) => Err(e),
+    }
+}
+
+/// A body of the host's own stack, which may have undone gzip and left the header standing.
+pub(crate) fn whole(body: Bytes, is_gzip: bool, limit: usize) -> Result<Bytes, BodyError> {
+    const GZIP: [u8; 2] = [0x1f, 0x8b];
+    if is_gzip && body.starts_with(&GZIP) {
+        return read_gzip(&mut &body[..], limit);
+    }
+    if body.len() > limit {
+        Err(BodyError::TooLarge)
+    } else {
+        Ok(body)
+    }
+}
+
+/// Reads away at most [`MOST_DRAINED`] bytes, and answers the first of them.
+pub(crate) fn drain(source: &mut impl Read, head: &Head<'_>, limit: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    let is_short = head.content_length.is_none_or(|n| n <= MOST_DRAINED as u64);
+    // Of a long one only what is shown: its connection is given up.
+    let most = limit.min(if is_short {
+        MOST_DRAINED
+    } else {
+        MOST_SEARCHED
+    }) as u64;
+    // An excerpt is worth having even when the rest does not come.
+    let _ = source.by_ref().take(most).read_to_end(&mut body);
+    if is_short && body.len() as u64 == most {
+        let _ = source.read(&mut [0]);
+    }
+    if !head.is_gzip() {
+        return body;
+    }
+    let mut plain = Vec::new();
+    let _ = MultiGzDecoder::new(&body[..])
+        .take(MOST_SEARCHED as u64)
+        .read_to_end(&mut plain);
+    plain
+}
+
+pub(crate) fn status_text(status: u16) -> String {
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|s| s.canonical_reason());
+    let reason = reason.map(|r| format!(" {r}")).unwrap_or_default();
+    match status {
+        300..400 => format!("HTTP {status}{reason} (not followed)"),
+        200..300 => format!("HTTP {status}{reason} (unexpected)"),
+        _ => format!("HTTP {status}{reason}"),
+    }
+}
+
+/// A peer's text without control characters, at most `most` bytes.
+pub(crate) fn shown(text: &str, most: usize) -> String {
+    let mut clean: String = text
+        .split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    if clean.len() > most {
+        let end = (0..=most)
+            .rev()
+            .find(|&i| clean.is_char_boundary(i))
+            .unwrap_or(0);
+        clean.truncate(end);
+    }
+    clean
+}
+
+fn is_identity(encoding: &str) -> bool {
+    encoding.trim().is_empty() || encoding.trim().eq_ignore_ascii_case("identity")
+}
+
+fn excerpt(body: &[u8], ours: &Headers) -> String {
+    let mut text = String::from_utf8_lossy(&body[..body.len().min(MOST_SEARCHED)]).into_owned();
+    // Some servers show the request that they refuse.
+    for (_, value) in ours.iter() {
+        let value = String::from_utf8_lossy(value);
+        for secret in value.split_whitespace().filter(|part| part.len() >= 4) {
+            text = text.replace(secret, "***");
+        }
+    }
+    shown(&text, MOST_SHOWN)
+}
+
+/// Reads to the end. Grows by doubling, never past the limit, and never without asking.
+fn read_bounded(source: &mut impl Read, body: &mut Vec<u8>, limit: usize) -> Result<(), BodyError> {
+    loop {
+        if body.len() == limit {
+            return match source.read(&mut [0]).map_err(BodyError::Source)? {
+                0 => Ok(()),
+                _ => Err(BodyError::TooLarge),
+            };
+        }
+        if body.len() == body.capacity() {
+            // A body of known length is whole here: its end is asked for without growing.
+            let mut probe = [0; 32];
+            let n = source.read(&mut probe[..32.min(limit - body.len())]);
+            let n = n.map_err(BodyError::Source)?;
+            if n == 0 {
+                return Ok(());
+            }
+            let more = body.len().max(CHUNK / 16).min(limit - body.len()).max(n);
+            body.try_reserve_exact(more)
+                .map_err(|_| BodyError::NoMemory(body.len() + more))?;
+            body.extend_from_slice(&probe[..n]);
+            continue;
+        }
+        let start = body.len();
+        let room = (body.capacity() - start).min(limit - start).min(CHUNK);
+        body.resize(start + room, 0);
+        let result = source.read(&mut body[start..]);
+        body.truncate(start + result.as_ref().map_or(0, |&n| n));
+        if result.map_err(BodyError::Source)? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Tells a failure of the source from one of the decoder.
+struct Noting<'a, R> {
+    source: &'a mut R,
+    has_failed: bool,
+    is_empty: bool,
+}
+
+impl<R: Read> Read for Noting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.source.read(buffer);
+        self.has_failed |= result.is_err();
+        self.is_empty &= matches!(result, Ok(0) | Err(_));
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_takes_what_makes_sense() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let of = |value| retry_after(value, now).map(|d| d.as_secs());
+        assert_eq!(of("120"), Some(120));
+        assert_eq!(of(" 7 "), Some(7));
+        assert_eq!(of("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60));
+        assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), None);
+        assert_eq!(of("Sun, 06 Nov 1984 08:49:37 GMT"), None);
+        for nothing in ["0", "-5", "", "soon", "1.5", "+3", "12 s"] {
+            assert_eq!(of(nothing), None, "{nothing:?}");
+        }
+        assert_eq!(of("99999999999999999999999"), Some(MOST_WAIT.as_secs()));
+    }
+
+    #[test]
+    fn a_peers_text_is_cut_clean_and_free_of_our_headers() {
+        let mut ours = Headers::default();
+        ours.set("Authorization", "Bearer s3cr3t-token").unwrap();
+        let body = "\x1b[31mrefused\r\nAuthorization: Bearer s3cr3t-token\0 \u{85}end";
+        assert_eq!(
+            excerpt(body.as_bytes(), &ours),
+            "[31mrefused Authorization: *** *** end"
+        );
+        let long = "\u{e9}".repeat(1000);
+        assert_eq!(excerpt(long.as_bytes(), &ours).len(), 256);
+        assert_eq!(
+            excerpt(&[0xff, 0xfe, b'x'], &Headers::default()),
+            "\u{fffd}\u{fffd}x"
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! A TCP socket that never raises SIGPIPE, never blocks, and is closed on exec.
+
+#![allow(unsafe_code)] // std's TcpStream neither connects cancellably nor sends vectors silently
+
+use std::io::{self, IoSlice};
+use std::mem::{size_of, zeroed};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use super::fds;
+
+#[derive(Debug)]
+pub(crate) struct Socket(OwnedFd);
+
+/// More pieces than this are sent by the next call.
+const MOST_PIECES: usize = 64;
+
+impl Socket {
+    /// Begins to connect. Wait for writability, then ask [`connected`](Socket::connected).
+    pub(crate) fn connecting(to: &SocketAddr) -> io::Result<Socket> {
+        let family = if to.is_ipv4() {
+            libc::AF_INET
+        } else {
+            libc::AF_INET6
+        };
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: socket takes no pointer; a non-negative result is a descriptor of ours alone.
+        let fd = unsafe {
+            let fd = libc::socket(family, kind, 0);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        fds::add(fd.as_raw_fd());
+        let socket = Socket(fd);
+        // The whole request leaves in one piece, so waiting to fill a segment only delays it.
+        socket.set_no_delay();
+        match socket.start_connect(to) {
+            Ok(()) => Ok(socket),
+            Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(socket),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The outcome of a connect that has become writable.
+    pub(crate) fn connected(&self) -> io::Result<()> {
+        let mut error: libc::c_int = 0;
+        let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: an int and its length, both valid for writes.
+        let result = unsafe {
+            libc::getsockopt(
+                self.raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ERROR,
+                (&raw mut error).cast(),
+                &raw mut length,
+            )
+        };
+        match (result, error) {
+            (0, 0) => Ok(()),
+            (0, error) => Err(io::Error::from_raw_os_error(error)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        // SAFETY: the slice is readable for its length.
+        unsafe {
+            let flags = libc::MSG_NOSIGNAL;
+            counted(libc::send(
+                self.raw_fd(),
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                flags,
+            ))
+        }
+    }
+
+    pub(crate) fn send_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: IoSlice has the layout of iovec; msghdr is valid when zeroed, and points to
+        // `pieces` only during the call.
+        unsafe {
+            let mut message: libc::msghdr = zeroed();
+            message.msg_iov = pieces.as_ptr().cast_mut().cast();
+            message.msg_iovlen = pieces.len().min(MOST_PIECES) as _;
+            counted(libc::sendmsg(
+                self.raw_fd(),
+                &raw const message,
+                libc::MSG_NOSIGNAL,
+            ))
+        }
+    }
+
+    pub(crate) fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.recv_with(buffer, 0)
+    }
+
+    /// One byte without taking it: EAGAIN when nothing lies there, 0 at the end.
+    pub(crate) fn peek(&self) -> io::Result<usize> {
+        self.recv_with(&mut [0], libc::MSG_PEEK)
+    }
+
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    fn recv_with(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+        // SAFETY: the slice is writable for its length.
+        unsafe {
+            counted(libc::recv(
+                self.raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                flags,
+            ))
+        }
+    }
+
+    fn set_no_delay(&self) {
+        let on: libc::c_int = 1;
+        // SAFETY: an int and its length. Without effect when it fails.
+        unsafe {
+            libc::setsockopt(
+                self.raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_NODELAY,
+                (&raw const on).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            );
+        }
+    }
+
+    fn start_connect(&self, to: &SocketAddr) -> io::Result<()> {
+        let result = match to {
+            SocketAddr::V4(v4) => {
+                // SAFETY: plain data, valid when zeroed.
+                let mut address: libc::sockaddr_in = unsafe { zeroed() };
+                address.sin_family = libc::AF_INET as _;
+                address.sin_port = v4.port().to_be();
+                address.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+                let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+                // SAFETY: an address of the stated family and length.
+                unsafe { libc::connect(self.raw_fd(), (&raw const address).cast(), length) }
+            }
+            SocketAddr::V6(v6) => {
+                // SAFETY: plain data, valid when zeroed.
+                let mut address: libc::sockaddr_in6 = unsafe { zeroed() };
+                address.sin6_family = libc::AF_INET6 as _;
+                address.sin6_port = v6.port().to_be();
+                address.sin6_addr.s6_addr = v6.ip().octets();
+                address.sin6_flowinfo = v6.flowinfo();
+                address.sin6_scope_id = v6.scope_id();
+                let length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+                // SAFETY: an address of the stated family and length.
+                unsafe { libc::connect(self.raw_fd(), (&raw const address).cast(), length) }
+            }
+        };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        fds::remove(self.raw_fd());
+        // A forked child may hold a copy: shutdown ends the connection in spite of it.
+        // SAFETY: the descriptor is still open here.
+        unsafe { libc::shutdown(self.raw_fd(), libc::SHUT_RDWR) };
+    }
+}
+
+fn counted(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}

@@ -1,0 +1,403 @@
+//! One connection, plain or TLS, on which every wait can be cut.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
+
+use super::socket::Socket;
+use super::verify::describe;
+use super::vigil::{Cut, Step, Vigil};
+
+/// Encrypted bytes are read into this much; while more than that lies ready, into [`LARGE`].
+const SMALL: usize = 4 * 1024;
+const LARGE: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Stream {
+    socket: Socket,
+    tls: Option<Box<Tls>>,
+    /// The last read filled its buffer, so the next one will hardly have to wait.
+    has_more: bool,
+    /// Sending has failed, or the peer spoke before the request was whole.
+    is_sending_over: bool,
+}
+
+#[derive(Debug)]
+struct Tls {
+    session: ClientConnection,
+    /// Received and not yet taken by the session: `raw[taken..filled]`.
+    raw: Vec<u8>,
+    taken: usize,
+    filled: usize,
+}
+
+impl Stream {
+    pub(crate) fn plain(socket: Socket) -> Stream {
+        Stream {
+            socket,
+            tls: None,
+            has_more: false,
+            is_sending_over: false,
+        }
+    }
+
+    /// A stream after a whole handshake.
+    pub(crate) fn secure(
+        socket: Socket,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        vigil: &mut Vigil,
+        bound: Duration,
+    ) -> Result<Stream, Cut> {
+        vigil.enter(Step::Tls, Some(bound));
+        let session = ClientConnection::new(config, name).map_err(|e| Cut::Tls(describe(&e)))?;
+        let tls = Tls {
+            session,
+            raw: Vec::new(),
+            taken: 0,
+            filled: 0,
+        };
+        let mut stream = Stream {
+            socket,
+            tls: Some(Box::new(tls)),
+            has_more: false,
+            is_sending_over: false,
+        };
+        stream.handshake(vigil)?;
+        Ok(stream)
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// For the snapshot: "TLS 1.3" or nothing.
+    pub(crate) fn tls_version(&self) -> Option<&'static str> {
+        match self.tls.as_ref()?.session.protocol_version()? {
+            rustls::ProtocolVersion::TLSv1_3 => Some("TLS 1.3"),
+            rustls::ProtocolVersion::TLSv1_2 => Some("TLS 1.2"),
+            _ => Some("TLS"),
+        }
+    }
+
+    /// Sends all, `left` counting what the kernel has taken. Where the peer answers or closes before
+    /// it has the whole, the rest is dropped without an error: what it said decides.
+    pub(crate) fn send(
+        &mut self,
+        bytes: &[u8],
+        left: &mut u64,
+        vigil: &mut Vigil,
+    ) -> Result<(), Cut> {
+        if self.tls.is_some() {
+            return self.send_tls(bytes, left, vigil);
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.is_sending_over {
+            vigil.look()?;
+            match self.socket.send(rest) {
+                Ok(n) => {
+                    *left += n as u64;
+                    rest = &rest[n..];
+                }
+                Err(e) if is_later(&e) => {
+                    let ready = vigil.wait(self.socket.raw_fd(), libc::POLLIN | libc::POLLOUT)?;
+                    self.is_sending_over = ready & libc::POLLIN != 0;
+                }
+                Err(e) => self.on_send_error(e, *left)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// At least one byte, or 0 at the peer's orderly end.
+    pub(crate) fn recv(&mut self, buffer: &mut [u8], vigil: &mut Vigil) -> Result<usize, Cut> {
+        let n = match &mut self.tls {
+            None => recv_raw(&self.socket, buffer, &mut self.has_more, vigil)?,
+            Some(_) => self.recv_tls(buffer, vigil)?,
+        };
+        Ok(n)
+    }
+
+    /// Before a kept connection is used: one system call when it is still good. Bytes that nobody
+    /// asked for make it useless, except for TLS's own, which are processed.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        loop {
+            let is_quiet = match &mut self.tls {
+                Some(tls) => tls.process().is_ok_and(|n| n == 0) && !tls.session.wants_write(),
+                None => true,
+            };
+            if !is_quiet {
+                return false;
+            }
+            match self.socket.peek() {
+                Err(e) if is_later(&e) => return true,
+                Err(_) | Ok(0) => return false,
+                Ok(_) => {}
+            }
+            let Some(tls) = &mut self.tls else {
+                return false;
+            };
+            if tls.fill_now(&self.socket).is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// The last read filled its buffer: a larger one would save calls.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// After an exchange: what a large body needed is given back.
+    pub(crate) fn rest(&mut self) {
+        self.has_more = false;
+        if let Some(tls) = self.tls.as_mut().filter(|tls| tls.taken == tls.filled) {
+            (tls.taken, tls.filled, tls.raw) = (0, 0, Vec::new());
+        }
+    }
+
+    fn handshake(&mut self, vigil: &mut Vigil) -> Result<(), Cut> {
+        loop {
+            self.flush_tls(&mut 0, vigil)?;
+            let Some(tls) = &mut self.tls else {
+                return Ok(());
+            };
+            if !tls.session.is_handshaking() {
+                return Ok(());
+            }
+            if let Err(cut) = tls.more(&self.socket, &mut self.has_more, vigil) {
+                // The peer is told why, when that can be done at once.
+                let _ = tls.session.write_tls(&mut Silent(&self.socket));
+                return Err(match cut {
+                    Cut::Closed(_) => Cut::Tls("the server closed the connection".to_owned()),
+                    cut => cut,
+                });
+            }
+            self.has_more = false;
+        }
+    }
+
+    fn send_tls(&mut self, bytes: &[u8], left: &mut u64, vigil: &mut Vigil) -> Result<(), Cut> {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.is_sending_over {
+            let Some(tls) = &mut self.tls else {
+                return Ok(());
+            };
+            // Takes at most 64 KiB at a time, the session's own bound.
+            let taken = tls.session.writer().write(rest).map_err(Cut::Io)?;
+            rest = &rest[taken..];
+            self.flush_tls(left, vigil)?;
+        }
+        Ok(())
+    }
+
+    fn flush_tls(&mut self, left: &mut u64, vigil: &mut Vigil) -> Result<(), Cut> {
+        loop {
+            let Some(tls) = &mut self.tls else {
+                return Ok(());
+            };
+            if !tls.session.wants_write() || self.is_sending_over {
+                return Ok(());
+            }
+            vigil.look()?;
+            match tls.session.write_tls(&mut Silent(&self.socket)) {
+                Ok(n) => *left += n as u64,
+                Err(e) if is_later(&e) => {
+                    let is_handshaking = tls.session.is_handshaking();
+                    let events = if is_handshaking {
+                        libc::POLLOUT
+                    } else {
+                        libc::POLLIN | libc::POLLOUT
+                    };
+                    let ready = vigil.wait(self.socket.raw_fd(), events)?;
+                    if ready & libc::POLLIN != 0 {
+                        // Session tickets come unasked; only an answer ends the request early.
+                        let is_open = tls.fill_now(&self.socket).is_ok();
+                        self.is_sending_over = !is_open || tls.process()? > 0;
+                    }
+                }
+                Err(e) => self.on_send_error(e, *left)?,
+            }
+        }
+    }
+
+    fn recv_tls(&mut self, buffer: &mut [u8], vigil: &mut Vigil) -> Result<usize, Cut> {
+        loop {
+            let Some(tls) = &mut self.tls else {
+                return Ok(0);
+            };
+            match tls.session.reader().read(buffer) {
+                Ok(n) => return Ok(n),
+                Err(e) if is_later(&e) => {}
+                // EOF without close_notify: the answer may have been cut short by anybody.
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(Cut::Closed(
+                        "the connection ended without TLS's closing alert",
+                    ));
+                }
+                Err(e) => return Err(Cut::Io(e)),
+            }
+            vigil.look()?;
+            tls.more(&self.socket, &mut self.has_more, vigil)?;
+            // A key update is answered at once; should that block, the next send takes it along.
+            if tls.session.wants_write() {
+                let _ = tls.session.write_tls(&mut Silent(&self.socket));
+            }
+        }
+    }
+
+    /// Nothing can be sent any more; before a byte has left that is the end, afterwards the peer may
+    /// have said why.
+    fn on_send_error(&mut self, error: io::Error, left: u64) -> Result<(), Cut> {
+        match closed(&error) {
+            Some(_) if left > 0 => {
+                self.is_sending_over = true;
+                Ok(())
+            }
+            Some(text) => Err(Cut::Closed(text)),
+            None => Err(Cut::Io(error)),
+        }
+    }
+}
+
+impl Tls {
+    /// Gets encrypted bytes, waiting for them when there are none, and processes them. At the peer's
+    /// end without notice the session's reader says so.
+    fn more(&mut self, socket: &Socket, has_more: &mut bool, vigil: &mut Vigil) -> Result<(), Cut> {
+        if self.taken == self.filled {
+            self.make_room(if *has_more { LARGE } else { SMALL });
+            let n = recv_raw(socket, &mut self.raw, has_more, vigil)?;
+            (self.taken, self.filled) = (0, n);
+            if n == 0 {
+                if self.session.is_handshaking() {
+                    return Err(Cut::Closed("the server closed the connection"));
+                }
+                self.session.read_tls(&mut io::empty()).map_err(Cut::Io)?;
+            }
+        }
+        self.process().map(|_| ())
+    }
+
+    /// Like [`more`](Tls::more) without a wait; an error also for the peer's end.
+    fn fill_now(&mut self, socket: &Socket) -> Result<(), ()> {
+        if self.taken < self.filled {
+            return Ok(());
+        }
+        self.make_room(SMALL);
+        match socket.recv(&mut self.raw) {
+            Ok(0) => Err(()),
+            Ok(n) => {
+                (self.taken, self.filled) = (0, n);
+                Ok(())
+            }
+            Err(e) if is_later(&e) => Ok(()),
+            Err(_) => Err(()),
+        }
+    }
+
+    /// Feeds the session until it has plain bytes, whose number is answered, or wants more.
+    fn process(&mut self) -> Result<usize, Cut> {
+        loop {
+            if self.taken < self.filled {
+                let mut rest = &self.raw[self.taken..self.filled];
+                self.taken += self.session.read_tls(&mut rest).map_err(Cut::Io)?;
+            }
+            let state = self
+                .session
+                .process_new_packets()
+                .map_err(|e| Cut::Tls(describe(&e)))?;
+            let readable = state.plaintext_bytes_to_read();
+            let readable = readable + usize::from(state.peer_has_closed());
+            if readable > 0 || self.taken == self.filled {
+                return Ok(readable);
+            }
+        }
+    }
+
+    fn make_room(&mut self, space: usize) {
+        if self.raw.len() < space {
+            self.raw.resize(space, 0);
+        }
+    }
+}
+
+fn recv_raw(
+    socket: &Socket,
+    buffer: &mut [u8],
+    has_more: &mut bool,
+    vigil: &mut Vigil,
+) -> Result<usize, Cut> {
+    let mut is_likely = *has_more;
+    loop {
+        if is_likely {
+            vigil.look()?;
+        } else {
+            vigil.wait(socket.raw_fd(), libc::POLLIN)?;
+        }
+        is_likely = false;
+        match socket.recv(buffer) {
+            Ok(n) => {
+                *has_more = n == buffer.len();
+                return Ok(n);
+            }
+            Err(e) if is_later(&e) => {}
+            Err(e) => {
+                return Err(match closed(&e) {
+                    Some(text) => Cut::Closed(text),
+                    None => Cut::Io(e),
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // The peer is told that the end is meant, when that can be done at once.
+        if let Some(tls) = self
+            .tls
+            .as_mut()
+            .filter(|tls| !tls.session.is_handshaking())
+        {
+            tls.session.send_close_notify();
+            let _ = tls.session.write_tls(&mut Silent(&self.socket));
+        }
+    }
+}
+
+/// The only way in which a TLS session reaches its socket: std's would raise SIGPIPE.
+struct Silent<'a>(&'a Socket);
+
+impl Write for Silent<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.send_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn is_later(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+fn closed(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => Some("the server reset the connection"),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => {
+            Some("the server closed the connection")
+        }
+        io::ErrorKind::ConnectionAborted => Some("the connection was aborted"),
+        _ => None,
+    }
+}

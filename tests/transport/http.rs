@@ -1,0 +1,487 @@
+//! What is sent and how answers are taken.
+
+use std::io::Write;
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
+
+use opamp::transport::headers::{self, HeaderError};
+use opamp::transport::{Endpoint, EndpointError, FailKind, Reached, Scheme};
+
+use crate::kit::{Got, Rig, Server, UID, answer, chunked, gzip, ok, settings};
+
+/// Plays one exchange and shows what the server got.
+fn one(rig: impl FnOnce(&str) -> Rig, body: &'static [u8], reply: Vec<u8>) -> (Got, Rig) {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start(move |listener| {
+        let mut peer = listener.accept().unwrap().0;
+        tell.send(Got::read(&mut peer).unwrap()).unwrap();
+        peer.write_all(&reply).unwrap();
+    });
+    let mut rig = rig(&server.url());
+    rig.post(body).unwrap();
+    server.join();
+    (told.recv().unwrap(), rig)
+}
+
+/// [HTTP-01] [HTTP-02] [HTTP-04]
+#[test]
+fn a_post_of_one_protobuf_body() {
+    let (got, _) = one(Rig::new, b"\x0a\x10agent", ok(b"server"));
+    assert!(
+        got.head.starts_with("POST /v1/opamp HTTP/1.1\r\n"),
+        "{}",
+        got.head
+    );
+    assert_eq!(got.body, b"\x0a\x10agent");
+    assert_eq!(got.header("content-type"), Some("application/x-protobuf"));
+    assert_eq!(got.header("content-length"), Some("7"));
+    assert_eq!(got.header("accept-encoding"), Some("gzip"));
+    assert_eq!(got.header("opamp-instance-uid"), Some(UID));
+    assert!(got.header("host").unwrap().starts_with("127.0.0.1:"));
+    assert!(
+        got.head.len() <= 240,
+        "{} bytes of headers: {}",
+        got.head.len(),
+        got.head
+    );
+}
+
+/// [HTTP-01]
+#[test]
+fn an_answer_is_its_body_and_an_empty_one_is_empty() {
+    let no_content = b"HTTP/1.1 204 No Content\r\n\r\n".to_vec();
+    let server = Server::answering(vec![
+        ok(b"one"),
+        ok(b""),
+        no_content,
+        chunked("200 OK", "", &[7; 5000]),
+        answer("200 OK", "Content-Encoding: gzip\r\n", b""),
+        chunked("200 OK", "Content-Encoding: gzip\r\n", b""),
+    ]);
+    let mut rig = Rig::new(&server.url());
+    assert_eq!(rig.post(b"x").unwrap().body, &b"one"[..]);
+    assert_eq!(rig.post(b"x").unwrap().body, &b""[..]);
+    let empty = rig.post(b"x").unwrap();
+    assert_eq!((empty.status, empty.body.len()), (204, 0));
+    assert_eq!(rig.post(b"x").unwrap().body, &[7; 5000][..]);
+    assert_eq!(rig.post(b"x").unwrap().body.len(), 0);
+    assert_eq!(rig.post(b"x").unwrap().body.len(), 0);
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [HTTP-03]
+#[test]
+fn user_agent_names_the_library_behind_the_hosts_prefix() {
+    let (got, _) = one(Rig::new, b"x", ok(b""));
+    assert_eq!(got.header("user-agent"), Some("libopamp/0.1.0"));
+    let prefixed = |url: &str| {
+        Rig::with(opamp::transport::Settings {
+            user_agent_prefix: Some("collector/1.2".to_owned()),
+            ..settings(url)
+        })
+    };
+    let (got, _) = one(prefixed, b"x", ok(b""));
+    assert_eq!(
+        got.header("user-agent"),
+        Some("collector/1.2 libopamp/0.1.0")
+    );
+    let replaced = |url: &str| {
+        let mut rig = prefixed(url);
+        rig.headers.set("USER-agent", "mine").unwrap();
+        rig
+    };
+    let (got, _) = one(replaced, b"x", ok(b""));
+    assert_eq!(got.header("user-agent"), Some("mine"));
+}
+
+/// [HTTP-03]
+#[test]
+fn host_headers_are_on_every_request_and_new_ones_on_the_next() {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start(move |listener| {
+        let mut peer = listener.accept().unwrap().0;
+        for _ in 0..3 {
+            tell.send(Got::read(&mut peer).unwrap()).unwrap();
+            peer.write_all(&ok(b"")).unwrap();
+        }
+    });
+    let mut rig = Rig::new(&server.url());
+    rig.headers.set("Authorization", "Bearer one").unwrap();
+    rig.headers.set("X-Long", &"v".repeat(100_000)).unwrap();
+    rig.post(b"x").unwrap();
+    rig.headers.set("authorization", "Bearer two").unwrap();
+    rig.post(b"x").unwrap();
+    assert!(rig.headers.remove("AUTHORIZATION"));
+    rig.post(b"x").unwrap();
+    server.join();
+    let all: Vec<Got> = told.iter().collect();
+    assert_eq!(all[0].header("authorization"), Some("Bearer one"));
+    assert_eq!(all[0].header("x-long").unwrap().len(), 100_000);
+    assert_eq!(all[1].header("authorization"), Some("Bearer two"));
+    assert_eq!(all[2].header("authorization"), None);
+}
+
+#[test]
+fn a_header_that_would_break_the_message_is_refused() {
+    for name in [
+        "content-type",
+        "Content-Length",
+        "TRANSFER-ENCODING",
+        "OpAMP-Instance-UID",
+    ] {
+        assert!(
+            matches!(headers::check(name, "x"), Err(HeaderError::Reserved(_))),
+            "{name}"
+        );
+    }
+    for name in ["", "a b", "a:b", "a\r\nb", "\u{e9}"] {
+        assert_eq!(headers::check(name, "x"), Err(HeaderError::Name), "{name}");
+    }
+    for value in ["a\r\nEvil: 1", "a\nb", "a\0b", "\u{7f}"] {
+        let refusal = headers::check("x-a", value).unwrap_err();
+        assert_eq!(refusal, HeaderError::Value("x-a".to_owned()));
+        assert!(!refusal.to_string().contains("Evil"));
+    }
+    assert_eq!(headers::check("x-a", "plain\tvalue"), Ok(()));
+    let mut secret = opamp::transport::Headers::default();
+    secret.set("Authorization", "hunter2").unwrap();
+    assert!(!format!("{secret:?}").contains("hunter2"));
+}
+
+/// [HTTP-17]
+#[test]
+fn an_endpoint_is_taken_as_given_or_refused_with_a_reason() {
+    let refused = |url: &str| Endpoint::parse(url).unwrap_err();
+    assert_eq!(
+        refused("ftp://host/x"),
+        EndpointError::Scheme("ftp".to_owned())
+    );
+    assert_eq!(refused("http://user:secret@host/"), EndpointError::UserInfo);
+    assert!(
+        !refused("http://user:secret@host/")
+            .to_string()
+            .contains("secret")
+    );
+    assert_eq!(refused("https:///v1"), EndpointError::NoHost);
+    assert_eq!(refused("http://:80/v1"), EndpointError::NoHost);
+    assert_eq!(refused("http://[::1"), EndpointError::Syntax);
+    assert_eq!(refused("http://host:0/"), EndpointError::Port);
+    assert_eq!(refused("http://host:65536/"), EndpointError::Port);
+    assert_eq!(refused("http://host:8a/"), EndpointError::Port);
+    for bad in [
+        "",
+        "host",
+        "http:/host",
+        "http://ho st/",
+        "http://host/a b",
+        "http://host/#f",
+    ] {
+        assert_eq!(refused(bad), EndpointError::Syntax, "{bad:?}");
+    }
+    let parsed = |url: &str| {
+        let e = Endpoint::parse(url).unwrap();
+        (
+            e.scheme(),
+            e.host().to_owned(),
+            e.port(),
+            e.path_and_query().to_owned(),
+        )
+    };
+    let owned = |s, h: &str, p, q: &str| (s, h.to_owned(), p, q.to_owned());
+    assert_eq!(parsed("HTTP://a"), owned(Scheme::Http, "a", 80, ""));
+    assert_eq!(
+        parsed("https://a.b:9/c?d=e"),
+        owned(Scheme::Https, "a.b", 9, "/c?d=e")
+    );
+    assert_eq!(
+        parsed("wss://[::1]/x"),
+        owned(Scheme::Wss, "::1", 443, "/x")
+    );
+    assert_eq!(parsed("ws://a?q"), owned(Scheme::Ws, "a", 80, "?q"));
+    assert_eq!(
+        Endpoint::parse("http+unix://%2Frun%2Fa.sock/v1")
+            .unwrap()
+            .host(),
+        "%2Frun%2Fa.sock"
+    );
+    assert!(
+        Endpoint::parse("ws+unix://%2Frun%2Fa.sock/v1")
+            .unwrap()
+            .scheme()
+            .is_unix()
+    );
+}
+
+/// [HTTP-17]
+#[test]
+fn path_and_query_are_sent_as_given() {
+    for (end, line) in [
+        ("", "POST / HTTP/1.1"),
+        ("/", "POST / HTTP/1.1"),
+        ("?a=b", "POST /?a=b HTTP/1.1"),
+        ("/x/y%20z?a=b&c=%2F", "POST /x/y%20z?a=b&c=%2F HTTP/1.1"),
+    ] {
+        let rig = |url: &str| Rig::new(&format!("{}{end}", url.trim_end_matches("/v1/opamp")));
+        let (got, _) = one(rig, b"x", ok(b""));
+        assert_eq!(got.head.lines().next(), Some(line));
+    }
+}
+
+/// [HTTP-04]
+#[test]
+fn a_gzip_answer_is_decoded_in_both_framings() {
+    let body: Vec<u8> = (0..200_000u32).map(|i| (i % 251) as u8).collect();
+    let packed = gzip(&body);
+    let server = Server::answering(vec![
+        answer("200 OK", "Content-Encoding: gzip\r\n", &packed),
+        chunked("200 OK", "Content-Encoding: x-GZIP\r\n", &packed),
+    ]);
+    let mut rig = Rig::new(&server.url());
+    assert_eq!(rig.post(b"x").unwrap().body, body);
+    assert_eq!(rig.post(b"x").unwrap().body, body);
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [HTTP-16]
+#[test]
+fn what_is_not_a_server_to_agent_is_reported_with_an_excerpt() {
+    let html = b"<html>\r\n<h1>Proxy\x07 says no</h1></html>";
+    let packed = gzip(&[1; 1000]);
+    let mut flipped = packed.clone();
+    let end = flipped.len() - 6;
+    flipped[end] ^= 0xff;
+    let server = Server::answering(vec![
+        answer("200 OK", "Content-Type: text/html; charset=utf-8\r\n", html),
+        answer("200 OK", "Content-Encoding: br\r\n", b"xx"),
+        answer("200 OK", "Content-Encoding: gzip\r\n", b"not gzip at all"),
+        answer(
+            "200 OK",
+            "Content-Encoding: gzip\r\n",
+            &packed[..packed.len() - 3],
+        ),
+        answer("200 OK", "Content-Encoding: gzip\r\n", &flipped),
+        answer("200 OK", "Content-Type: text/html\r\n", b""),
+        answer(
+            "200 OK",
+            "Content-Type: APPLICATION/protobuf ; v=1\r\n",
+            b"a",
+        ),
+        answer("200 OK", "Content-Type: application/octet-stream\r\n", b"b"),
+        answer("200 OK", "", b"c"),
+    ]);
+    let mut rig = Rig::new(&server.url());
+    let page = rig.fail();
+    assert_eq!((page.kind, page.status), (FailKind::Decode, Some(200)));
+    assert!(page.text.contains("text/html"), "{page}");
+    assert!(
+        page.text.ends_with("<html> <h1>Proxy says no</h1></html>"),
+        "{page}"
+    );
+    assert_eq!(page.reached, Reached::Maybe);
+    for what in ["br", "gzip", "gzip", "gzip"] {
+        let failure = rig.fail();
+        assert_eq!(
+            (failure.kind, failure.status),
+            (FailKind::Decode, Some(200)),
+            "{failure}"
+        );
+        assert!(failure.text.contains(what), "{failure}");
+    }
+    assert_eq!(rig.post(b"x").unwrap().body, &b""[..]);
+    for body in [b"a", b"b", b"c"] {
+        assert_eq!(rig.post(b"x").unwrap().body, &body[..]);
+    }
+    server.join();
+}
+
+/// [HTTP-07] [HTTP-20]
+#[test]
+fn a_body_of_the_limit_is_taken_and_one_more_is_refused() {
+    let limit = 10_000;
+    let body = |n| vec![9u8; n];
+    let gz = "Content-Encoding: gzip\r\n";
+    let good = vec![
+        answer("200 OK", "", &body(limit)),
+        chunked("200 OK", "", &body(limit)),
+        answer("200 OK", gz, &gzip(&body(limit))),
+        chunked("200 OK", gz, &gzip(&body(limit))),
+    ];
+    let server = Server::answering(good);
+    let mut limited = settings(&server.url());
+    limited.limits.message = limit;
+    let mut rig = Rig::with(limited.clone());
+    for _ in 0..4 {
+        assert_eq!(rig.post(b"x").unwrap().body.len(), limit);
+    }
+    server.join();
+    for bad in [
+        // A length over the limit: refused without a byte of the body.
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", limit + 1).into_bytes(),
+        chunked("200 OK", "", &body(limit + 1)),
+        answer("200 OK", gz, &gzip(&body(limit + 1))),
+        chunked("200 OK", gz, &gzip(&body(limit + 1))),
+    ] {
+        let server = Server::answering(vec![bad]);
+        limited.endpoint = Endpoint::parse(&server.url()).unwrap();
+        let failure = Rig::with(limited.clone()).fail();
+        assert_eq!(
+            (failure.kind, failure.status),
+            (FailKind::Size, Some(200)),
+            "{failure}"
+        );
+        assert!(failure.text.contains("10000"), "{failure}");
+        server.join();
+    }
+}
+
+/// [HTTP-20] [HTTP-10]
+#[test]
+fn status_and_retry_after_of_an_oversized_refusal_still_count() {
+    let server = Server::start(|listener| {
+        let mut peer = listener.accept().unwrap().0;
+        Got::read(&mut peer).unwrap();
+        let head = "HTTP/1.1 503 Busy\r\nRetry-After: 77\r\nContent-Length: 1000000000\r\n\r\n";
+        peer.write_all(head.as_bytes()).unwrap();
+        peer.write_all(&[b'a'; 100]).unwrap();
+        // Then nothing, without an end: the excerpt must not cost the whole time.
+        let _ = Got::read(&mut peer);
+    });
+    let mut limited = settings(&server.url());
+    limited.limits.message = 1000;
+    let failure = Rig::with(limited).fail();
+    assert_eq!(
+        (failure.kind, failure.status),
+        (FailKind::Status, Some(503))
+    );
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(77)));
+    server.join();
+}
+
+/// [HTTP-08]
+#[test]
+fn a_request_over_the_limit_is_not_sent() {
+    let server = Server::answering(vec![ok(b"")]);
+    let mut limited = settings(&server.url());
+    limited.limits.message = 1000;
+    let mut rig = Rig::with(limited);
+    let failure = rig.post(&[0; 1001]).unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.reached),
+        (FailKind::Size, Reached::No)
+    );
+    assert_eq!(rig.connections(), 0);
+    assert!(rig.post(&[0; 1000]).is_ok());
+    server.join();
+}
+
+/// [HTTP-10]
+#[test]
+fn retry_after_in_seconds_or_as_a_date() {
+    let at = |s| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(s));
+    let past = httpdate::fmt_http_date(SystemTime::now() - Duration::from_secs(90));
+    let of = |v: &str| answer("429 Slow", &format!("Retry-After: {v}\r\n"), b"");
+    let answers = [
+        of("30"),
+        of(&at(100)),
+        of(&past),
+        of("-1"),
+        of("later"),
+        answer("503 No", "", b""),
+    ];
+    let server = Server::answering(answers.into());
+    let mut rig = Rig::new(&server.url());
+    assert_eq!(rig.fail().retry_after, Some(Duration::from_secs(30)));
+    let dated = rig.fail().retry_after.unwrap();
+    assert!(
+        Duration::from_secs(60) < dated && dated <= Duration::from_secs(100),
+        "{dated:?}"
+    );
+    for _ in 0..4 {
+        assert_eq!(rig.fail().retry_after, None);
+    }
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [HTTP-11] [HTTP-19] [LOG-03]
+#[test]
+fn any_other_status_is_a_failure_with_code_and_excerpt() {
+    let echo = b"denied: Authorization: Bearer s3cr3t-token";
+    let server = Server::answering(vec![
+        answer("401 Unauthorized", "Content-Type: text/plain\r\n", echo),
+        answer(
+            "403 Forbidden",
+            "Content-Encoding: gzip\r\n",
+            &gzip(b"packed words"),
+        ),
+        answer(
+            "201 Created",
+            "Content-Type: application/x-protobuf\r\n",
+            b"x",
+        ),
+        answer(
+            "307 Temporary Redirect",
+            "Location: http://127.0.0.1:1/\r\n",
+            b"",
+        ),
+        answer("500 Oh", "", &[b'z'; 5000]),
+        chunked("502 Bad", "", b"pieces"),
+        ok(b"still here"),
+    ]);
+    let mut rig = Rig::new(&server.url());
+    rig.headers
+        .set("Authorization", "Bearer s3cr3t-token")
+        .unwrap();
+    let mut next = |status| {
+        let failure = rig.fail();
+        assert_eq!(
+            (failure.kind, failure.status),
+            (FailKind::Status, Some(status)),
+            "{failure}"
+        );
+        assert!(!failure.text.contains("s3cr3t"), "{failure}");
+        failure.text.to_string()
+    };
+    assert_eq!(
+        next(401),
+        "HTTP 401 Unauthorized: denied: Authorization: *** ***"
+    );
+    assert_eq!(next(403), "HTTP 403 Forbidden: packed words");
+    assert!(next(201).contains("unexpected"));
+    assert!(next(307).contains("not followed"));
+    assert!(next(500).len() < 320);
+    assert!(next(502).ends_with("pieces"));
+    // [HTTP-14] All on one connection, kept also after an error status.
+    assert_eq!(rig.post(b"x").unwrap().body, &b"still here"[..]);
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+#[test]
+fn what_is_not_http_is_a_protocol_failure() {
+    let heads: [&[u8]; 3] = [
+        b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: minus\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    ];
+    for head in heads {
+        let server = Server::answering(vec![head.to_vec()]);
+        let failure = Rig::new(&server.url()).fail();
+        assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
+        server.join();
+    }
+    let server = Server::start(|listener| {
+        let mut peer = listener.accept().unwrap().0;
+        Got::read(&mut peer).unwrap();
+        peer.write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
+        while peer
+            .write_all(b"X-Endless: 0123456789012345678901234567890123456789\r\n")
+            .is_ok()
+        {}
+    });
+    let failure = Rig::new(&server.url()).fail();
+    assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
+    server.join();
+}

@@ -1,0 +1,9 @@
+//! The transport over loopback sockets, against small scripted servers.
+
+mod kit;
+
+mod connection;
+mod given_up;
+mod host_stack;
+mod http;
+mod tls;
