@@ -63,6 +63,7 @@ async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
         ("POST", "faults") => faults(server, read(body)?),
         ("DELETE", "faults") => change(server, "faults cleared", |state| state.faults.clear()),
         ("POST", "listen") => listen(server, read(body)?).await,
+        ("POST", "certificate") => certificate(server, read(body)?),
         ("POST", "connections") => connections(server, read(body)?),
         ("GET", "wait") => wait_for(server, &query).await,
         ("GET", path) if path.starts_with("agents/") => agent(server, &path[7..]),
@@ -136,6 +137,7 @@ fn about(server: &Server) -> Answer {
     let mut about = server.state().show();
     about["endpoint"] = json!(server.endpoint());
     about["api"] = json!(server.api());
+    about["tls"] = json!(server.tls.as_ref().map(|tls| &tls.files));
     about["at_ms"] = json!(millis(server.now()));
     Ok((200, about))
 }
@@ -370,6 +372,22 @@ async fn listen(server: &Server, spec: ListenSpec) -> Answer {
                 let _ = link.end.send(spec.connections == How::Reset);
             }
         }
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CertificateSpec {
+    certificate: String,
+}
+
+fn certificate(server: &Server, spec: CertificateSpec) -> Answer {
+    let name = spec.certificate;
+    if !server.tls.as_ref().is_some_and(|tls| tls.has(&name)) {
+        return Err((404, format!("there is no certificate {name:?}")));
+    }
+    change(server, &format!("certificate {name}"), |state| {
+        state.certificate = name.clone()
     })
 }
 

@@ -18,6 +18,7 @@ use crate::http::{Head, Stream, Wire};
 use crate::server::Server;
 use crate::state::{Content, Link, Reply};
 use crate::timeline::{LinkInfo, What};
+use crate::tls::is_refusal;
 
 /// How long a polite end may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -201,8 +202,14 @@ async fn secure(
                 .and_then(|fault| fault.action.certificate.clone());
             let name = named.unwrap_or_else(|| server.state().certificate.clone());
             let stream = tls.accept(tcp, &name).await;
-            let (stream, facts) = stream
-                .map_err(|error| Ending::agent(format!("TLS handshake with {name:?}: {error}")))?;
+            let (stream, facts) = stream.map_err(|error| Ending {
+                by: if is_refusal(&error) {
+                    "server"
+                } else {
+                    "agent"
+                },
+                ..Ending::agent(format!("TLS handshake with {name:?}: {error}"))
+            })?;
             server.change(|state, now| {
                 let what = What::Connection {
                     event: "secured",

@@ -3,6 +3,7 @@ mod action;
 mod agents;
 mod answer;
 mod api;
+mod authority;
 mod codec;
 mod connection;
 mod faults;
@@ -32,6 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::listen::Bound;
 use crate::server::Server;
+use crate::tls::Tls;
 
 #[derive(Parser)]
 #[command(
@@ -54,6 +56,12 @@ struct Args {
     /// End when this process does; 0 for none
     #[arg(long, value_name = "PID")]
     parent_pid: Option<u32>,
+    /// Take TLS, with certificates made in this folder
+    #[arg(long, value_name = "DIR")]
+    tls: Option<PathBuf>,
+    /// Ask agents for a certificate of that folder's authority
+    #[arg(long, requires = "tls")]
+    client_auth: bool,
     /// Load a fault script
     #[arg(long, value_name = "FILE")]
     fault: Option<PathBuf>,
@@ -79,7 +87,15 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         .unwrap_or(if args.port == 0 { 0 } else { 4321 });
     let opamp = Bound::new(SocketAddr::new(args.host, args.port))?;
     let control = Bound::new(SocketAddr::new(args.host, api_port))?;
-    let server = Arc::new(Server::new(opamp.address()?, control.address()?, None));
+    let tls = args
+        .tls
+        .as_ref()
+        .map(|folder| Tls::new(folder, args.host, args.client_auth));
+    let server = Arc::new(Server::new(
+        opamp.address()?,
+        control.address()?,
+        tls.transpose()?,
+    ));
     load_faults(&server, args.fault.as_ref())?;
     // The schema is read here and not while the first agent waits.
     wire::agent_capabilities();
@@ -115,11 +131,22 @@ fn tell_ready(server: &Server, as_json: bool) -> io::Result<()> {
             "api": server.api(),
             "port": server.address.port(),
             "pid": std::process::id(),
+            "tls": server.tls.as_ref().map(|tls| &tls.files),
         });
         writeln!(out, "{ready}")?;
     } else {
         writeln!(out, "OpAMP endpoint  {}", server.endpoint())?;
         writeln!(out, "control API     {}", server.api())?;
+        if let Some(tls) = &server.tls {
+            let file = |name: &str| tls.files[name].as_str().unwrap_or_default().to_owned();
+            writeln!(out, "an agent needs  --ca {}", file("ca"))?;
+            writeln!(
+                out,
+                "and may have    --cert {} --key {}",
+                file("cert"),
+                file("key")
+            )?;
+        }
     }
     out.flush()
 }

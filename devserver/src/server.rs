@@ -22,7 +22,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(address: SocketAddr, api_address: SocketAddr, tls: Option<Tls>) -> Self {
         Self {
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(tls.is_some())),
             changed: Notify::new(),
             started: Instant::now(),
             listening: watch::Sender::new(true),

@@ -42,6 +42,8 @@ pub(crate) struct State {
     /// The certificate of TLS handshakes to come.
     pub(crate) certificate: String,
     pub(crate) is_listening: bool,
+    /// OpAMP without TLS is refused.
+    wants_tls: bool,
 }
 
 /// A live connection.
@@ -78,7 +80,7 @@ pub(crate) enum Content {
 }
 
 impl State {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(wants_tls: bool) -> Self {
         Self {
             timeline: Timeline::default(),
             agents: BTreeMap::new(),
@@ -92,6 +94,7 @@ impl State {
             closed: 0,
             certificate: "server".into(),
             is_listening: true,
+            wants_tls,
         }
     }
 
@@ -155,11 +158,22 @@ impl State {
         early: Option<Fault>,
     ) -> Reply {
         let (body, refusal) = match plain_body(&head, body) {
+            Ok(body) if self.wants_tls && link.transport == "http" => {
+                let text = "this server takes OpAMP over TLS only";
+                (
+                    body,
+                    Some(Refusal {
+                        row: "TLS-01",
+                        status: 400,
+                        text: text.into(),
+                    }),
+                )
+            }
             Ok(body) => (body, refusal(&head)),
             Err((body, refusal)) => (body, Some(refusal)),
         };
-        if let Some((status, text)) = refusal {
-            return self.on_nonsense(now, link, Some(head), body, early, (status, text));
+        if let Some(refusal) = refusal {
+            return self.on_nonsense(now, link, Some(head), body, early, refusal);
         }
         self.on_message(now, link, Some(head), body, early)
     }
@@ -181,7 +195,12 @@ impl State {
         let (message, uid) = match known {
             Ok(known) => known,
             Err(text) => {
-                return self.on_nonsense(now, link, http, body, early, (400, text));
+                let refusal = Refusal {
+                    row: "HTTP-01",
+                    status: 400,
+                    text,
+                };
+                return self.on_nonsense(now, link, http, body, early, refusal);
             }
         };
         let uid = self.rename(uid);
@@ -231,7 +250,7 @@ impl State {
         http: Option<Head>,
         body: Bytes,
         early: Option<Fault>,
-        (status, text): (u16, String),
+        refusal: Refusal,
     ) -> Reply {
         let fault = early.or_else(|| {
             let (path, transport) = (http.as_ref().map_or("", Head::path), link.transport);
@@ -244,7 +263,8 @@ impl State {
             };
             self.faults.choose(&occasion)
         });
-        let verdicts = vec![Verdict::fail("HTTP-01", text.clone())];
+        let Refusal { row, status, text } = refusal;
+        let verdicts = vec![Verdict::fail(row, text.clone())];
         let received = Received {
             http,
             body,
@@ -535,40 +555,59 @@ fn silence(error: &ServerErrorResponse) -> Option<Duration> {
     (is_unavailable && span <= Duration::from_secs(3600)).then_some(span)
 }
 
+/// Why a request is not taken.
+struct Refusal {
+    row: &'static str,
+    status: u16,
+    text: String,
+}
+
 /// What is wrong with a request before its body is looked at.
-fn refusal(head: &Head) -> Option<(u16, String)> {
+fn refusal(head: &Head) -> Option<Refusal> {
+    let refused = |status, text| {
+        Some(Refusal {
+            row: "HTTP-01",
+            status,
+            text,
+        })
+    };
     if head.method != "POST" {
-        return Some((405, format!("a {} where OpAMP is a POST", head.method)));
+        return refused(405, format!("a {} where OpAMP is a POST", head.method));
     }
     let content_type = head.header("content-type").unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim();
-    (!essence.eq_ignore_ascii_case("application/x-protobuf")).then(|| {
-        (
-            415,
-            format!("the content type is {content_type:?}, not application/x-protobuf"),
-        )
-    })
+    if essence.eq_ignore_ascii_case("application/x-protobuf") {
+        return None;
+    }
+    refused(
+        415,
+        format!("the content type is {content_type:?}, not application/x-protobuf"),
+    )
 }
 
-type Refused = (Bytes, (u16, String));
-
 /// The body without its content coding.
-fn plain_body(head: &Head, body: Bytes) -> Result<Bytes, Refused> {
+fn plain_body(head: &Head, body: Bytes) -> Result<Bytes, (Bytes, Refusal)> {
+    let refused = |status, text| Refusal {
+        row: "HTTP-01",
+        status,
+        text,
+    };
     match head.header("content-encoding") {
         None | Some("identity") => Ok(body),
         Some("gzip") => {
             let mut plain = Vec::new();
-            let read = flate2::read::GzDecoder::new(&body[..])
-                .take(INFLATED_LIMIT)
-                .read_to_end(&mut plain);
-            match read {
+            let gzip = flate2::read::GzDecoder::new(&body[..]);
+            match gzip.take(INFLATED_LIMIT).read_to_end(&mut plain) {
                 Ok(_) => Ok(plain.into()),
-                Err(error) => Err((body, (400, format!("a gzip body that is none: {error}")))),
+                Err(error) => Err((
+                    body,
+                    refused(400, format!("a gzip body that is none: {error}")),
+                )),
             }
         }
-        Some(other) => {
-            let text = format!("Content-Encoding {other:?} is not taken here");
-            Err((body, (415, text)))
-        }
+        Some(other) => Err((
+            body,
+            refused(415, format!("Content-Encoding {other:?} is not taken here")),
+        )),
     }
 }
