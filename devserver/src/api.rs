@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::codec;
+use crate::expect::List;
 use crate::faults::Script;
 use crate::http::Head;
 use crate::offers::{Offer, OfferSpec};
@@ -65,6 +66,7 @@ async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
         ("POST", "listen") => listen(server, read(body)?).await,
         ("POST", "certificate") => certificate(server, read(body)?),
         ("POST", "connections") => connections(server, read(body)?),
+        ("POST", "expect") => expect(server, read(body)?).await,
         ("GET", "wait") => wait_for(server, &query).await,
         ("GET", path) if path.starts_with("agents/") => agent(server, &path[7..]),
         _ if delete || matches!(head.method.as_str(), "GET" | "POST") => Err((
@@ -417,6 +419,11 @@ fn connections(server: &Server, spec: ConnectionsSpec) -> Answer {
         state.note(now, spec.agent, format!("{number} connections ended"));
         Ok((200, json!({"ended": number, "since": since})))
     })
+}
+
+async fn expect(server: &Arc<Server>, list: List) -> Answer {
+    list.check().map_err(bad)?;
+    Ok((200, list.judge(server, false).await.show()))
 }
 
 async fn wait_for(server: &Server, query: &Query) -> Answer {

@@ -6,6 +6,7 @@ mod api;
 mod authority;
 mod codec;
 mod connection;
+mod expect;
 mod faults;
 mod http;
 mod listen;
@@ -23,14 +24,16 @@ mod wire;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::expect::{List, Verdict};
 use crate::listen::Bound;
 use crate::server::Server;
 use crate::tls::Tls;
@@ -65,6 +68,12 @@ struct Args {
     /// Load a fault script
     #[arg(long, value_name = "FILE")]
     fault: Option<PathBuf>,
+    /// Judge the expectations in this file, then end: status 0 when all came true, 1 when not
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
+    /// Write that judgement as JUnit XML
+    #[arg(long, value_name = "FILE", requires = "expect")]
+    junit: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -96,31 +105,69 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         control.address()?,
         tls.transpose()?,
     ));
-    load_faults(&server, args.fault.as_ref())?;
+    if let Some(file) = &args.fault {
+        let loaded =
+            server.change(|state, _| state.faults.load(read(file)?).map_err(explain(file)));
+        loaded?;
+    }
+    let list: Option<List> = args.expect.as_deref().map(read).transpose()?;
+    if let (Some(list), Some(file)) = (&list, &args.expect) {
+        list.check().map_err(explain(file))?;
+    }
     // The schema is read here and not while the first agent waits.
     wire::agent_capabilities();
     let (opamp, control) = (opamp.listen()?, control.listen()?);
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     tell_ready(&server, args.ready_json)?;
-    tokio::select! {
-        ended = listen::opamp(Arc::clone(&server), opamp) => ended?,
-        ended = listen::control(Arc::clone(&server), control) => ended?,
-        () = parent_ended(&args) => {}
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
-    }
-    Ok(ExitCode::SUCCESS)
+    let verdict = tokio::select! {
+        ended = listen::opamp(Arc::clone(&server), opamp) => return ended.map(|()| ExitCode::SUCCESS),
+        ended = listen::control(Arc::clone(&server), control) => {
+            return ended.map(|()| ExitCode::SUCCESS);
+        }
+        verdict = judged(&server, list.clone()) => Some(verdict),
+        () = parent_ended(&args) => None,
+        _ = terminated.recv() => None,
+        _ = interrupted.recv() => None,
+    };
+    let verdict = match (verdict, list) {
+        (Some(verdict), _) => verdict,
+        (None, Some(list)) => list.judge(&server, true).await,
+        (None, None) => return Ok(ExitCode::SUCCESS),
+    };
+    tell(&verdict, args.junit.as_deref())
 }
 
-fn load_faults(server: &Server, file: Option<&PathBuf>) -> io::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    let wrong = |error: String| io::Error::other(format!("{}: {error}", file.display()));
-    let text = fs::read(file).map_err(|error| wrong(error.to_string()))?;
-    let script = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-    server
-        .change(|state, _| state.faults.load(script))
-        .map_err(wrong)
+fn read<T: DeserializeOwned>(file: &Path) -> io::Result<T> {
+    let text = fs::read(file).map_err(|error| explain(file)(error.to_string()))?;
+    serde_json::from_slice(&text).map_err(|error| explain(file)(error.to_string()))
+}
+
+fn explain(file: &Path) -> impl Fn(String) -> io::Error {
+    let file = file.display().to_string();
+    move |error| io::Error::other(format!("{file}: {error}"))
+}
+
+/// The verdict on the list, if there is one; else this never ends.
+async fn judged(server: &Arc<Server>, list: Option<List>) -> Verdict {
+    match list {
+        Some(list) => list.judge(server, false).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Shows the verdict; it is the exit status too.
+fn tell(verdict: &Verdict, junit: Option<&Path>) -> io::Result<ExitCode> {
+    // Whoever started this may have closed the pipe; the status still tells.
+    let _ = writeln!(io::stdout(), "{}", verdict.show());
+    if let Some(file) = junit {
+        fs::write(file, verdict.junit()).map_err(|error| explain(file)(error.to_string()))?;
+    }
+    Ok(if verdict.passed() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn tell_ready(server: &Server, as_json: bool) -> io::Result<()> {
