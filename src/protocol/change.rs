@@ -82,6 +82,22 @@ impl RemoteConfigStatus {
         })
     }
 
+    pub(super) const fn applied(hash: Bytes) -> Self {
+        Self {
+            hash,
+            state: ConfigState::Applied,
+            error: String::new(),
+        }
+    }
+
+    pub(super) const fn failed(hash: Bytes, error: String) -> Self {
+        Self {
+            hash,
+            state: ConfigState::Failed,
+            error,
+        }
+    }
+
     #[must_use]
     pub const fn hash(&self) -> &Bytes {
         &self.hash

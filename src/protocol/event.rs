@@ -123,3 +123,16 @@ pub enum Outcome {
     /// The agent stopped first.
     Stopped,
 }
+
+/// A peer's text as the host may see it: without control characters, cut at a character.
+pub(super) fn clipped(text: &str, limit: usize) -> Arc<str> {
+    let end = (0..=limit.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text[..end.unwrap_or(0)]
+        .chars()
+        .map(plain)
+        .collect::<String>()
+        .into()
+}

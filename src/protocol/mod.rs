@@ -11,16 +11,32 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod backoff;
+mod budget;
+mod chance;
 mod change;
 mod config;
 mod event;
+mod facts;
 mod failure;
+mod gate;
+mod host;
+mod link;
+mod offers;
 mod parts;
+mod plan;
+mod receive;
+mod report;
+#[cfg(test)]
+mod scenarios;
 mod snapshot;
+mod stop;
+mod tickets;
 mod time;
 mod timers;
+mod walk;
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 
@@ -34,6 +50,18 @@ pub use parts::{Part, Parts};
 pub use snapshot::{OfferState, Snapshot, State};
 pub use time::Time;
 pub use timers::{Deadline, Timer};
+
+use budget::{HostBudget, PeerBudget};
+use chance::Chance;
+use gate::Gate;
+use link::Link;
+use offers::Offers;
+use parts::{Mark, Reported};
+use plan::{Beat, Step, Wishes};
+use snapshot::Journal;
+use stop::{Stage, Stop};
+use tickets::Tickets;
+use timers::Timers;
 
 /// One exchange or one connection. A fact that names an old one is dropped and counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -103,70 +131,239 @@ pub enum Action {
 /// One agent, from its start to its stop.
 pub struct Core {
     config: Config,
-    carry: Carry,
+    chance: Chance,
     now: Time,
-    seed: u64,
+    is_started: bool,
+    /// `poll` has answered `Wait` since the last `handle`.
+    is_drained: bool,
+    /// What that `Wait` said: a clock far beyond it means that we were frozen.
+    asleep_until: Option<Time>,
+
+    identity: Identity,
+    /// The number of the next message.
+    next_number: u64,
+    /// The message built last.
+    mark: Mark,
+    /// The try begun last.
+    last_try: u64,
+
+    reported: Reported,
+    offers: Offers,
+    tickets: Tickets,
+    beat: Beat,
+    /// Of the last offer of connection settings.
+    settings_hash: Bytes,
+    link: Link,
+    /// The server has answered, and nothing failed since (HTTP).
+    is_answered: bool,
+    stop: Option<Stop>,
+
+    timers: Timers,
+    gate: Gate,
+    wishes: Wishes,
+    budgets: Budgets,
+    /// The exponent of the backoff.
+    backoffs: u32,
+    events: VecDeque<Event>,
+    journal: Journal,
 }
+
+/// Who we are to the server.
+struct Identity {
+    uid: Uid,
+    /// Still accepted, until the server uses the new one (RCV-09).
+    former: Option<Uid>,
+    /// Ours is temporary (SYNC-11).
+    wanted: bool,
+}
+
+struct Budgets {
+    host: HostBudget,
+    full_report: PeerBudget,
+    offer: PeerBudget,
+    put_off: PeerBudget,
+}
+
+/// A clock that jumped this far beyond the time we asked for stood still, or we did (LIFE-12).
+const FROZEN: Duration = Duration::from_secs(5);
 
 impl Core {
     /// An agent that does nothing before [`Input::Start`]; set its parts first. `seed` decides all its chances: two agents
     /// with one seed are in step.
     #[must_use]
     pub fn new(config: Config, carry: Carry, now: Time, seed: u64) -> Self {
+        let mut reported = Reported::new();
+        if let Some(verdict) = &carry.verdict {
+            reported.set_status(verdict);
+        }
+        let mut gate = Gate::default();
+        if let Some(until) = carry.retry_after {
+            gate.close(until, Timer::RetryAfter);
+        }
         Self {
-            config,
-            carry,
+            chance: Chance::new(seed),
             now,
-            seed,
+            is_started: false,
+            is_drained: true,
+            asleep_until: None,
+            identity: Identity {
+                uid: carry.instance_uid,
+                former: None,
+                wanted: carry.request_instance_uid,
+            },
+            next_number: carry.sequence_num,
+            mark: 0,
+            last_try: 0,
+            reported,
+            offers: Offers::new(&carry, now),
+            tickets: Tickets::default(),
+            beat: Beat::new(
+                config.interval,
+                carry.server_interval,
+                config.interval_jitter_percent,
+            ),
+            settings_hash: Bytes::new(),
+            link: Link::Down,
+            is_answered: false,
+            stop: None,
+            timers: Timers::default(),
+            gate,
+            wishes: Wishes::default(),
+            budgets: Budgets {
+                host: HostBudget::new(config.host_change_burst, config.host_change_period),
+                full_report: PeerBudget::default(),
+                offer: PeerBudget::default(),
+                put_off: PeerBudget::default(),
+            },
+            backoffs: 0,
+            events: VecDeque::new(),
+            journal: Journal::new(now),
+            config,
         }
     }
 
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Time, input: Input) {
-        let _ = (now, input, &self.config, self.seed);
+        debug_assert!(
+            self.is_drained || !self.is_started,
+            "poll until Wait comes before handle"
+        );
+        self.is_drained = false;
+        self.now = self.now.max(now);
+        if self
+            .asleep_until
+            .take()
+            .is_some_and(|at| self.now.since(at) > FROZEN)
+        {
+            self.link.on_thaw();
+        }
+        if self.is_stopped() {
+            return;
+        }
+        self.fire_timers();
+        self.take_in(input);
+        self.fire_timers();
+        self.settle();
     }
 
-    /// The next thing to do. `out` is cleared and filled for [`Action::Send`] only.
+    /// The next thing to do. `out` is cleared, and filled for [`Action::Send`] only.
     pub fn poll(&mut self, out: &mut Vec<u8>) -> Action {
         out.clear();
-        Action::Wait(None)
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Action::Tell(event);
+            }
+            match self.step() {
+                Step::Connect => return self.connect(),
+                Step::Build { goodbye } => {
+                    if let Some(action) = self.build(goodbye, out) {
+                        return action;
+                    }
+                }
+                Step::Reconnect => self.leave_to_reconnect(),
+                Step::Close { id, code } => {
+                    self.link.on_close_ordered();
+                    return Action::Close { id, code };
+                }
+                Step::Finish => self.finish(),
+                Step::Rest(deadline) => {
+                    debug_assert!(
+                        deadline.is_none_or(|deadline| deadline.at > self.now),
+                        "a deadline in the past: {deadline:?} at {:?}",
+                        self.now
+                    );
+                    self.is_drained = true;
+                    self.asleep_until = deadline.map(|deadline| deadline.at);
+                    return Action::Wait(deadline);
+                }
+            }
+        }
     }
 
     /// The uid of the message that was built last, and of the next one.
     #[must_use]
     pub const fn instance_uid(&self) -> &Uid {
-        &self.carry.instance_uid
+        &self.identity.uid
+    }
+
+    /// Whether [`Event::Stopped`] was told or is about to be.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop
+            .as_ref()
+            .is_some_and(|stop| stop.stage == Stage::Done)
     }
 
     /// What a restart keeps, as of now.
     #[must_use]
     pub fn carry(&self) -> Carry {
-        self.carry.clone()
+        let mut carry = Carry::new(self.identity.uid);
+        carry.request_instance_uid = self.identity.wanted;
+        carry.sequence_num = self.next_number;
+        carry.server_interval = self.beat.of_server();
+        carry.retry_after = self.gate.asked_until(self.now);
+        self.offers.keep(&mut carry);
+        carry
     }
 
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            policy: self.config.policy,
-            state: State::Idle,
-            since: self.now,
-            next: None,
-            last_success: None,
-            last_error: None,
-            attempts: 0,
-            failures_in_a_row: 0,
-            messages_sent: 0,
-            messages_received: 0,
-            bytes_sent: 0,
-            bytes_received: 0,
-            stale_facts: 0,
-            instance_uid: self.carry.instance_uid,
-            sequence_num: self.carry.sequence_num,
-            server_capabilities: 0,
-            interval: self.config.interval,
-            pending: Parts::NONE,
-            held_back: Parts::NONE,
-            offer: None,
+    fn take_in(&mut self, input: Input) {
+        match input {
+            Input::Start => self.is_started = true,
+            Input::Deadline => {}
+            Input::Host(change) => self.on_change(change),
+            Input::Stop { within } => self.on_stop(within),
+            Input::Link { id, fact } if self.link.id() == Some(id) => self.on_fact(fact),
+            Input::Link { .. } => self.journal.stale_facts += 1,
         }
+    }
+
+    fn fire_timers(&mut self) {
+        while let Some(timer) = self.timers.take_due(self.now) {
+            match timer {
+                Timer::Stop | Timer::CloseWait | Timer::Exchange => self.cut(),
+                Timer::Patience => self.on_patience_over(),
+                Timer::Verdict => self.on_verdict_overdue(),
+                // Computed, never set.
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends the reports that are decided and notes where we stand.
+    fn settle(&mut self) {
+        let ended = self.tickets.settled(&self.reported);
+        self.end_reports(ended);
+        let state = self.state();
+        self.journal.note(state, self.now);
+    }
+
+    fn end_reports(&mut self, ended: Vec<(u64, Outcome)>) {
+        let done = |(ticket, outcome)| Event::ReportDone { ticket, outcome };
+        self.events.extend(ended.into_iter().map(done));
+    }
+
+    fn warn(&mut self, kind: WarningKind, text: &str) {
+        let text = event::clipped(text, self.config.text_limit);
+        self.events.push_back(Event::Warning { kind, text });
     }
 }

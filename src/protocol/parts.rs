@@ -5,7 +5,11 @@
 use std::{
     fmt,
     ops::{BitOr, BitOrAssign},
+    sync::Arc,
 };
+
+use super::change::RemoteConfigStatus;
+use crate::proto;
 
 /// One part that an agent reports. A new one needs a line here, one in [`Part::needs`] and its encoding in `report.rs`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +29,217 @@ impl Part {
         Self::Capabilities,
     ];
     pub(super) const COUNT: usize = Self::ALL.len();
+
+    /// What the agent must have declared, and what a server that told its capabilities must accept.
+    const fn needs(self) -> (u64, u64) {
+        use proto::{AgentCapabilities as Agent, ServerCapabilities as Server};
+        match self {
+            Self::Description | Self::Capabilities => (Agent::ReportsStatus as u64, 0),
+            Self::EffectiveConfig => (
+                Agent::ReportsEffectiveConfig as u64,
+                Server::AcceptsEffectiveConfig as u64,
+            ),
+            Self::RemoteConfigStatus => (Agent::ReportsRemoteConfig as u64, 0),
+        }
+    }
+}
+
+/// How far one part came. Generations count the changes of its value; 0 is "never".
+#[derive(Clone, Copy, Default)]
+struct Knowledge {
+    wanted: u64,
+    sent: u64,
+    /// The message that carried it last.
+    sent_in: Mark,
+    confirmed: u64,
+    refused: u64,
+}
+
+/// A message, counted from 1 in the order of building. Unlike a sequence number it is never given twice.
+pub(super) type Mark = u64;
+
+/// Generations at one moment: what a report waits for.
+pub(super) type Generations = [u64; Part::COUNT];
+
+/// The values that the host set, and what the server knows of them.
+pub(super) struct Reported {
+    known: [Knowledge; Part::COUNT],
+    pub(super) description: Option<Arc<proto::AgentDescription>>,
+    pub(super) effective_config: Option<Arc<proto::AgentConfigMap>>,
+    pub(super) status: Option<RemoteConfigStatus>,
+    pub(super) capabilities: u64,
+    /// 0: not told yet.
+    pub(super) server_capabilities: u64,
+}
+
+impl Reported {
+    pub(super) const fn new() -> Self {
+        const NEVER: Knowledge = Knowledge {
+            wanted: 0,
+            sent: 0,
+            sent_in: 0,
+            confirmed: 0,
+            refused: 0,
+        };
+        Self {
+            known: [NEVER; Part::COUNT],
+            description: None,
+            effective_config: None,
+            status: None,
+            capabilities: 0,
+            server_capabilities: 0,
+        }
+    }
+
+    pub(super) fn set_description(&mut self, value: Arc<proto::AgentDescription>) {
+        if self.description.as_ref() != Some(&value) {
+            self.description = Some(value);
+            self.known[Part::Description as usize].wanted += 1;
+        }
+    }
+
+    pub(super) fn set_effective_config(&mut self, value: Arc<proto::AgentConfigMap>) {
+        let same = self.effective_config.as_ref();
+        if !same.is_some_and(|old| Arc::ptr_eq(old, &value) || **old == *value) {
+            self.effective_config = Some(value);
+            self.known[Part::EffectiveConfig as usize].wanted += 1;
+        }
+    }
+
+    pub(super) fn set_status(&mut self, value: &RemoteConfigStatus) {
+        if self.status.as_ref() != Some(value) {
+            self.status = Some(value.clone());
+            self.known[Part::RemoteConfigStatus as usize].wanted += 1;
+        }
+    }
+
+    pub(super) fn set_capabilities(&mut self, value: u64) {
+        let before = self.allowed();
+        if std::mem::replace(&mut self.capabilities, value) != value {
+            self.known[Part::Capabilities as usize].wanted += 1;
+            self.forget_withdrawn(before);
+        }
+    }
+
+    /// What the server tells of itself; 0 is "as before" (SYNC-14).
+    pub(super) fn set_server_capabilities(&mut self, value: u64) {
+        let before = self.allowed();
+        if value != 0 {
+            self.server_capabilities = value;
+            self.forget_withdrawn(before);
+        }
+    }
+
+    /// Whether a part may be sent at all (SYNC-13, SYNC-14).
+    pub(super) fn is_allowed(&self, part: Part) -> bool {
+        let (agent, server) = part.needs();
+        let accepted = self.server_capabilities == 0 || self.server_capabilities & server == server;
+        self.capabilities & agent == agent && accepted
+    }
+
+    /// Changed and neither on its way nor held back.
+    pub(super) fn pending(&self) -> Parts {
+        self.which(|known| known.wanted != known.sent && known.wanted != known.refused)
+    }
+
+    /// Changed and not confirmed, be it on its way or not.
+    pub(super) fn unconfirmed(&self) -> Parts {
+        self.which(|known| known.wanted != known.confirmed && known.wanted != known.refused)
+    }
+
+    pub(super) fn held_back(&self) -> Parts {
+        self.which(|known| known.wanted != known.confirmed && known.wanted == known.refused)
+    }
+
+    pub(super) fn on_built(&mut self, parts: Parts, mark: Mark) {
+        for part in parts.iter() {
+            let known = &mut self.known[part as usize];
+            (known.sent, known.sent_in) = (known.wanted, mark);
+        }
+    }
+
+    /// The server has taken in all messages up to this one.
+    pub(super) fn on_confirmed(&mut self, upto: Mark) {
+        for known in &mut self.known {
+            if known.sent_in <= upto {
+                known.confirmed = known.sent;
+            }
+        }
+    }
+
+    /// The server refuses what this message carried: held back until it changes. Answers which parts these are.
+    pub(super) fn on_refused(&mut self, mark: Mark) -> Parts {
+        let mut refused = Parts::NONE;
+        for part in Part::ALL {
+            let known = &mut self.known[part as usize];
+            if known.sent_in == mark && known.sent != known.confirmed {
+                known.refused = known.sent;
+                known.sent = known.confirmed;
+                refused |= Parts::of(part);
+            }
+        }
+        refused
+    }
+
+    /// Too large to be sent as it is now.
+    pub(super) fn hold_back(&mut self, part: Part) {
+        let known = &mut self.known[part as usize];
+        known.refused = known.wanted;
+    }
+
+    /// What was on its way may be lost.
+    pub(super) fn on_lost(&mut self) {
+        for known in &mut self.known {
+            known.sent = known.confirmed;
+        }
+    }
+
+    /// The server knows nothing of us, or wants to hear it all again.
+    pub(super) fn on_full_wanted(&mut self) {
+        for part in Part::ALL {
+            self.forget(part);
+        }
+    }
+
+    pub(super) fn generations(&self) -> Generations {
+        self.known.map(|known| known.wanted)
+    }
+
+    /// Of what was set up to `upto`: what is not confirmed yet, and whether some of it is held back.
+    pub(super) fn missing(&self, upto: &Generations) -> (Parts, bool) {
+        let missing = |part: &Part| {
+            self.is_allowed(*part) && self.known[*part as usize].confirmed < upto[*part as usize]
+        };
+        let parts: Parts = Part::ALL.into_iter().filter(missing).collect();
+        let held = self.held_back();
+        (parts, parts.iter().any(|part| held.has(part)))
+    }
+
+    fn allowed(&self) -> Parts {
+        Part::ALL
+            .into_iter()
+            .filter(|part| self.is_allowed(*part))
+            .collect()
+    }
+
+    fn which(&self, says: impl Fn(&Knowledge) -> bool) -> Parts {
+        let is = |part: &Part| self.is_allowed(*part) && says(&self.known[*part as usize]);
+        Part::ALL.into_iter().filter(is).collect()
+    }
+
+    /// What may be sent no more is reported afresh once it may be again.
+    fn forget_withdrawn(&mut self, before: Parts) {
+        for part in before.iter() {
+            if !self.is_allowed(part) {
+                self.forget(part);
+            }
+        }
+    }
+
+    fn forget(&mut self, part: Part) {
+        let known = &mut self.known[part as usize];
+        (known.sent, known.confirmed, known.refused) = (0, 0, 0);
+    }
 }
 
 /// A set of parts, one bit each.

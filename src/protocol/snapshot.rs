@@ -1,8 +1,9 @@
 //! What the core knows, for the host to read at any time (LOG-04).
 use std::time::Duration;
 
-use super::{ConfigState, Deadline, Failure, Parts, Policy, Time, config::Uid};
 use bytes::Bytes;
+
+use super::{ConfigState, Core, Deadline, Failure, Parts, Policy, Time, config::Uid, link::Link};
 
 /// Where the agent stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,4 +60,84 @@ pub struct OfferState {
     pub delivered: Time,
     /// `Unset`: the host has not answered.
     pub state: ConfigState,
+}
+
+/// What is counted and noted for the snapshot alone.
+pub(super) struct Journal {
+    state: State,
+    since: Time,
+    pub(super) last_success: Option<Time>,
+    pub(super) last_error: Option<(Time, Failure)>,
+    pub(super) attempts: u64,
+    pub(super) failures_in_a_row: u32,
+    pub(super) messages_sent: u64,
+    pub(super) messages_received: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
+    pub(super) stale_facts: u64,
+}
+
+impl Journal {
+    pub(super) const fn new(now: Time) -> Self {
+        Self {
+            state: State::Idle,
+            since: now,
+            last_success: None,
+            last_error: None,
+            attempts: 0,
+            failures_in_a_row: 0,
+            messages_sent: 0,
+            messages_received: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            stale_facts: 0,
+        }
+    }
+
+    pub(super) fn note(&mut self, state: State, now: Time) {
+        if self.state != state {
+            (self.state, self.since) = (state, now);
+        }
+    }
+}
+
+impl Core {
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let journal = &self.journal;
+        Snapshot {
+            policy: self.config.policy,
+            state: self.state(),
+            since: journal.since,
+            next: self.next_deadline(),
+            last_success: journal.last_success,
+            last_error: journal.last_error.clone(),
+            attempts: journal.attempts,
+            failures_in_a_row: journal.failures_in_a_row,
+            messages_sent: journal.messages_sent,
+            messages_received: journal.messages_received,
+            bytes_sent: journal.bytes_sent,
+            bytes_received: journal.bytes_received,
+            stale_facts: journal.stale_facts,
+            instance_uid: self.identity.uid,
+            sequence_num: self.next_number,
+            server_capabilities: self.reported.server_capabilities,
+            interval: self.beat.interval(),
+            pending: self.reported.unconfirmed(),
+            held_back: self.reported.held_back(),
+            offer: self.offers.last().cloned(),
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        match (&self.stop, &self.link) {
+            _ if self.is_stopped() => State::Stopped,
+            (Some(_), _) => State::Stopping,
+            _ if !self.is_started => State::Idle,
+            (None, Link::Open(_)) => State::Connected,
+            (None, Link::Down) if self.gate.closed(self.now).is_some() => State::Waiting,
+            _ if self.is_answered => State::Connected,
+            _ => State::Connecting,
+        }
+    }
 }

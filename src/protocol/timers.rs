@@ -1,14 +1,15 @@
 //! When the core wants to be called again, and why.
 use super::time::Time;
 
-/// Why the core wants to be called.
+/// Why the core wants to be called. The first five are set and fire in this order; the others are computed from what is
+/// wished and what forbids it, so they can not be forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Timer {
     /// The stop grace is over.
     Stop,
-    /// The peer did not answer a Close frame.
+    /// The peer does not answer a goodbye or a Close frame.
     CloseWait,
-    /// An exchange lasts far longer than its transport should let it.
+    /// A try lasts far longer than its transport should let it.
     Exchange,
     /// The peer leaves a message without an answer; the next one no longer waits for it.
     Patience,
@@ -16,7 +17,7 @@ pub enum Timer {
     Verdict,
     /// The next poll or heartbeat.
     Heartbeat,
-    /// News that wait for the budget of host-made changes.
+    /// News, or a wish of the host, that wait for the budget of host-made changes.
     Change,
     /// Full state that the server asked for too often.
     FullReport,
@@ -28,9 +29,52 @@ pub enum Timer {
     RetryAfter,
 }
 
+impl Timer {
+    const SET: [Self; 5] = [
+        Self::Stop,
+        Self::CloseWait,
+        Self::Exchange,
+        Self::Patience,
+        Self::Verdict,
+    ];
+}
+
 /// The next time to call [`super::Core::handle`] with [`super::Input::Deadline`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Deadline {
     pub at: Time,
     pub why: Timer,
+}
+
+/// The timers that are set.
+#[derive(Default)]
+pub(super) struct Timers([Option<Time>; Timer::SET.len()]);
+
+impl Timers {
+    pub(super) fn set(&mut self, timer: Timer, at: Time) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    pub(super) fn clear(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    /// The first in the order of [`Timer`] that is due; it is set no more.
+    pub(super) fn take_due(&mut self, now: Time) -> Option<Timer> {
+        let due = |timer: &Timer| self.0[*timer as usize].is_some_and(|at| at <= now);
+        let timer = Timer::SET.into_iter().find(due)?;
+        self.clear(timer);
+        Some(timer)
+    }
+
+    pub(super) fn next(&self) -> Option<Deadline> {
+        let set = Timer::SET.into_iter();
+        let deadlines = set.filter_map(|why| {
+            Some(Deadline {
+                at: self.0[why as usize]?,
+                why,
+            })
+        });
+        deadlines.min_by_key(|deadline| deadline.at)
+    }
 }

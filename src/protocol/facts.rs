@@ -1,0 +1,248 @@
+//! What the transport saw: a try begins, goes on, fails, ends.
+use std::time::Duration;
+
+use super::{
+    Core, Event, Fact, Failure, Policy, Reached, TryId, backoff,
+    chance::Purpose,
+    config::defaults,
+    failure::Remedy,
+    link::{Closing, Exchange, Leaving, Link, Session},
+    stop::Stage,
+    timers::Timer,
+};
+
+/// How long the next news wait for a peer that leaves the last ones without an answer (WebSocket).
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// RFC 6455: a normal end.
+const CLOSE_NORMAL: u16 = 1000;
+
+impl Core {
+    pub(super) fn on_fact(&mut self, fact: Fact) {
+        match fact {
+            Fact::Opened => self.on_opened(),
+            Fact::Written => self.on_written(),
+            Fact::Pong { marker } => self.on_pong(marker),
+            Fact::Message(bytes) => self.on_message(&bytes),
+            Fact::Over(failure) => self.on_over(failure),
+        }
+    }
+
+    fn on_opened(&mut self) {
+        match &mut self.link {
+            Link::Exchange(exchange) => exchange.opened = true,
+            Link::Opening { id, .. } => {
+                let session = Session::new(*id, self.now);
+                self.link = Link::Open(session);
+                self.timers.clear(Timer::Exchange);
+                self.on_success();
+                self.tell_connected();
+            }
+            _ => {}
+        }
+    }
+
+    fn on_written(&mut self) {
+        let Link::Open(session) = &mut self.link else {
+            return;
+        };
+        session.unwritten = false;
+        if session.awaited.is_some() {
+            self.timers.set(Timer::Patience, self.now + PATIENCE);
+        }
+        if session.leaving == Some(Leaving::Said) {
+            let id = session.id;
+            self.link = Link::Closing(Closing::with_code(id, CLOSE_NORMAL));
+            self.timers.clear(Timer::Patience);
+            self.timers
+                .set(Timer::CloseWait, self.now + self.config.close_wait);
+            if let Some(stop) = &mut self.stop {
+                stop.stage = Stage::Closing;
+            }
+        }
+    }
+
+    fn on_pong(&mut self, marker: u64) {
+        let Link::Open(session) = &mut self.link else {
+            return;
+        };
+        session.thawed = false;
+        // A marker that we never sent proves nothing.
+        if marker <= session.last_news {
+            session.ponged = session.ponged.max(marker);
+            session.on_awaited(|awaited| awaited.ponged |= awaited.mark <= marker);
+        }
+        self.clear_patience();
+    }
+
+    /// Good news from the peer: what it has read by now is confirmed (rule 5 of the design).
+    pub(super) fn on_answer(&mut self) {
+        let upto = match &mut self.link {
+            Link::Exchange(exchange) => exchange.mark,
+            Link::Open(session) => {
+                session.answered = true;
+                session.on_awaited(|awaited| awaited.answered = true);
+                session.ponged
+            }
+            _ => return,
+        };
+        self.clear_patience();
+        self.reported.on_confirmed(upto);
+        self.tickets.on_confirmed(upto);
+    }
+
+    pub(super) fn clear_patience(&mut self) {
+        if matches!(&self.link, Link::Open(session) if session.awaited.is_none()) {
+            self.timers.clear(Timer::Patience);
+        }
+    }
+
+    pub(super) fn on_patience_over(&mut self) {
+        if let Link::Open(session) = &mut self.link {
+            session.awaited = None;
+        }
+    }
+
+    /// Takes the link down; what was on its way is no longer.
+    pub(super) fn take_link(&mut self) -> Link {
+        for timer in [Timer::CloseWait, Timer::Exchange, Timer::Patience] {
+            self.timers.clear(timer);
+        }
+        std::mem::take(&mut self.link)
+    }
+
+    fn on_over(&mut self, failure: Failure) {
+        let link = self.take_link();
+        if failure.reached == Reached::No && link.has_unsent() {
+            self.next_number -= 1;
+        }
+        match link {
+            Link::Exchange(exchange) => self.on_exchange_failed(&exchange, failure),
+            Link::Opening { id, thawed } => {
+                if !(thawed && self.stop.is_none()) {
+                    self.on_failed(id, failure);
+                }
+            }
+            Link::Open(session) => self.on_session_lost(&session, failure),
+            Link::Closing(closing) => {
+                self.reported.on_lost();
+                if !closing.meant && !closing.thawed {
+                    self.on_failed(closing.id, failure);
+                }
+                self.wishes.again = true;
+            }
+            Link::Down => {}
+        }
+    }
+
+    fn on_exchange_failed(&mut self, exchange: &Exchange, failure: Failure) {
+        let refused = Remedy::of(&failure) == Remedy::HoldBack;
+        if refused {
+            self.reported.on_refused(exchange.mark);
+        }
+        self.reported.on_lost();
+        let died = failure.reused || exchange.thawed;
+        if died && !exchange.repeats && self.stop.is_none() {
+            self.wishes.repeat = true;
+            self.wishes.again = true;
+            return;
+        }
+        self.on_failed(exchange.id, failure);
+    }
+
+    fn on_session_lost(&mut self, session: &Session, failure: Failure) {
+        self.reported.on_lost();
+        let frozen = session.thawed && self.stop.is_none();
+        if session.leaving.is_some() || frozen {
+            return;
+        }
+        // A session that lasted and in which the server spoke: this failure is the first of its row (WS-10).
+        if session.answered && self.now.since(session.since) >= self.config.stable_session {
+            self.backoffs = 0;
+        }
+        self.on_failed(session.id, failure);
+    }
+
+    /// One failed try: when comes the next, who has given up, and the host is told.
+    pub(super) fn on_failed(&mut self, id: TryId, failure: Failure) {
+        self.is_answered = false;
+        self.journal.failures_in_a_row += 1;
+        self.journal.last_error = Some((self.now, failure.clone()));
+        match (self.config.policy, Remedy::of(&failure)) {
+            (_, Remedy::Backoff) => {
+                let until = self.now + self.next_backoff();
+                self.gate.close(until, Timer::Backoff);
+            }
+            (_, Remedy::Wait) => self.put_off(failure.retry_after),
+            (Policy::Http, Remedy::HoldBack) => {}
+            (_, remedy) => self.wait_for_next_poll(remedy),
+        }
+        self.wishes.again |= Remedy::of(&failure) != Remedy::HoldBack;
+        self.give_up(id, &failure);
+        let retry_in = self.retry_in();
+        self.events
+            .push_back(Event::ConnectFailed { failure, retry_in });
+    }
+
+    /// Ends the reports whose last try this was.
+    pub(super) fn give_up(&mut self, id: TryId, failure: &Failure) {
+        let ended = self.tickets.on_failed(id, failure);
+        self.end_reports(ended);
+    }
+
+    pub(super) fn retry_in(&self) -> Option<Duration> {
+        self.plan()
+            .filter(|_| self.stop.is_none())
+            .map(|plan| plan.at.since(self.now))
+    }
+
+    /// The server asked us to stay away, for a time that it named or not (HTTP-10, WS-11).
+    pub(super) fn put_off(&mut self, asked: Option<Duration>) {
+        let config = &self.config;
+        let jitter = self
+            .chance
+            .up_to(Purpose::RetryAfter, config.retry_after_jitter);
+        let (cap, floor) = (config.retry_after_cap, config.overload_floor);
+        let backoff = self.next_backoff();
+        let wait = match asked {
+            Some(asked) => asked.min(cap) + jitter,
+            None => backoff.max(floor + jitter),
+        };
+        // A server that asks for no time to speak of is still not asked all the time.
+        let until = (self.now + wait).max(self.budgets.put_off.next());
+        self.budgets.put_off.spend(self.now);
+        self.gate.close(until, Timer::RetryAfter);
+    }
+
+    /// It would be refused again: wait for the next poll, or for new headers (HTTP-11, WS-12).
+    fn wait_for_next_poll(&mut self, remedy: Remedy) {
+        let until = match (self.config.policy, self.next_beat()) {
+            (Policy::Http, Some(beat)) => beat,
+            _ => {
+                let interval = match self.beat.interval() {
+                    Duration::ZERO => defaults::INTERVAL,
+                    interval => interval,
+                };
+                self.now + self.next_backoff().max(interval)
+            }
+        };
+        match remedy {
+            Remedy::NewHeaders => self.gate.close_for_headers(until),
+            _ => self.gate.close(until, Timer::NextPoll),
+        }
+    }
+
+    fn next_backoff(&mut self) -> Duration {
+        self.backoffs = self.backoffs.saturating_add(1);
+        backoff::delay(&self.config, self.backoffs, &mut self.chance)
+    }
+
+    pub(super) fn tell_connected(&mut self) {
+        let after_failures = std::mem::take(&mut self.journal.failures_in_a_row);
+        self.events.push_back(Event::Connected { after_failures });
+    }
+
+    pub(super) fn on_success(&mut self) {
+        self.journal.last_success = Some(self.now);
+    }
+}

@@ -1,0 +1,104 @@
+//! What the host sets and asks for.
+use std::time::Duration;
+
+use super::{
+    Carry, Change, Core, Event, FailKind, Failure, Outcome, Policy, Reached, RemoteConfigStatus,
+    TryId, WarningKind, config::Uid, link::Link, timers::Timer,
+};
+use crate::proto::AgentCapabilities;
+
+impl Core {
+    pub(super) fn on_change(&mut self, change: Change) {
+        match change {
+            Change::Description(value) => self.reported.set_description(value),
+            Change::EffectiveConfig(value) => self.reported.set_effective_config(value),
+            Change::RemoteConfigStatus(status) => self.on_verdict(&status),
+            Change::Capabilities(value) => {
+                self.reported
+                    .set_capabilities(value | AgentCapabilities::ReportsStatus as u64);
+            }
+            Change::Interval(interval) => self.beat.set_by_host(interval),
+            Change::InstanceUid(uid) => self.on_uid_of_host(uid),
+            Change::RequestInstanceUid => {
+                self.wishes.poll |= !self.identity.wanted;
+                self.identity.wanted = true;
+            }
+            Change::Headers => self.gate.on_headers(),
+            Change::PollNow => self.wishes.poll = true,
+            Change::ReportFullState => self.wishes.full_by_host = true,
+            Change::Reconnect => match (self.config.policy, &self.link) {
+                (Policy::Http, _) => self.wishes.poll = true,
+                (Policy::WebSocket, Link::Open(_)) => self.wishes.reconnect = true,
+                // Not connected: the next try makes a new connection anyway.
+                (Policy::WebSocket, _) => {}
+            },
+            Change::Report {
+                ticket,
+                tries,
+                force_message,
+            } => {
+                self.on_report(ticket, tries, force_message);
+            }
+        }
+    }
+
+    /// The new uid is reported with all that is known of the agent, for to the server it is another one.
+    pub(super) fn adopt(&mut self, uid: Uid) {
+        self.identity.former = Some(std::mem::replace(&mut self.identity.uid, uid));
+        self.identity.wanted = false;
+    }
+
+    pub(super) fn on_verdict_overdue(&mut self) {
+        let seconds = self.config.applying_overdue.as_secs();
+        if let Some(status) = self.offers.on_overdue(&self.config) {
+            self.reported.set_status(&status);
+            let text = format!("an offer was not applied within {seconds} s");
+            self.warn(WarningKind::ApplyingOverdue, &text);
+        } else if self.offers.is_host_busy() {
+            let text = format!("an offer has no answer after {seconds} s");
+            self.warn(WarningKind::OfferUnanswered, &text);
+        }
+    }
+
+    /// The host owes a verdict from now on, or no longer.
+    pub(super) fn expect_verdict(&mut self, within: Option<Duration>) {
+        match within {
+            Some(within) => self.timers.set(Timer::Verdict, self.now + within),
+            None => self.timers.clear(Timer::Verdict),
+        }
+    }
+
+    fn on_verdict(&mut self, status: &RemoteConfigStatus) {
+        let mut known = Carry::new(self.identity.uid);
+        self.offers.keep(&mut known);
+        // The shell has refused it already, unless the offer changed on the way here.
+        if !known.is_verdict_for(status.hash()) {
+            return;
+        }
+        self.reported.set_status(status);
+        let is_owed = self.offers.on_verdict(status);
+        self.expect_verdict(is_owed.then_some(self.config.applying_overdue));
+    }
+
+    fn on_uid_of_host(&mut self, uid: Uid) {
+        if uid != self.identity.uid && uid != [0; 16] {
+            self.adopt(uid);
+            self.wishes.full_by_host = true;
+        }
+    }
+
+    fn on_report(&mut self, ticket: u64, tries: Option<u32>, force_message: bool) {
+        self.wishes.poll |= force_message;
+        let first = match &self.link {
+            Link::Open(session) => session.id,
+            _ => TryId(self.last_try + 1),
+        };
+        let message_after = force_message.then_some(self.mark);
+        let wants = self.reported.generations();
+        if !self.tickets.add(ticket, tries, wants, message_after, first) {
+            let failure = Failure::new(FailKind::Bug, Reached::No, "too many reports wait");
+            let outcome = Outcome::GaveUp(failure);
+            self.events.push_back(Event::ReportDone { ticket, outcome });
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What is open or on its way: at most one exchange or one connection (HTTP-06, WS-13).
+use super::{TryId, parts::Mark, time::Time};
+
+#[derive(Default)]
+pub(super) enum Link {
+    #[default]
+    Down,
+    Exchange(Exchange),
+    /// A WebSocket connection is being made.
+    Opening {
+        id: TryId,
+        thawed: bool,
+    },
+    Open(Session),
+    /// Closed or cut by us; its end is awaited.
+    Closing(Closing),
+}
+
+/// One HTTP exchange.
+pub(super) struct Exchange {
+    pub(super) id: TryId,
+    pub(super) mark: Mark,
+    /// A connection stands; a stop waits for the answer.
+    pub(super) opened: bool,
+    /// It repeats one that failed on a kept connection, or that a freeze cut (HTTP-14, LIFE-12).
+    pub(super) repeats: bool,
+    /// The process or the machine was frozen meanwhile.
+    pub(super) thawed: bool,
+    pub(super) goodbye: bool,
+}
+
+/// One WebSocket connection.
+pub(super) struct Session {
+    pub(super) id: TryId,
+    pub(super) since: Time,
+    /// The last `Send` is not in the kernel yet.
+    pub(super) unwritten: bool,
+    /// Messages built on this connection.
+    pub(super) sent: u64,
+    /// A message with news whose answer and pong are awaited before the next one with news leaves.
+    pub(super) awaited: Option<Awaited>,
+    /// The last message with news.
+    pub(super) last_news: Mark,
+    /// The last message with news that the peer has surely read.
+    pub(super) ponged: Mark,
+    /// A message could be decoded: one half of "stable".
+    pub(super) answered: bool,
+    pub(super) thawed: bool,
+    pub(super) leaving: Option<Leaving>,
+}
+
+pub(super) struct Awaited {
+    pub(super) mark: Mark,
+    pub(super) ponged: bool,
+    pub(super) answered: bool,
+}
+
+/// The way out that we take on a working connection (WS-15).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    Wanted,
+    /// The goodbye was built.
+    Said,
+}
+
+pub(super) struct Closing {
+    pub(super) id: TryId,
+    /// We meant to: its end is no failure.
+    pub(super) meant: bool,
+    /// Nothing more to wait for than `Over`.
+    pub(super) is_cut: bool,
+    /// What the shell must still be told: a Close frame with this code, or a cut.
+    pub(super) order: Option<Option<u16>>,
+    unsent: bool,
+    pub(super) thawed: bool,
+}
+
+impl Closing {
+    /// A Close frame with this code, and the wait for the peer's.
+    pub(super) const fn with_code(id: TryId, code: u16) -> Self {
+        Self {
+            id,
+            meant: true,
+            is_cut: false,
+            order: Some(Some(code)),
+            unsent: false,
+            thawed: false,
+        }
+    }
+
+    pub(super) const fn cut(id: TryId, meant: bool, unsent: bool, thawed: bool) -> Self {
+        Self {
+            id,
+            meant,
+            is_cut: true,
+            order: Some(None),
+            unsent,
+            thawed,
+        }
+    }
+}
+
+impl Link {
+    pub(super) const fn id(&self) -> Option<TryId> {
+        match self {
+            Self::Down => None,
+            Self::Exchange(Exchange { id, .. })
+            | Self::Opening { id, .. }
+            | Self::Open(Session { id, .. })
+            | Self::Closing(Closing { id, .. }) => Some(*id),
+        }
+    }
+
+    /// Whether the message built last may be one of which no byte has left.
+    pub(super) const fn has_unsent(&self) -> bool {
+        match self {
+            Self::Down | Self::Opening { .. } => false,
+            Self::Exchange(_) => true,
+            Self::Open(session) => session.unwritten,
+            Self::Closing(closing) => closing.unsent,
+        }
+    }
+
+    /// The shell was told.
+    pub(super) const fn on_close_ordered(&mut self) {
+        if let Self::Closing(closing) = self {
+            closing.order = None;
+        }
+    }
+
+    /// The clock has jumped: what was open is probably dead.
+    pub(super) fn on_thaw(&mut self) {
+        match self {
+            Self::Exchange(Exchange { thawed, .. })
+            | Self::Opening { thawed, .. }
+            | Self::Open(Session { thawed, .. }) => *thawed = true,
+            Self::Down | Self::Closing(_) => {}
+        }
+    }
+}
+
+impl Session {
+    pub(super) const fn new(id: TryId, since: Time) -> Self {
+        Self {
+            id,
+            since,
+            unwritten: false,
+            sent: 0,
+            awaited: None,
+            last_news: 0,
+            ponged: 0,
+            answered: false,
+            thawed: false,
+            leaving: None,
+        }
+    }
+
+    /// Something came that belongs to the awaited message; with both halves it is awaited no more.
+    pub(super) fn on_awaited(&mut self, note: impl FnOnce(&mut Awaited)) {
+        if let Some(awaited) = &mut self.awaited {
+            note(awaited);
+        }
+        self.awaited
+            .take_if(|awaited| awaited.ponged && awaited.answered);
+    }
+
+    /// Whether the next message may be built: one with news waits for the answer to the last one with news.
+    pub(super) const fn is_ready(&self) -> bool {
+        !self.unwritten && self.awaited.is_none()
+    }
+}

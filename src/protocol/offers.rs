@@ -1,0 +1,239 @@
+//! The remote configurations offered, and the host's verdicts on them.
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    change::{ConfigState, RemoteConfigStatus},
+    config::{Carry, Config},
+    event::RemoteConfig,
+    snapshot::OfferState,
+    time::Time,
+};
+use crate::proto;
+
+/// What to do with an offer.
+pub(super) enum Answer {
+    /// It was delivered already, or is answered already.
+    Nothing,
+    /// `repeats`: only because the budget allowed it.
+    Deliver { offer: RemoteConfig, repeats: bool },
+    /// Answered without bothering the host.
+    Status(RemoteConfigStatus),
+    /// Refused without bothering the host, which is warned.
+    Refuse {
+        files: usize,
+        status: Option<RemoteConfigStatus>,
+    },
+}
+
+#[derive(Default)]
+pub(super) struct Offers {
+    /// The last one that the host got, or that was answered for it.
+    last: Option<OfferState>,
+    /// A digest of the last offer without a hash.
+    nameless: Option<u64>,
+    applied: Option<Bytes>,
+    failed: Option<RemoteConfigStatus>,
+    reported: Option<RemoteConfigStatus>,
+}
+
+impl Offers {
+    /// An offer that the host never answered is forgotten, so that it is delivered again.
+    pub(super) fn new(carry: &Carry, now: Time) -> Self {
+        let answered = carry
+            .verdict
+            .as_ref()
+            .filter(|verdict| verdict.state() != ConfigState::Unset);
+        let last = answered
+            .filter(|verdict| carry.last_offer.as_ref() == Some(verdict.hash()))
+            .map(|verdict| OfferState {
+                hash: verdict.hash().clone(),
+                delivered: now,
+                state: verdict.state(),
+            });
+        Self {
+            last,
+            nameless: None,
+            applied: carry.applied.clone(),
+            failed: carry.failed.clone(),
+            reported: carry.verdict.clone(),
+        }
+    }
+
+    pub(super) fn keep(&self, carry: &mut Carry) {
+        carry.last_offer = self.last.as_ref().map(|last| last.hash.clone());
+        carry.verdict = self.reported.clone();
+        carry.applied = self.applied.clone();
+        carry.failed = self.failed.clone();
+    }
+
+    pub(super) const fn last(&self) -> Option<&OfferState> {
+        self.last.as_ref()
+    }
+
+    /// `may_repeat`: the budget allows to deliver once more what was delivered already.
+    pub(super) fn on_offer(
+        &mut self,
+        config: &Config,
+        offer: proto::AgentRemoteConfig,
+        now: Time,
+        may_repeat: bool,
+    ) -> Answer {
+        let hash = Bytes::copy_from_slice(&offer.config_hash);
+        let map = offer.config.unwrap_or_default();
+        if hash.is_empty() {
+            return self.on_nameless(config, map, now, may_repeat);
+        }
+        let same = self
+            .last
+            .as_ref()
+            .filter(|last| last.hash == hash)
+            .map(|last| last.state);
+        let failed = self.failed.as_ref().filter(|failed| *failed.hash() == hash);
+        match same {
+            Some(ConfigState::Failed) if config.redeliver_failed && may_repeat => {}
+            Some(_) => return Answer::Nothing,
+            None if self.is_host_busy() => {}
+            None if self.applied.as_ref() == Some(&hash) => {
+                let status = RemoteConfigStatus::applied(hash);
+                return self.answer(status, now);
+            }
+            None => match failed.filter(|_| !config.redeliver_failed) {
+                Some(failed) => {
+                    let status = failed.clone();
+                    return self.answer(status, now);
+                }
+                None => {}
+            },
+        }
+        if map.config_map.len() > config.offer_files_limit {
+            let files = map.config_map.len();
+            let text = format!("{files} files, the limit is {}", config.offer_files_limit);
+            let status = RemoteConfigStatus::failed(hash, text);
+            self.on_verdict(&status);
+            self.note(status.hash().clone(), ConfigState::Failed, now);
+            return Answer::Refuse {
+                files,
+                status: Some(status),
+            };
+        }
+        self.note(hash.clone(), ConfigState::Unset, now);
+        let offer = RemoteConfig {
+            files: Arc::new(map),
+            hash,
+        };
+        Answer::Deliver {
+            offer,
+            repeats: same.is_some(),
+        }
+    }
+
+    /// The host's word, which the caller has checked with [`Carry::is_verdict_for`]. Answers whether the host still owes
+    /// the last word on the last offer.
+    pub(super) fn on_verdict(&mut self, status: &RemoteConfigStatus) -> bool {
+        let hash = status.hash();
+        match status.state() {
+            ConfigState::Applied => {
+                self.applied = Some(hash.clone());
+                self.failed.take_if(|failed| failed.hash() == hash);
+            }
+            ConfigState::Failed => {
+                self.applied.take_if(|applied| applied == hash);
+                self.failed = Some(status.clone());
+            }
+            ConfigState::Applying | ConfigState::Unset => {}
+        }
+        self.reported = Some(status.clone());
+        match &mut self.last {
+            Some(last) if last.hash == *hash => last.state = status.state(),
+            _ => {}
+        }
+        self.is_host_busy()
+    }
+
+    /// The time for the last word is over; the verdict that the host should have given, if it had begun.
+    pub(super) fn on_overdue(&mut self, config: &Config) -> Option<RemoteConfigStatus> {
+        let last = self
+            .last
+            .as_ref()
+            .filter(|last| last.state == ConfigState::Applying)?;
+        let text = format!(
+            "not finished within {} s",
+            config.applying_overdue.as_secs()
+        );
+        let status = RemoteConfigStatus::failed(last.hash.clone(), text);
+        self.on_verdict(&status);
+        Some(status)
+    }
+
+    /// Whether the host has not come to an end with the last offer, so that no older verdict holds.
+    pub(super) fn is_host_busy(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| {
+            let open = matches!(last.state, ConfigState::Unset | ConfigState::Applying);
+            open && !last.hash.is_empty()
+        })
+    }
+
+    /// No status can name it, and it makes what was applied before a thing of the past.
+    fn on_nameless(
+        &mut self,
+        config: &Config,
+        map: proto::AgentConfigMap,
+        now: Time,
+        may_repeat: bool,
+    ) -> Answer {
+        let digest = digest(&map);
+        let repeats = self.nameless.replace(digest) == Some(digest);
+        if repeats && !may_repeat {
+            return Answer::Nothing;
+        }
+        let files = map.config_map.len();
+        if files > config.offer_files_limit {
+            return Answer::Refuse {
+                files,
+                status: None,
+            };
+        }
+        self.note(Bytes::new(), ConfigState::Unset, now);
+        self.applied = None;
+        let offer = RemoteConfig {
+            files: Arc::new(map),
+            hash: Bytes::new(),
+        };
+        Answer::Deliver { offer, repeats }
+    }
+
+    fn answer(&mut self, status: RemoteConfigStatus, now: Time) -> Answer {
+        self.note(status.hash().clone(), status.state(), now);
+        self.reported = Some(status.clone());
+        Answer::Status(status)
+    }
+
+    fn note(&mut self, hash: Bytes, state: ConfigState, delivered: Time) {
+        self.last = Some(OfferState {
+            hash,
+            delivered,
+            state,
+        });
+    }
+}
+
+/// After FNV-1a, over names, types and bodies. It only tells a repetition from news.
+fn digest(map: &proto::AgentConfigMap) -> u64 {
+    let mut digest = 0xCBF2_9CE4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| {
+        digest = (digest ^ bytes.len() as u64).wrapping_mul(0x0100_0000_01B3);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            digest = (digest ^ u64::from_le_bytes(word)).wrapping_mul(0x0100_0000_01B3);
+        }
+    };
+    for (name, file) in &map.config_map {
+        add(name.as_bytes());
+        add(file.content_type.as_bytes());
+        add(&file.body);
+    }
+    digest
+}

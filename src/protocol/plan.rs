@@ -1,0 +1,338 @@
+//! What should happen next, and when: wishes, and the gate that may forbid them.
+//!
+//! Nothing here is a timer that someone must remember to set: the next deadline is computed from what is true.
+use std::time::Duration;
+
+use super::{
+    Action, Core, Policy, TryId, WarningKind,
+    chance::{Chance, Purpose},
+    config::defaults,
+    link::{Awaited, Exchange, Leaving, Link},
+    parts::{Part, Parts},
+    report::Draft,
+    stop::Stage,
+    time::Time,
+    timers::{Deadline, Timer},
+};
+use crate::proto::AgentCapabilities;
+
+/// How much longer than its limit an exchange may take before the core stops waiting for its transport.
+const EXCHANGE_SLACK: Duration = Duration::from_secs(5);
+
+/// What wants a message beside news and heartbeats.
+#[derive(Default)]
+pub(super) struct Wishes {
+    /// The host asked for one.
+    pub(super) poll: bool,
+    /// The last try failed.
+    pub(super) again: bool,
+    /// The last exchange died on a kept connection, or in a freeze: repeat it, in silence, once.
+    pub(super) repeat: bool,
+    pub(super) full_by_host: bool,
+    pub(super) full_by_server: bool,
+    /// WebSocket only.
+    pub(super) reconnect: bool,
+}
+
+/// What `poll` does next.
+pub(super) enum Step {
+    Connect,
+    Build { goodbye: bool },
+    Reconnect,
+    Close { id: TryId, code: Option<u16> },
+    Finish,
+    Rest(Option<Deadline>),
+}
+
+impl Core {
+    pub(super) fn step(&self) -> Step {
+        if !self.is_started && self.stop.is_none() {
+            return Step::Rest(None);
+        }
+        if let Link::Closing(closing) = &self.link {
+            return match closing.order {
+                Some(code) => Step::Close {
+                    id: closing.id,
+                    code,
+                },
+                None => Step::Rest(self.timers.next()),
+            };
+        }
+        if let Link::Open(session) = &self.link
+            && session.leaving == Some(Leaving::Wanted)
+            && !session.unwritten
+        {
+            return Step::Build { goodbye: true };
+        }
+        if let Some(stop) = &self.stop {
+            return self.stop_step(stop);
+        }
+        match self.plan() {
+            Some(plan) if plan.at <= self.now => match &self.link {
+                Link::Open(_) if self.wants_reconnect_by(self.now) => Step::Reconnect,
+                Link::Down if self.config.policy == Policy::WebSocket => Step::Connect,
+                _ => Step::Build { goodbye: false },
+            },
+            _ => Step::Rest(self.next_deadline()),
+        }
+    }
+
+    /// The next thing that the core will do by itself.
+    pub(super) fn next_deadline(&self) -> Option<Deadline> {
+        let plan = if self.stop.is_none() {
+            self.plan()
+        } else {
+            None
+        };
+        self.timers
+            .next()
+            .into_iter()
+            .chain(plan)
+            .min_by_key(|deadline| deadline.at)
+    }
+
+    /// When the next message or connection is due; `None` while it waits for something else than time.
+    pub(super) fn plan(&self) -> Option<Deadline> {
+        let wish = match &self.link {
+            Link::Down if !self.is_started => None,
+            Link::Down if self.config.policy == Policy::WebSocket => Some(Deadline {
+                at: self.now,
+                why: Timer::Heartbeat,
+            }),
+            Link::Down => self.wish(),
+            Link::Open(session) if session.leaving.is_some() || !session.is_ready() => None,
+            Link::Open(session) if session.sent == 0 => Some(Deadline {
+                at: self.now,
+                why: Timer::Change,
+            }),
+            Link::Open(_) => self.wish(),
+            _ => None,
+        }?;
+        match self.gate.closed(self.now) {
+            Some(gate) if gate.until > wish.at => Some(Deadline {
+                at: gate.until,
+                why: gate.why,
+            }),
+            _ => Some(wish),
+        }
+    }
+
+    /// The earliest wish, whether a gate forbids it or not.
+    fn wish(&self) -> Option<Deadline> {
+        let pending = self.reported.pending();
+        let wishes = &self.wishes;
+        let host = self.budgets.host.next();
+        let by_host = wishes.poll || wishes.full_by_host || wishes.reconnect;
+        let news = if pending.has(Part::RemoteConfigStatus) {
+            Some(self.now)
+        } else {
+            (by_host || !pending.is_empty()).then_some(host)
+        };
+        let full = wishes
+            .full_by_server
+            .then(|| self.budgets.full_report.next());
+        let again = wishes.again.then_some(self.now);
+        let wishes = [
+            (Timer::Heartbeat, again),
+            (Timer::Heartbeat, self.next_beat()),
+            (Timer::Change, news),
+            (Timer::FullReport, full),
+        ];
+        let wishes = wishes
+            .into_iter()
+            .filter_map(|(why, at)| Some(Deadline { at: at?, why }));
+        wishes.min_by_key(|wish| wish.at)
+    }
+
+    /// When the next poll (HTTP, whatever the capabilities) or heartbeat (WebSocket) is due.
+    pub(super) fn next_beat(&self) -> Option<Time> {
+        let declared = self.reported.capabilities & AgentCapabilities::ReportsHeartbeat as u64 != 0;
+        match self.config.policy {
+            Policy::Http => Some(self.beat.next().unwrap_or(self.now)),
+            Policy::WebSocket if declared && !self.beat.interval().is_zero() => self.beat.next(),
+            Policy::WebSocket => None,
+        }
+    }
+
+    fn wants_reconnect_by(&self, now: Time) -> bool {
+        self.wishes.reconnect && self.budgets.host.next() <= now
+    }
+
+    pub(super) fn connect(&mut self) -> Action {
+        let id = self.next_try();
+        self.link = Link::Opening { id, thawed: false };
+        self.wishes.again = false;
+        self.wishes.repeat = false;
+        Action::Connect { id }
+    }
+
+    /// Builds the next message. `None`: something in it was too large and is held back, so the plan has changed.
+    pub(super) fn build(&mut self, goodbye: bool, out: &mut Vec<u8>) -> Option<Action> {
+        // A goodbye that is no stop is followed by a new connection, which carries what is pending.
+        let bare = goodbye && self.stop.is_none();
+        if !bare {
+            self.begin_full_report();
+        }
+        let parts = if bare {
+            Parts::NONE
+        } else {
+            self.reported.pending()
+        };
+        let draft = Draft {
+            uid: &self.identity.uid,
+            sequence_num: self.next_number,
+            parts,
+            goodbye,
+            request_uid: self.identity.wanted,
+            reported: &self.reported,
+        };
+        let length = draft.encoded_len();
+        if let Some(part) = draft.largest().filter(|_| length > self.config.send_limit) {
+            self.on_too_large(part, length);
+            return None;
+        }
+        out.reserve(length);
+        draft.encode(out);
+        debug_assert_eq!(out.len(), length);
+        Some(self.on_built(parts, goodbye, length))
+    }
+
+    /// The one place where a message counts as sent.
+    fn on_built(&mut self, parts: Parts, goodbye: bool, length: usize) -> Action {
+        self.next_number += 1;
+        self.mark += 1;
+        self.reported.on_built(parts, self.mark);
+        self.beat.on_sent(self.now, &mut self.chance);
+        self.journal.messages_sent += 1;
+        self.journal.bytes_sent += length as u64;
+        let by_host = parts.iter().any(|part| part != Part::RemoteConfigStatus);
+        if by_host || self.wishes.poll {
+            self.budgets.host.spend(self.now);
+        }
+        self.wishes.poll = false;
+        self.wishes.again = false;
+        let repeats = std::mem::take(&mut self.wishes.repeat);
+        let has_news = !parts.is_empty() || self.tickets.want_message();
+        let mark = self.mark;
+        if let Some(stop) = self.stop.as_mut().filter(|_| goodbye) {
+            stop.stage = Stage::LastInFlight;
+        }
+        let Link::Open(session) = &mut self.link else {
+            let id = self.next_try();
+            let opened = self.is_answered;
+            self.link = Link::Exchange(Exchange {
+                id,
+                mark,
+                opened,
+                repeats,
+                thawed: false,
+                goodbye,
+            });
+            return Action::Send { id, marker: None };
+        };
+        session.sent += 1;
+        session.unwritten = true;
+        if goodbye {
+            session.leaving = Some(Leaving::Said);
+        } else if has_news {
+            session.awaited = Some(Awaited {
+                mark,
+                ponged: false,
+                answered: false,
+            });
+            session.last_news = mark;
+        }
+        Action::Send {
+            id: session.id,
+            marker: has_news.then_some(mark),
+        }
+    }
+
+    /// If the full state is wanted and its budget allows it, everything is pending again.
+    fn begin_full_report(&mut self) {
+        let wishes = &mut self.wishes;
+        let budget = &mut self.budgets.full_report;
+        if wishes.full_by_server && budget.next() <= self.now {
+            budget.spend(self.now);
+        } else if !wishes.full_by_host {
+            return;
+        }
+        (wishes.full_by_host, wishes.full_by_server) = (false, false);
+        self.reported.on_full_wanted();
+    }
+
+    /// HTTP-08: the largest part stays behind until it changes; what fits goes on.
+    fn on_too_large(&mut self, part: Part, length: usize) {
+        self.reported.hold_back(part);
+        let limit = self.config.send_limit;
+        let text =
+            format!("a message of {length} bytes, the limit is {limit}: {part:?} is held back");
+        self.warn(WarningKind::RequestTooLarge, &text);
+        self.settle();
+    }
+
+    /// Every try begins here: a new id, and the time by which its transport must have ended it.
+    fn next_try(&mut self) -> TryId {
+        self.last_try += 1;
+        self.journal.attempts += 1;
+        self.timers.set(
+            Timer::Exchange,
+            self.now + self.config.exchange_limit + EXCHANGE_SLACK,
+        );
+        TryId(self.last_try)
+    }
+}
+
+/// The interval in force, and when the next message is due by it.
+pub(super) struct Beat {
+    of_host: Duration,
+    of_server: Option<Duration>,
+    sent: Option<Time>,
+    /// In parts of a million: 0 is the shortest beat that the jitter allows, 1 the mean, 2 the longest.
+    jitter: Duration,
+    percent: u32,
+}
+
+impl Beat {
+    pub(super) const fn new(of_host: Duration, of_server: Option<Duration>, percent: u32) -> Self {
+        Self {
+            of_host,
+            of_server,
+            sent: None,
+            jitter: Duration::from_secs(1),
+            percent,
+        }
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        self.of_server.unwrap_or(self.of_host)
+    }
+
+    pub(super) const fn of_server(&self) -> Option<Duration> {
+        self.of_server
+    }
+
+    /// The host has the last word until the server speaks again.
+    pub(super) const fn set_by_host(&mut self, interval: Duration) {
+        (self.of_host, self.of_server) = (interval, None);
+    }
+
+    pub(super) const fn set_by_server(&mut self, interval: Duration) {
+        self.of_server = Some(interval);
+    }
+
+    fn on_sent(&mut self, now: Time, chance: &mut Chance) {
+        self.sent = Some(now);
+        self.jitter = chance.up_to(Purpose::Heartbeat, Duration::from_secs(2));
+    }
+
+    /// `None` before the first message.
+    fn next(&self) -> Option<Time> {
+        let interval = match self.interval() {
+            Duration::ZERO => defaults::INTERVAL,
+            interval => interval,
+        };
+        let most = interval * self.percent / 100;
+        Some(self.sent? + (interval - most) + most.mul_f64(self.jitter.as_secs_f64()))
+    }
+}

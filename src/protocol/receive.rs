@@ -1,0 +1,336 @@
+//! What a received ServerToAgent means.
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{
+    Core, Event, FailKind, Failure, Message, MessageParts, Policy, Reached, RemoteConfig,
+    ServerErrorKind, TryId, Uid, WarningKind, event::clipped, link::Link, offers::Answer, walk,
+};
+use crate::proto::{self, AgentCapabilities, ServerErrorResponseType, ServerToAgentFlags};
+
+impl Core {
+    pub(super) fn on_message(&mut self, bytes: &Bytes) {
+        self.journal.messages_received += 1;
+        self.journal.bytes_received += bytes.len() as u64;
+        match &self.link {
+            Link::Exchange(_) | Link::Open(_) => {}
+            // The answer came in the moment of the cut; nobody waits for it any more.
+            Link::Closing(_) if self.config.policy == Policy::Http => {
+                self.take_link();
+                self.reported.on_lost();
+                return;
+            }
+            _ => return,
+        }
+        match self.decoded(bytes) {
+            Ok(mut message) => match message.error_response.take() {
+                Some(error) => self.on_error_response(&error),
+                None => self.on_good(message, bytes),
+            },
+            Err(problem) => self.on_bad_message(problem),
+        }
+    }
+
+    /// The message, if it is one and for us.
+    fn decoded(&mut self, bytes: &Bytes) -> Result<proto::ServerToAgent, Problem> {
+        if bytes.len() > self.config.receive_limit {
+            return Err(Problem::TooLong(bytes.len()));
+        }
+        if !walk::has_at_most(self.config.field_limit, bytes) {
+            return Err(Problem::TooManyFields(self.config.field_limit));
+        }
+        // From `Bytes`, so that bodies become slices of what was received.
+        let message = proto::ServerToAgent::decode(bytes.clone()).map_err(Problem::Malformed)?;
+        let uid: &[u8] = &message.instance_uid;
+        if uid == self.identity.uid {
+            self.identity.former = None;
+        }
+        let ours = [Some(self.identity.uid), self.identity.former];
+        let is_ours = uid.is_empty() || ours.iter().flatten().any(|our| uid == our);
+        if is_ours {
+            Ok(message)
+        } else {
+            Err(Problem::Foreign)
+        }
+    }
+
+    /// HTTP: the exchange failed. WebSocket: this message is skipped.
+    fn on_bad_message(&mut self, problem: Problem) {
+        let (kind, warning, text) = problem.told();
+        let text = clipped(&text, self.config.text_limit);
+        if let Link::Exchange(_) = &self.link {
+            let id = self.end_exchange();
+            self.reported.on_lost();
+            self.on_failed(id, Failure::new(kind, Reached::Maybe, text));
+        } else {
+            self.warn(warning, &text);
+        }
+    }
+
+    fn on_good(&mut self, message: proto::ServerToAgent, raw: &Bytes) {
+        let is_goodbye = matches!(&self.link, Link::Exchange(exchange) if exchange.goodbye);
+        self.on_answer();
+        self.on_decoded();
+        if is_goodbye {
+            return;
+        }
+        let (flags, capabilities) = (message.flags, message.capabilities);
+        self.reported.set_server_capabilities(capabilities);
+        if let Some(identification) = message.agent_identification {
+            self.on_identification(&identification.new_instance_uid);
+        }
+        if let Some(offers) = message.connection_settings {
+            self.on_connection_settings(offers);
+        }
+        let remote_config = message
+            .remote_config
+            .and_then(|offer| self.on_remote_config(offer));
+        if flags & ServerToAgentFlags::ReportFullState as u64 != 0 {
+            self.want_full_report();
+        }
+        let mut parts = MessageParts::NONE;
+        if remote_config.is_some() {
+            parts = MessageParts::REMOTE_CONFIG;
+        }
+        if parts != MessageParts::NONE || self.config.tell_every_answer {
+            let raw = raw.clone();
+            let message = Message {
+                parts,
+                remote_config,
+                flags,
+                capabilities,
+                raw,
+            };
+            self.events.push_back(Event::Message(message));
+        }
+    }
+
+    /// Any decoded message but UNAVAILABLE: the way and the server work.
+    fn on_decoded(&mut self) {
+        self.on_success();
+        let is_first = self.config.policy == Policy::Http && !self.is_answered;
+        if is_first || self.config.tell_every_answer {
+            self.tell_connected();
+        }
+        if let Link::Exchange(_) = &self.link {
+            self.end_exchange();
+            self.backoffs = 0;
+            self.is_answered = true;
+        }
+    }
+
+    /// RCV-01; other fields of such a message are ignored.
+    fn on_error_response(&mut self, error: &proto::ServerErrorResponse) {
+        let text = clipped(&error.error_message, self.config.text_limit);
+        match ServerErrorResponseType::try_from(error.r#type) {
+            Ok(ServerErrorResponseType::Unavailable) => self.on_unavailable(error, text),
+            Ok(ServerErrorResponseType::BadRequest) => {
+                self.on_refused(ServerErrorKind::BadRequest, text);
+            }
+            Ok(ServerErrorResponseType::Unknown) | Err(_) => {
+                self.on_refused(ServerErrorKind::Unknown, text);
+            }
+        }
+    }
+
+    /// The same message would be refused again: what it carried is held back (HTTP-09).
+    fn on_refused(&mut self, kind: ServerErrorKind, text: Arc<str>) {
+        let (id, mark) = match &mut self.link {
+            Link::Exchange(exchange) => (exchange.id, exchange.mark),
+            Link::Open(session) => {
+                session.awaited = None;
+                (session.id, session.last_news)
+            }
+            _ => return,
+        };
+        self.clear_patience();
+        self.on_decoded();
+        let held_back = self.reported.on_refused(mark);
+        let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
+        self.events.push_back(Event::ServerError {
+            kind,
+            text,
+            retry_in: None,
+            held_back,
+        });
+        // Reports that wait for what is held back end as such, the others have had a try.
+        self.settle();
+        self.give_up(id, &failure);
+        self.journal.last_error = Some((self.now, failure));
+    }
+
+    /// WS-11, HTTP-10: stay away for as long as it says, then report what was not confirmed.
+    fn on_unavailable(&mut self, error: &proto::ServerErrorResponse, text: Arc<str>) {
+        use proto::server_error_response::Details;
+        let asked = match &error.details {
+            Some(Details::RetryInfo(info)) => Some(info.retry_after_nanoseconds),
+            None => None,
+        };
+        let asked = asked.filter(|nanos| *nanos > 0).map(Duration::from_nanos);
+        let Some(id) = self.link.id() else { return };
+        self.put_off(asked);
+        if let Link::Exchange(_) = &self.link {
+            self.end_exchange();
+            self.reported.on_lost();
+        } else {
+            self.leave();
+        }
+        self.is_answered = false;
+        self.wishes.again = true;
+        self.journal.failures_in_a_row += 1;
+        let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
+        self.give_up(id, &failure);
+        self.journal.last_error = Some((self.now, failure));
+        let retry_in = self
+            .gate
+            .closed(self.now)
+            .map(|gate| gate.until.since(self.now));
+        let (kind, held_back) = (ServerErrorKind::Unavailable, self.reported.held_back());
+        self.events.push_back(Event::ServerError {
+            kind,
+            text,
+            retry_in,
+            held_back,
+        });
+    }
+
+    /// SYNC-10, RCV-16.
+    fn on_identification(&mut self, new: &[u8]) {
+        match Uid::try_from(new) {
+            Ok(uid) if uid == self.identity.uid => self.identity.wanted = false,
+            Ok(uid) if uid != [0; 16] => {
+                self.adopt(uid);
+                self.want_full_report();
+                self.events.push_back(Event::NewUid(uid));
+            }
+            _ => {
+                let text = format!("a new instance uid of {} bytes was ignored", new.len());
+                self.warn(WarningKind::BadNewUid, &text);
+            }
+        }
+    }
+
+    /// CONN-06 and CONN-12: of an offer of settings this release takes the interval alone.
+    fn on_connection_settings(&mut self, offers: proto::ConnectionSettingsOffers) {
+        let declared = AgentCapabilities::ReportsHeartbeat as u64
+            | AgentCapabilities::AcceptsOpAmpConnectionSettings as u64;
+        let Some(opamp) = offers
+            .opamp
+            .filter(|_| self.reported.capabilities & declared != 0)
+        else {
+            return;
+        };
+        let is_known = !offers.hash.is_empty() && offers.hash == self.settings_hash;
+        if is_known {
+            return;
+        }
+        // Small, but a slice of a perhaps large message.
+        self.settings_hash = Bytes::copy_from_slice(&offers.hash);
+        let seconds = opamp.heartbeat_interval_seconds;
+        if seconds > 0 {
+            let interval = Duration::from_secs(seconds);
+            let (min, max) = (
+                self.config.server_interval_min,
+                self.config.server_interval_max,
+            );
+            self.beat.set_by_server(interval.clamp(min, max));
+        } else if self.config.policy == Policy::WebSocket && changes_nothing_else(&opamp) {
+            self.beat.set_by_server(Duration::ZERO);
+        }
+    }
+
+    fn on_remote_config(&mut self, offer: proto::AgentRemoteConfig) -> Option<RemoteConfig> {
+        if self.reported.capabilities & AgentCapabilities::AcceptsRemoteConfig as u64 == 0 {
+            return None;
+        }
+        let may_repeat = self.budgets.offer.next() <= self.now;
+        match self
+            .offers
+            .on_offer(&self.config, offer, self.now, may_repeat)
+        {
+            Answer::Nothing => None,
+            Answer::Deliver { offer, repeats } => {
+                if repeats {
+                    self.budgets.offer.spend(self.now);
+                }
+                let overdue = self.config.applying_overdue;
+                self.expect_verdict(self.offers.is_host_busy().then_some(overdue));
+                Some(offer)
+            }
+            Answer::Status(status) => {
+                self.reported.set_status(&status);
+                self.expect_verdict(None);
+                None
+            }
+            Answer::Refuse { files, status } => {
+                if let Some(status) = status {
+                    self.reported.set_status(&status);
+                    self.expect_verdict(None);
+                }
+                let text = format!("an offer of {files} files was refused");
+                self.warn(WarningKind::OfferTooLarge, &text);
+                None
+            }
+        }
+    }
+
+    fn want_full_report(&mut self) {
+        self.wishes.full_by_server = true;
+        if self.budgets.full_report.bites_first(self.now) {
+            self.warn(
+                WarningKind::ServerAsksTooOften,
+                "full state is asked for again and again",
+            );
+        }
+    }
+
+    /// HTTP: the exchange is over.
+    fn end_exchange(&mut self) -> TryId {
+        let id = self.link.id().unwrap_or(TryId(self.last_try));
+        self.take_link();
+        id
+    }
+}
+
+/// Why a received message can not be used.
+enum Problem {
+    TooLong(usize),
+    TooManyFields(u32),
+    Malformed(prost::DecodeError),
+    Foreign,
+}
+
+impl Problem {
+    fn told(&self) -> (FailKind, WarningKind, String) {
+        match self {
+            Self::TooLong(length) => {
+                let text = format!("a message of {length} bytes is over the limit");
+                (FailKind::Size, WarningKind::BadMessage, text)
+            }
+            Self::TooManyFields(limit) => {
+                let text = format!("a message of more than {limit} fields");
+                (FailKind::Size, WarningKind::BadMessage, text)
+            }
+            Self::Malformed(error) => (
+                FailKind::Decode,
+                WarningKind::BadMessage,
+                format!("not a ServerToAgent: {error}"),
+            ),
+            Self::Foreign => {
+                let text = "a message for another instance uid".to_owned();
+                (FailKind::Protocol, WarningKind::ForeignUid, text)
+            }
+        }
+    }
+}
+
+/// 0 can not be told from "absent": only alone it means "no heartbeats".
+fn changes_nothing_else(opamp: &proto::OpAmpConnectionSettings) -> bool {
+    let interval = proto::OpAmpConnectionSettings {
+        heartbeat_interval_seconds: opamp.heartbeat_interval_seconds,
+        ..Default::default()
+    };
+    *opamp == interval
+}

@@ -1,0 +1,200 @@
+//! How failed tries are waited out.
+use super::*;
+
+fn waits_after(status: u16, retry_after: Option<Duration>) -> (Timer, Duration) {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.status(status, retry_after);
+    assert_eq!(scene.connect_failures(), 1);
+    (scene.wait_why(), scene.wait_for())
+}
+
+#[test]
+fn connect_errors_back_off_and_a_message_resets_it() {
+    let mut scene = Scene::of(Policy::Http);
+    scene.input(Input::Start);
+    for top in [5, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+        scene.fail(FailKind::Connect, Reached::No);
+        assert_eq!(scene.wait_why(), Timer::Backoff);
+        assert!(scene.wait_for() <= secs(top) && (top == 5 || scene.wait_for() >= secs(top) / 2));
+        scene.pass(scene.wait_for());
+    }
+    scene.answer(ServerToAgent::default());
+    scene.pass(secs(33));
+    scene.fail(FailKind::Connect, Reached::No);
+    assert!(scene.wait_for() <= secs(5));
+    assert_eq!(scene.connect_failures(), 12);
+}
+
+#[test]
+fn a_200_with_garbage_does_not_reset_the_backoff() {
+    let mut scene = Scene::of(Policy::Http);
+    scene.input(Input::Start);
+    for _ in 0..8 {
+        scene.fact(Fact::Message(Bytes::from_static(b"<html>")));
+        scene.pass(scene.wait_for());
+    }
+    scene.fact(Fact::Message(Bytes::from_static(b"<html>")));
+    assert!(scene.wait_for() >= secs(64));
+}
+
+#[test]
+fn too_many_requests_waits_for_retry_after_with_jitter_and_a_cap() {
+    for status in [429, 503] {
+        let (why, wait) = waits_after(status, Some(secs(60)));
+        assert_eq!(why, Timer::RetryAfter);
+        assert!(wait >= secs(60) && wait <= secs(90), "{wait:?}");
+        let (_, wait) = waits_after(status, Some(secs(1_000_000)));
+        assert!(wait >= secs(3600) && wait <= secs(3630), "{wait:?}");
+        let (_, wait) = waits_after(status, None);
+        assert!(wait >= secs(30) && wait <= secs(60), "{wait:?}");
+    }
+}
+
+#[test]
+fn no_wish_goes_through_a_closed_gate() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.status(503, Some(secs(300)));
+    scene.forget();
+    scene.host(Change::Description(description("new")));
+    scene.host(Change::PollNow);
+    scene.host(Change::ReportFullState);
+    scene.host(Change::Reconnect);
+    scene.host(Change::Headers);
+    scene.host(Change::Interval(millis(10)));
+    scene.host(Change::Report {
+        ticket: 1,
+        tries: None,
+        force_message: true,
+    });
+    scene.pass(millis(299_999));
+    assert!(scene.sent.is_empty());
+    scene.pass(secs(31));
+    assert_eq!(scene.sent.len(), 1);
+}
+
+#[test]
+fn a_server_that_puts_off_for_nothing_is_not_asked_all_the_time() {
+    let config = Config {
+        retry_after_jitter: Duration::ZERO,
+        ..Config::new(Policy::Http)
+    };
+    let mut scene = Scene::with(config, Carry::new(UID));
+    scene.input(Input::Start);
+    let unavailable = error(
+        ServerErrorResponseType::Unavailable,
+        Some(Duration::from_nanos(1)),
+    );
+    scene.answer(unavailable.clone());
+    scene.pass_answering(secs(60), &unavailable);
+    assert!(scene.sent.len() < 12, "{}", scene.sent.len());
+}
+
+#[test]
+fn other_4xx_wait_for_the_next_poll() {
+    for status in [400, 401, 403, 404, 405, 415, 301, 201, 206] {
+        let (why, wait) = waits_after(status, None);
+        assert_eq!(why, Timer::NextPoll, "{status}");
+        assert!(wait >= secs(27) && wait <= secs(33), "{wait:?}");
+    }
+    for status in [408, 500, 502, 504] {
+        let (why, wait) = waits_after(status, Some(secs(100)));
+        assert_eq!(why, Timer::Backoff, "{status}");
+        assert!(wait <= secs(5));
+    }
+}
+
+#[test]
+fn new_headers_end_the_wait_after_401_and_403_only() {
+    for (status, tries) in [(401, 1), (403, 1), (404, 0), (500, 0)] {
+        let mut scene = Scene::http();
+        scene.host(Change::PollNow);
+        scene.status(status, None);
+        scene.forget();
+        scene.host(Change::Headers);
+        assert_eq!(scene.sent.len(), tries, "{status}");
+    }
+}
+
+#[test]
+fn after_413_the_parts_are_held_back_and_polls_go_on() {
+    let mut scene = Scene::http();
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("large"))));
+    scene.status(413, None);
+    assert!(scene.core.snapshot().held_back.has(Part::EffectiveConfig));
+    scene.forget();
+    scene.pass_answering(secs(95), &ServerToAgent::default());
+    assert_eq!(scene.sent.len(), 3);
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|(_, message)| message.effective_config.is_none())
+    );
+}
+
+#[test]
+fn a_kept_connection_that_died_is_replaced_at_once_and_in_silence_but_only_once() {
+    let mut scene = Scene::http();
+    scene.host(Change::Description(description("new")));
+    let died = || {
+        let failure = Failure::new(FailKind::Io, Reached::Maybe, "reset");
+        Fact::Over(Failure {
+            reused: true,
+            ..failure
+        })
+    };
+    scene.fact(died());
+    assert_eq!(scene.sent.len(), 2);
+    assert_eq!(scene.last().sequence_num, 2);
+    assert!(scene.last().agent_description.is_some());
+    assert_eq!(scene.connect_failures(), 0);
+    scene.fact(died());
+    assert_eq!(scene.sent.len(), 2);
+    assert_eq!(scene.connect_failures(), 1);
+}
+
+#[test]
+fn an_old_fact_is_dropped_and_counted() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    let late = scene.id;
+    scene.fail(FailKind::Timeout, Reached::Maybe);
+    scene.pass(secs(5));
+    let message = Fact::Message(offer("h", "late").encode_to_vec().into());
+    scene.input(Input::Link {
+        id: late,
+        fact: message,
+    });
+    assert!(scene.offers().is_empty());
+    assert_eq!(scene.core.snapshot().stale_facts, 1);
+}
+
+#[test]
+fn an_exchange_that_its_transport_forgets_is_cut() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.pass(secs(65));
+    assert_eq!(scene.closes, [None]);
+    assert!(scene.wait.is_none(), "its end is awaited: {:?}", scene.wait);
+    scene.fail(FailKind::Timeout, Reached::Maybe);
+    assert_eq!(scene.connect_failures(), 1);
+    scene.pass(secs(5));
+    assert_eq!(scene.sent.len(), 2);
+}
+
+#[test]
+fn after_a_freeze_there_is_one_poll_and_no_failure_told() {
+    let mut scene = Scene::http();
+    // given a freeze while idle: one poll, and its dead kept connection is replaced
+    scene.freeze(secs(7200));
+    assert_eq!(scene.sent.len(), 1);
+    // given a freeze during an exchange
+    scene.freeze(secs(7200));
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.connect_failures(), 0);
+    assert_eq!(scene.sent.len(), 2);
+    scene.answer(ServerToAgent::default());
+    assert_eq!(scene.sent.len(), 2);
+}

@@ -1,0 +1,189 @@
+//! Start, reports, stop, restart.
+use super::*;
+
+fn stop(scene: &mut Scene, within: Duration) {
+    scene.input(Input::Stop { within });
+}
+
+#[test]
+fn stop_says_goodbye_once_with_what_is_pending_and_waits_for_its_answer() {
+    let mut scene = Scene::http();
+    scene.host(Change::Description(description("one")));
+    scene.host(Change::Description(description("two")));
+    stop(&mut scene, secs(2));
+    assert_eq!(scene.sent.len(), 1, "never beside a request in flight");
+    scene.answer(ServerToAgent::default());
+    assert!(scene.last().agent_disconnect.is_some());
+    assert!(scene.last().agent_description.is_some());
+    assert!(!scene.events.contains(&Event::Stopped));
+    scene.answer(asks_full_state());
+    assert_eq!(scene.events, [Event::Stopped]);
+    scene.pass(secs(1000));
+    stop(&mut scene, secs(2));
+    assert_eq!((scene.sent.len(), scene.events.len()), (2, 1));
+    assert_eq!(scene.core.snapshot().state, State::Stopped);
+}
+
+#[test]
+fn an_exchange_that_outlasts_the_grace_is_cut_without_a_goodbye() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    stop(&mut scene, secs(2));
+    scene.pass(millis(1999));
+    assert!(scene.closes.is_empty());
+    scene.pass(millis(1));
+    assert_eq!(scene.closes, [None]);
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.events, [Event::Stopped]);
+    assert_eq!(scene.sent.len(), 1);
+}
+
+#[test]
+fn without_a_connection_stop_is_immediate_and_silent() {
+    // never started
+    let mut scene = Scene::of(Policy::Http);
+    stop(&mut scene, secs(2));
+    assert_eq!(scene.events, [Event::Stopped]);
+    // connecting for the first time
+    let mut scene = Scene::of(Policy::Http);
+    scene.input(Input::Start);
+    stop(&mut scene, secs(2));
+    assert_eq!(scene.closes, [None]);
+    scene.fail(FailKind::Io, Reached::No);
+    assert_eq!(scene.events, [Event::Stopped]);
+    // the same, but a connection stands: the answer is awaited
+    let mut scene = Scene::of(Policy::Http);
+    scene.input(Input::Start);
+    scene.fact(Fact::Opened);
+    stop(&mut scene, secs(2));
+    assert!(scene.closes.is_empty());
+    // in a backoff, and behind a gate
+    for status in [500, 503] {
+        let mut scene = Scene::http();
+        scene.host(Change::PollNow);
+        scene.status(status, None);
+        scene.forget();
+        stop(&mut scene, secs(2));
+        assert_eq!(scene.events, [Event::Stopped]);
+        assert!(scene.sent.is_empty());
+    }
+}
+
+#[test]
+fn a_restart_goes_on_where_the_last_run_ended() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.answer(ServerToAgent { ..interval(7, "") });
+    scene.host(Change::PollNow);
+    scene.answer(offer("h1", "a"));
+    scene.host(verdict("h1", ConfigState::Failed, "no"));
+    scene.status(503, Some(secs(600)));
+    let carry = scene.core.carry();
+    stop(&mut scene, secs(1));
+    // given a second run
+    let mut second = Scene::with(Config::new(Policy::Http), carry);
+    second.now = scene.now;
+    second.host(Change::Capabilities(CAPABILITIES));
+    second.input(Input::Start);
+    // then it waits for the Retry-After of the first
+    assert_eq!(second.wait_why(), Timer::RetryAfter);
+    second.pass(secs(631));
+    assert_eq!(second.last().sequence_num, 4);
+    assert!(second.last().remote_config_status.is_some());
+    second.answer(offer("h1", "a"));
+    assert!(second.offers().is_empty());
+    assert_eq!(second.core.snapshot().interval, secs(7));
+}
+
+#[test]
+fn an_offer_that_was_never_answered_is_delivered_again_after_a_restart() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.answer(offer("h1", "a"));
+    let mut second = Scene::with(Config::new(Policy::Http), scene.core.carry());
+    second.host(Change::Capabilities(CAPABILITIES));
+    second.input(Input::Start);
+    second.answer(offer("h1", "a"));
+    assert_eq!(second.offers().len(), 1);
+}
+
+fn report(scene: &mut Scene, ticket: u64, tries: Option<u32>, force_message: bool) {
+    scene.host(Change::Report {
+        ticket,
+        tries,
+        force_message,
+    });
+}
+
+#[test]
+fn a_report_ends_when_all_that_was_set_before_is_confirmed() {
+    let mut scene = Scene::http();
+    report(&mut scene, 1, None, false);
+    assert_eq!(
+        scene.outcomes(),
+        [(1, &Outcome::Confirmed)],
+        "nothing is pending"
+    );
+    scene.forget();
+    scene.host(Change::Description(description("one")));
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("a"))));
+    report(&mut scene, 2, None, false);
+    scene.answer(ServerToAgent::default());
+    assert!(scene.outcomes().is_empty());
+    scene.host(Change::Description(description("later")));
+    scene.answer(ServerToAgent::default());
+    assert_eq!(scene.outcomes(), [(2, &Outcome::Confirmed)]);
+}
+
+#[test]
+fn a_report_with_a_message_of_its_own_waits_for_that_message() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    report(&mut scene, 1, None, true);
+    scene.answer(ServerToAgent::default());
+    assert!(scene.outcomes().is_empty());
+    assert_eq!(scene.sent.len(), 2);
+    scene.answer(ServerToAgent::default());
+    assert_eq!(scene.outcomes(), [(1, &Outcome::Confirmed)]);
+}
+
+#[test]
+fn a_report_ends_at_once_when_a_part_is_held_back() {
+    let mut scene = Scene::http();
+    scene.host(Change::Description(description("bad")));
+    report(&mut scene, 1, None, false);
+    scene.answer(error(ServerErrorResponseType::BadRequest, None));
+    assert_eq!(scene.outcomes(), [(1, &Outcome::HeldBack)]);
+    report(&mut scene, 2, None, false);
+    assert_eq!(scene.outcomes()[1], (2, &Outcome::HeldBack));
+}
+
+#[test]
+fn a_report_gives_up_after_its_tries() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    report(&mut scene, 1, Some(2), true);
+    for _ in 0..3 {
+        assert!(
+            scene.outcomes().is_empty(),
+            "the try that ran already does not count"
+        );
+        scene.fail(FailKind::Connect, Reached::No);
+        scene.pass(secs(5));
+    }
+    let [(1, Outcome::GaveUp(failure))] = scene.outcomes()[..] else {
+        panic!("{:?}", scene.outcomes())
+    };
+    assert_eq!(failure.kind, FailKind::Connect);
+}
+
+#[test]
+fn a_report_ends_with_the_agent() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    report(&mut scene, 1, None, true);
+    stop(&mut scene, Duration::ZERO);
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.outcomes(), [(1, &Outcome::Stopped)]);
+    assert_eq!(scene.events.last(), Some(&Event::Stopped));
+}

@@ -1,0 +1,263 @@
+//! The WebSocket policy.
+use super::*;
+
+#[test]
+fn the_status_report_follows_the_connection_and_is_confirmed_by_pong_and_answer() {
+    let mut scene = Scene::of(Policy::WebSocket);
+    scene.input(Input::Start);
+    assert_eq!((scene.connects.len(), scene.sent.len()), (1, 0));
+    scene.fact(Fact::Opened);
+    assert!(scene.last().agent_description.is_some());
+    assert!(scene.marker.is_some());
+    scene.confirm();
+    assert!(scene.core.snapshot().pending.is_empty());
+    // then a reconnect reports only the head
+    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.pass(secs(5));
+    scene.fact(Fact::Opened);
+    assert_eq!(scene.sent.len(), 2);
+    assert!(scene.last().agent_description.is_none());
+    assert_eq!(scene.last().sequence_num, 1);
+}
+
+#[test]
+fn an_answer_before_the_pong_confirms_nothing_yet() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    scene.fact(Fact::Written);
+    let marker = scene.marker.expect("news are marked");
+    scene.answer(ServerToAgent::default());
+    assert!(scene.core.snapshot().pending.has(Part::Description));
+    scene.fact(Fact::Pong { marker });
+    assert!(scene.core.snapshot().pending.has(Part::Description));
+    scene.answer(ServerToAgent::default());
+    assert!(scene.core.snapshot().pending.is_empty());
+}
+
+#[test]
+fn a_peer_that_answers_no_pings_gets_the_full_state_again() {
+    let mut scene = Scene::of(Policy::WebSocket);
+    scene.input(Input::Start);
+    scene.fact(Fact::Opened);
+    scene.fact(Fact::Written);
+    scene.answer(ServerToAgent::default());
+    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.pass(secs(5));
+    scene.fact(Fact::Opened);
+    assert!(scene.last().agent_description.is_some());
+}
+
+#[test]
+fn a_marker_that_was_never_sent_proves_nothing() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    scene.fact(Fact::Pong { marker: u64::MAX });
+    scene.answer(ServerToAgent::default());
+    assert!(scene.core.snapshot().pending.has(Part::Description));
+}
+
+#[test]
+fn news_wait_for_the_answer_to_the_last_news_but_not_for_ever() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("one")));
+    scene.fact(Fact::Written);
+    scene.host(Change::Description(description("two")));
+    assert_eq!(scene.sent.len(), 1);
+    assert_eq!(scene.wait_why(), Timer::Patience);
+    scene.pass(secs(1));
+    assert_eq!(scene.sent.len(), 2);
+}
+
+#[test]
+fn heartbeats_need_the_capability_and_an_interval() {
+    let beats = |scene: &mut Scene| {
+        scene.forget();
+        for _ in 0..3 {
+            scene.pass(secs(34));
+            scene.fact(Fact::Written);
+        }
+        scene.sent.len()
+    };
+    let mut scene = Scene::websocket();
+    assert_eq!(beats(&mut scene), 3);
+    scene.host(Change::Interval(Duration::ZERO));
+    assert_eq!(beats(&mut scene), 0);
+    scene.answer(interval(5, ""));
+    scene.pass(secs(6));
+    assert_eq!(
+        scene.sent.len(),
+        1,
+        "a server's interval takes effect at once"
+    );
+    scene.fact(Fact::Written);
+    scene.answer(interval(0, "ws://elsewhere"));
+    assert_eq!(
+        scene.core.snapshot().interval,
+        secs(5),
+        "0 beside other settings is: as before"
+    );
+    scene.answer(interval(0, ""));
+    assert_eq!(beats(&mut scene), 0);
+    scene.host(Change::Interval(secs(30)));
+    scene.host(Change::Capabilities(Agent::ReportsStatus as u64));
+    scene.confirm();
+    assert_eq!(beats(&mut scene), 0);
+}
+
+#[test]
+fn a_server_that_accepts_and_closes_sees_at_most_12_connections_a_minute() {
+    let mut scene = Scene::of(Policy::WebSocket);
+    scene.input(Input::Start);
+    let start = scene.now;
+    let mut seen = 0;
+    while scene.now.since(start) < secs(60) {
+        if seen < scene.connects.len() {
+            seen += 1;
+            scene.fact(Fact::Opened);
+            scene.confirm();
+            scene.fail(FailKind::Io, Reached::Maybe);
+        }
+        scene.pass(millis(10));
+    }
+    assert!((5..=12).contains(&seen), "{seen}");
+}
+
+#[test]
+fn a_stable_session_resets_the_backoff() {
+    let mut scene = Scene::of(Policy::WebSocket);
+    scene.input(Input::Start);
+    for _ in 0..6 {
+        scene.fail(FailKind::Connect, Reached::No);
+        scene.pass(scene.wait_for());
+    }
+    scene.fact(Fact::Opened);
+    scene.confirm();
+    scene.pass(secs(29));
+    let mut unstable = scene;
+    unstable.fail(FailKind::Io, Reached::Maybe);
+    assert!(unstable.wait_for() >= secs(16));
+    unstable.pass(unstable.wait_for());
+    unstable.fact(Fact::Opened);
+    unstable.confirm();
+    unstable.pass(secs(30));
+    unstable.fail(FailKind::Io, Reached::Maybe);
+    assert!(unstable.wait_for() <= secs(5));
+}
+
+#[test]
+fn unavailable_says_goodbye_closes_and_waits() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    scene.fact(Fact::Written);
+    scene.answer(error(ServerErrorResponseType::Unavailable, Some(secs(50))));
+    assert!(scene.last().agent_disconnect.is_some());
+    assert!(scene.last().agent_description.is_none());
+    scene.fact(Fact::Written);
+    assert_eq!(scene.closes, [Some(1000)]);
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.connect_failures(), 0, "we meant it");
+    scene.forget();
+    scene.pass(secs(49));
+    assert!(scene.connects.is_empty());
+    scene.pass(secs(32));
+    scene.fact(Fact::Opened);
+    assert!(scene.last().agent_description.is_some());
+}
+
+#[test]
+fn stop_says_goodbye_closes_and_waits_for_the_peer_a_bounded_time() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    scene.input(Input::Stop { within: secs(2) });
+    assert_eq!(scene.sent.len(), 1, "one frame at a time");
+    scene.fact(Fact::Written);
+    assert!(scene.last().agent_disconnect.is_some());
+    assert_eq!(scene.last().sequence_num, 2);
+    scene.fact(Fact::Written);
+    assert_eq!(scene.closes, [Some(1000)]);
+    scene.pass(secs(1));
+    assert_eq!(
+        scene.closes,
+        [Some(1000), None],
+        "the peer's Close is awaited for a second"
+    );
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.events, [Event::Stopped]);
+}
+
+#[test]
+fn stop_while_connecting_is_immediate() {
+    let mut scene = Scene::of(Policy::WebSocket);
+    scene.input(Input::Start);
+    scene.input(Input::Stop { within: secs(2) });
+    assert_eq!(scene.closes, [None]);
+    scene.fail(FailKind::Connect, Reached::No);
+    assert_eq!(scene.events, [Event::Stopped]);
+    assert!(scene.sent.is_empty());
+}
+
+#[test]
+fn a_reconnect_by_the_host_is_a_goodbye_and_a_new_connection() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Reconnect);
+    assert!(scene.last().agent_disconnect.is_some());
+    scene.fact(Fact::Written);
+    assert_eq!(scene.closes, [Some(1000)]);
+    assert!(scene.connects.is_empty(), "never two connections");
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!((scene.connects.len(), scene.connect_failures()), (1, 0));
+}
+
+#[test]
+fn a_refused_upgrade_waits_as_http_does() {
+    for (status, least) in [
+        (401, secs(30)),
+        (404, secs(30)),
+        (503, secs(30)),
+        (413, secs(30)),
+    ] {
+        let mut scene = Scene::of(Policy::WebSocket);
+        scene.input(Input::Start);
+        scene.status(status, None);
+        assert!(scene.wait_for() >= least, "{status}");
+        scene.forget();
+        scene.host(Change::Headers);
+        assert_eq!(scene.connects.len(), usize::from(status == 401), "{status}");
+    }
+}
+
+#[test]
+fn a_bad_message_is_reported_and_skipped() {
+    let mut scene = Scene::websocket();
+    scene.fact(Fact::Message(Bytes::from_static(b"<html>")));
+    scene.answer(ServerToAgent {
+        instance_uid: vec![9; 16].into(),
+        ..offer("x", "foreign")
+    });
+    assert_eq!(
+        scene.warnings(),
+        [WarningKind::BadMessage, WarningKind::ForeignUid]
+    );
+    scene.answer(offer("h", "good"));
+    assert_eq!(scene.offers().len(), 1);
+}
+
+#[test]
+fn a_frame_of_which_no_byte_left_uses_no_number_up() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    assert_eq!(scene.last().sequence_num, 1);
+    scene.fail(FailKind::Io, Reached::No);
+    scene.pass(secs(5));
+    scene.fact(Fact::Opened);
+    assert_eq!(scene.last().sequence_num, 1);
+}
+
+#[test]
+fn after_a_freeze_a_dead_connection_is_replaced_in_silence() {
+    let mut scene = Scene::websocket();
+    scene.freeze(secs(7200));
+    scene.forget();
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!((scene.connects.len(), scene.connect_failures()), (1, 0));
+}

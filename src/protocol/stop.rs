@@ -1,0 +1,124 @@
+//! The end of an agent, and of a WebSocket connection that we end ourselves.
+//!
+//! `build` in `plan.rs` is the only place that sets agent_disconnect, and these steps are the only ones that ask for it.
+use std::time::Duration;
+
+use super::{
+    Core, Event, Policy,
+    link::{Closing, Exchange, Leaving, Link},
+    plan::{Step, Wishes},
+    time::Time,
+    timers::{Timer, Timers},
+};
+
+/// Stop is a state with a deadline.
+pub(super) struct Stop {
+    pub(super) by: Time,
+    pub(super) stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    Wanted,
+    /// The goodbye is on its way.
+    LastInFlight,
+    /// WebSocket: the Close frame was sent.
+    Closing,
+    Done,
+}
+
+impl Core {
+    pub(super) fn on_stop(&mut self, within: Duration) {
+        let by = self.now + within;
+        let by = self.stop.as_ref().map_or(by, |stop| stop.by.min(by));
+        match &mut self.stop {
+            Some(stop) => stop.by = by,
+            None => {
+                self.stop = Some(Stop {
+                    by,
+                    stage: Stage::Wanted,
+                })
+            }
+        }
+        self.timers.set(Timer::Stop, by);
+        self.timers.clear(Timer::Verdict);
+        self.wishes = Wishes::default();
+        match &mut self.link {
+            Link::Exchange(Exchange { opened: false, .. }) | Link::Opening { .. } => {
+                self.cut();
+            }
+            Link::Open(session) if session.leaving.is_none() => {
+                session.leaving = Some(Leaving::Wanted);
+            }
+            _ => {}
+        }
+    }
+
+    /// What is left to do when nothing is on its way.
+    pub(super) fn stop_step(&self, stop: &Stop) -> Step {
+        let Link::Down = self.link else {
+            return Step::Rest(self.timers.next());
+        };
+        if stop.stage == Stage::Done {
+            return Step::Rest(None);
+        }
+        let has_way = self.is_answered && self.gate.closed(self.now).is_none();
+        let is_due = stop.stage == Stage::Wanted && self.now < stop.by;
+        match self.config.policy {
+            Policy::Http if has_way && is_due => Step::Build { goodbye: true },
+            _ => Step::Finish,
+        }
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.timers = Timers::default();
+        if let Some(stop) = &mut self.stop {
+            stop.stage = Stage::Done;
+        }
+        let ended = self.tickets.on_stopped();
+        self.end_reports(ended);
+        self.events.push_back(Event::Stopped);
+        let state = self.state();
+        self.journal.note(state, self.now);
+    }
+
+    /// WS-15: every end that we begin on a working connection starts with a goodbye, and all of it is bounded.
+    pub(super) fn leave(&mut self) {
+        if let Link::Open(session) = &mut self.link
+            && session.leaving.is_none()
+        {
+            session.leaving = Some(Leaving::Wanted);
+            self.timers
+                .set(Timer::CloseWait, self.now + self.config.close_wait);
+        }
+    }
+
+    pub(super) fn leave_to_reconnect(&mut self) {
+        self.wishes.reconnect = false;
+        self.budgets.host.spend(self.now);
+        self.leave();
+    }
+
+    /// No more waiting for what is on its way: its end is all that is awaited.
+    pub(super) fn cut(&mut self) {
+        let stopping = self.stop.is_some();
+        let unsent = self.link.has_unsent();
+        let closing = match &self.link {
+            Link::Down => return,
+            Link::Closing(closing) if closing.is_cut => return,
+            Link::Exchange(exchange) => {
+                Closing::cut(exchange.id, stopping, unsent, exchange.thawed)
+            }
+            Link::Opening { id, thawed } => Closing::cut(*id, stopping, unsent, *thawed),
+            Link::Open(session) => {
+                let meant = stopping || session.leaving.is_some();
+                Closing::cut(session.id, meant, unsent, session.thawed)
+            }
+            Link::Closing(closing) => Closing::cut(closing.id, closing.meant, unsent, false),
+        };
+        self.link = Link::Closing(closing);
+        for timer in [Timer::CloseWait, Timer::Exchange, Timer::Patience] {
+            self.timers.clear(timer);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Reports: "tell me when all that I have set is confirmed".
+use super::{
+    TryId,
+    event::Outcome,
+    failure::Failure,
+    parts::{Generations, Mark, Reported},
+};
+
+/// More than a shell lets wait at a time.
+const MOST: usize = 128;
+
+struct Ticket {
+    ticket: u64,
+    /// What was set when it was asked for.
+    wants: Generations,
+    /// A message built after this one must be confirmed, too.
+    message_after: Option<Mark>,
+    tries_left: Option<u32>,
+    /// Earlier tries do not count.
+    from: TryId,
+}
+
+#[derive(Default)]
+pub(super) struct Tickets {
+    waiting: Vec<Ticket>,
+    /// The newest message that the server has confirmed.
+    confirmed: Mark,
+}
+
+impl Tickets {
+    /// `false`: too many wait.
+    pub(super) fn add(
+        &mut self,
+        ticket: u64,
+        tries: Option<u32>,
+        wants: Generations,
+        message_after: Option<Mark>,
+        from: TryId,
+    ) -> bool {
+        let has_room = self.waiting.len() < MOST;
+        if has_room {
+            self.waiting.push(Ticket {
+                ticket,
+                wants,
+                message_after,
+                tries_left: tries,
+                from,
+            });
+        }
+        has_room
+    }
+
+    pub(super) fn on_confirmed(&mut self, mark: Mark) {
+        self.confirmed = self.confirmed.max(mark);
+    }
+
+    /// A try failed; answers the tickets that had it as their last one.
+    pub(super) fn on_failed(&mut self, id: TryId, failure: &Failure) -> Vec<(u64, Outcome)> {
+        self.end(|ticket| {
+            let left = ticket.tries_left.as_mut().filter(|_| id >= ticket.from)?;
+            *left = left.saturating_sub(1);
+            (*left == 0).then(|| Outcome::GaveUp(failure.clone()))
+        })
+    }
+
+    /// Answers the tickets that are decided now.
+    pub(super) fn settled(&mut self, reported: &Reported) -> Vec<(u64, Outcome)> {
+        let confirmed = self.confirmed;
+        self.end(|ticket| {
+            let (missing, held_back) = reported.missing(&ticket.wants);
+            if held_back {
+                return Some(Outcome::HeldBack);
+            }
+            let message = ticket.message_after.is_none_or(|after| confirmed > after);
+            (missing.is_empty() && message).then_some(Outcome::Confirmed)
+        })
+    }
+
+    /// Whether a ticket still waits for a message of its own.
+    pub(super) fn want_message(&self) -> bool {
+        self.waiting.iter().any(|ticket| {
+            ticket
+                .message_after
+                .is_some_and(|after| self.confirmed <= after)
+        })
+    }
+
+    pub(super) fn on_stopped(&mut self) -> Vec<(u64, Outcome)> {
+        self.end(|_| Some(Outcome::Stopped))
+    }
+
+    /// An empty vector does not allocate.
+    fn end(&mut self, mut how: impl FnMut(&mut Ticket) -> Option<Outcome>) -> Vec<(u64, Outcome)> {
+        let mut ended = Vec::new();
+        self.waiting.retain_mut(|ticket| match how(ticket) {
+            Some(outcome) => {
+                ended.push((ticket.ticket, outcome));
+                false
+            }
+            None => true,
+        });
+        ended
+    }
+}
