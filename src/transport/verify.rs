@@ -147,6 +147,11 @@ fn certificate(reason: &CertificateError) -> String {
             "the server's certificate has an unknown issuer: no trusted root vouches for it"
                 .to_owned()
         }
+        CertificateError::BadSignature => {
+            "the server's certificate has an unknown issuer: the trusted root of that name has \
+             another key"
+                .to_owned()
+        }
         CertificateError::NotValidForName => {
             "the server's certificate is for another host".to_owned()
         }

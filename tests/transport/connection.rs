@@ -14,16 +14,20 @@ const SHORT: Duration = Duration::from_millis(120);
 /// [HTTP-14]
 #[test]
 fn a_connection_closed_while_idle_is_replaced_in_silence() {
-    let server = Server::start(|listener| {
+    let (tell, is_closed) = mpsc::channel();
+    let server = Server::start(move |listener| {
         for _ in 0..3 {
             let mut peer = listener.accept().unwrap().0;
             Got::read(&mut peer).unwrap();
             peer.write_all(&ok(b"a")).unwrap();
+            drop(peer);
+            tell.send(()).unwrap();
         }
     });
     let mut rig = Rig::new(&server.url());
     for _ in 0..3 {
         rig.post(b"x").unwrap();
+        is_closed.recv_timeout(LONG).unwrap();
     }
     assert_eq!(rig.connections(), 3);
     server.join();
