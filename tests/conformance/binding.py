@@ -168,7 +168,7 @@ def config_map(files):
     for name, value in files.items():
         content_type, body = value if isinstance(value, tuple) else (None, value)
         name = name.encode()
-        check(LIB.config_map_add(handle, name, len(name), content_type and content_type.encode(), body, len(body)))
+        check(LIB.config_map_add(handle, name, len(name), content_type.encode() if content_type else None, body, len(body)))
     return handle
 
 
