@@ -22,6 +22,7 @@ use super::{
     snapshot::Snapshot,
     start,
 };
+use crate::transport::{Resolver, signals};
 
 /// What the host hears. Called by one thread at a time, with no lock of the library held; dropped after the last call
 /// has returned.
@@ -56,6 +57,8 @@ pub(crate) struct Life {
     pub(crate) delivery: Delivery,
     pub(crate) log_level: Level,
     pub(crate) interval: Duration,
+    /// Kept over restarts: a look-up can not be cancelled, only waited for.
+    pub(crate) resolver: Resolver,
     /// From a start until its stop was seen through; the last one is kept for the snapshot.
     pub(crate) run: Option<Arc<Run>>,
     pub(crate) is_running: bool,
@@ -78,6 +81,7 @@ impl Agent {
             delivery: Delivery::Thread,
             log_level: Level::Off,
             interval: Duration::from_millis(defaults::INTERVAL_MS),
+            resolver: Resolver::default(),
             run: None,
             is_running: false,
             is_worker_over: true,
@@ -469,7 +473,6 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     let builder = std::thread::Builder::new()
         .name(name.to_owned())
         .stack_size(STACK);
-    builder
-        .spawn(work)
+    signals::with_all_blocked(|| builder.spawn(work))
         .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("thread: {why}")))
 }

@@ -78,7 +78,10 @@ pub(crate) fn plan(
         let hand_out = Box::new(move |request| queue.push(EventKind::Request(request)));
         Link::Host(Box::new(host::Host::new(settings, wake, watch, hand_out)))
     } else {
-        Link::Http(Box::new(http::Http::new(settings, wake, watch)))
+        let resolver = life.resolver.clone();
+        Link::Http(Box::new(http::Http::with_resolver(
+            settings, wake, watch, resolver,
+        )))
     };
     run.set_traffic(link.traffic());
     queue.open(usize::try_from(state.number(6)).unwrap_or(usize::MAX));
