@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""The programs of examples-c, built as a user builds them: their parts alone, then each against the development server.
+
+usage: tests/examples/run.py [NAME...]        (unittest names, such as AgentTest.test_stops_in_the_middle_of_a_command)
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/conformance"))
+sys.dont_write_bytecode = True
+from devserver import Devserver  # noqa: E402
+
+PROGRAMS = ROOT / "build/examples"
+CC = os.environ.get("CC", "cc")
+WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+STOP_BOUND = 3.0
+
+
+class PartsTest(unittest.TestCase):
+    """What a user copies, with nothing of the library."""
+
+    def run_c(self, name, *sources):
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, name)
+            subprocess.run([CC, *WARNINGS, "-g", "-o", program, ROOT / f"tests/examples/{name}.c", *[ROOT / source for source in sources]],
+                           check=True)
+            work = os.path.join(folder, "work")
+            os.mkdir(work)
+            subprocess.run([program, work], check=True, timeout=120)
+
+    def test_config_dir(self):
+        self.run_c("config_dir_test", "examples-c/config_dir.c")
+
+    def test_command(self):
+        self.run_c("command_test", "examples-c/command.c")
+
+
+class Example:
+    """A running example; its standard output is read line by line."""
+
+    def __init__(self, name, *arguments, work):
+        self.said = work / f"{name}.out"
+        self.log = work / f"{name}.log"
+        with open(self.said, "wb") as out, open(self.log, "wb") as err:
+            self.process = subprocess.Popen([PROGRAMS / name, *map(str, arguments)], stdin=subprocess.PIPE, stdout=out, stderr=err)
+
+    def text(self):
+        return self.said.read_text(encoding="utf-8") + self.log.read_text(encoding="utf-8")
+
+    def events(self):
+        return [json.loads(line) for line in self.said.read_text(encoding="utf-8").splitlines()]
+
+    def stop(self, number=signal.SIGTERM):
+        """(exit status, seconds until the end)"""
+        begin = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(20), time.monotonic() - begin
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+
+
+class ServerTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="opamp-examples-")
+        self.addCleanup(folder.cleanup)
+        self.work = pathlib.Path(folder.name).resolve()
+        self.server = Devserver().__enter__()
+        self.addCleanup(self.server.__exit__)
+
+    def start(self, name, *arguments):
+        example = Example(name, *arguments, work=self.work)
+        self.addCleanup(example.close)
+        return example
+
+    def offer(self, files, wanted):
+        """Offers files, waits for the verdict, answers what the server knows of it."""
+        offered = self.server.offer(files)
+        entry = self.server.wait(f"status={wanted}:{offered['hash']}", since=offered["since"])["entry"]
+        return self.server.get(f"agents/{entry['agent']}")["offers"][-1]
+
+
+class AgentTest(ServerTest):
+    def agent(self, *arguments, folder=True):
+        self.folder = self.work / "config"
+        where = ["--config-dir", self.folder] if folder else []
+        example = self.start("agent", "--endpoint", self.server.endpoint, "--interval-ms", "50", "--json", *where, *arguments)
+        self.server.wait("full")
+        return example
+
+    def script(self, name, text):
+        path = self.work / name
+        path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        path.chmod(0o700)
+        return path
+
+    def live(self):
+        root = self.folder / "current"
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    def assert_stops(self, agent, number=signal.SIGTERM):
+        status, seconds = agent.stop(number)
+        self.assertEqual(status, 0, agent.text())
+        self.assertLess(seconds, STOP_BOUND)
+
+    def test_applies_and_reports_what_is_live(self):
+        agent = self.agent()
+        files = {"main.yaml": ("text/yaml", b"a: 1\n"), "conf.d/b.bin": b"\0\xff", "empty": b""}
+        self.offer(files, "APPLIED")
+        self.assertEqual(self.live(), {"main.yaml": b"a: 1\n", "conf.d/b.bin": b"\0\xff", "empty": b""})
+        self.server.wait("effective=offered")
+        self.offer({"other": b"2"}, "APPLIED")
+        self.assertEqual(self.live(), {"other": b"2"})
+        self.offer({}, "APPLIED")
+        self.assertEqual(self.live(), {})
+        self.offer({"": b"nameless"}, "APPLIED")
+        self.assertEqual(self.live(), {"config": b"nameless"})
+        self.assert_stops(agent)
+        states = [event["state"] for event in agent.events() if event["event"] == "remote_config_status"]
+        self.assertEqual(states, ["APPLYING", "APPLIED"] * 4)
+        self.assertEqual(agent.events()[-1]["event"], "stopped")
+        self.server.wait("disconnected")
+
+    def test_refuses_sets_that_can_not_be_trusted(self):
+        self.agent()
+        good = {"a": b"good"}
+        self.offer(good, "APPLIED")
+        bad = [({"/etc/passwd": b""}, "absolute"), ({"../x": b""}, '".."'), ({"a/./b": b""}, '"."'), ({"a//b": b""}, "empty part"),
+               ({"a\\b": b""}, "backslash"), ({"a\x01b": b""}, "control"), ({"a\0b": b""}, "NUL"), ({"x" * 256: b""}, "255"),
+               ({"A": b"", "a": b""}, "case"), ({"a": b"", "a/b": b""}, "file and a folder"), ({"": b"", "b": b""}, "empty name"),
+               ({f"f{i}": b"" for i in range(1001)}, "1001 files")]
+        for files, reason in bad:
+            with self.subTest(reason=reason):
+                self.assertIn(reason, self.offer(files, "FAILED")["error_message"])
+                self.assertEqual(self.live(), good)
+        (self.folder / "current" / "link").symlink_to("/etc")
+        self.assertIn("symbolic link", self.offer({"link/x": b""}, "FAILED")["error_message"])
+
+    def test_a_failed_command_leaves_or_brings_back_the_old_set(self):
+        validate = self.script("validate", 'test ! -e "$1/invalid" || { echo "line 3: unknown key" >&2; exit 1; }')
+        on_change = self.script("on-change", 'test ! -e "$1/unloved" || { echo "reload refused" >&2; exit 2; }')
+        self.agent("--validate", validate, "--on-change", on_change)
+        good = {"a": b"1"}
+        self.offer(good, "APPLIED")
+        self.assertEqual(self.offer({"invalid": b""}, "FAILED")["error_message"], "validate: ended with 1: line 3: unknown key")
+        self.assertEqual(self.live(), good)
+        self.assertEqual(self.offer({"unloved": b""}, "FAILED")["error_message"], "on-change: ended with 2: reload refused")
+        self.assertEqual(self.live(), good)
+        self.offer({"a": b"2"}, "APPLIED")
+        self.assertEqual(self.live(), {"a": b"2"})
+
+    def test_starts_again_on_its_folder(self):
+        agent = self.agent()
+        self.offer({"a": b"1"}, "APPLIED")
+        agent.process.kill()
+        agent.process.wait()
+        self.server.delete("config")
+        since = self.server.get("timeline")["next"]
+        self.agent()
+        entry = self.server.wait("part=effective_config", since=since)["entry"]
+        self.assertEqual(list(entry["message"]["effective_config"]["config_map"]["config_map"]), ["a"])
+
+    def test_acknowledges_without_a_folder(self):
+        agent = self.agent(folder=False)
+        self.offer({"a": b"1"}, "APPLIED")
+        self.server.wait("effective=offered")
+        self.assert_stops(agent, signal.SIGINT)
+
+    def test_stops_in_the_middle_of_a_command(self):
+        agent = self.agent("--validate", "sleep 60")
+        offered = self.server.offer({"a": b"1"})
+        self.server.wait(f"status=APPLYING:{offered['hash']}", since=offered["since"])
+        self.assert_stops(agent)
+        self.assertEqual(self.live() if (self.folder / "current").exists() else {}, {})
+
+    def test_stops_though_the_server_does_not_answer(self):
+        agent = self.agent()
+        since = self.server.faults({"rules": [{"name": "silent", "match": {}, "action": {"delay": "60s"}}]})["since"]
+        self.server.wait("requests>=1", since=since)
+        self.assert_stops(agent)
+
+    def test_says_why_it_does_not_start(self):
+        for arguments, reason in [(["--endpoint", "ftp://127.0.0.1/"], "--endpoint"), (["--nonsense", "1"], "no such option"),
+                                  ([], "--endpoint is missing"), (["--endpoint", self.server.endpoint, "--uid", "123"], "--uid"),
+                                  (["--endpoint", self.server.endpoint, "--ca", "/dev/null"], "--ca"),
+                                  (["--endpoint", self.server.endpoint, "--interval-ms", "soon"], "--interval-ms")]:
+            done = subprocess.run([PROGRAMS / "agent", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(reason, done.stderr)
+
+    def test_takes_uid_headers_and_name(self):
+        uid = "018f3c6e-7c00-7000-8000-0000000000aa"
+        agent = self.agent("--uid", uid, "--header", "Authorization: Bearer s3cret", "--service-name", "named", "--log", "debug")
+        entry = self.server.wait("full", agent=uid)["entry"]
+        self.assertIn("Bearer s3cret", json.dumps(entry["http"]))
+        self.assertIn('"named"', json.dumps(entry["message"]["agent_description"]))
+        self.assert_stops(agent)
+        self.assertNotIn("s3cret", agent.text())
+
+
+class OtherExamplesTest(ServerTest):
+    def test_minimal(self):
+        self.server.offer({"a": b"1"})
+        example = self.start("minimal", self.server.endpoint)
+        self.server.wait("status=APPLIED:offered")
+        example.process.stdin.write(b"\n")
+        example.process.stdin.flush()
+        self.assertEqual(example.process.wait(10), 0, example.text())
+        self.assertIn("a configuration of 1 files", example.text())
+        self.server.wait("disconnected")
+
+    def test_poll_loop(self):
+        self.server.offer({"a": b"1"})
+        example = self.start("poll_loop", self.server.endpoint)
+        self.server.wait("status=APPLIED:offered")
+        status, seconds = example.stop()
+        self.assertEqual(status, 0, example.text())
+        self.assertLess(seconds, STOP_BOUND)
+        self.assertIn("file a, 1 bytes", example.text())
+
+    def test_own_transport(self):
+        if not (PROGRAMS / "own_transport").exists():
+            self.skipTest("own_transport was not built: no libcurl headers")
+        self.server.offer({"a": b"1"})
+        example = self.start("own_transport", self.server.endpoint)
+        entry = self.server.wait("status=APPLIED:offered")["entry"]
+        status, seconds = example.stop()
+        self.assertEqual(status, 0, example.text())
+        self.assertLess(seconds, STOP_BOUND)
+        self.assertIn("a configuration of 1 files", example.text())
+        self.server.wait("disconnected", agent=entry["agent"])
+
+
+def main():
+    names = sys.argv[1:]
+    loader = unittest.defaultTestLoader
+    module = sys.modules[__name__]
+    suite = loader.loadTestsFromNames(names, module) if names else loader.loadTestsFromModule(module)
+    result = unittest.TextTestRunner(sys.stdout, verbosity=2).run(suite)
+    failed = len(result.failures) + len(result.errors)
+    for test, why in result.skipped:
+        print(f"skipped: {test.id().split('.', 1)[1]} ({why})")
+    print(f"examples: {result.testsRun - failed - len(result.skipped)} passed, {failed} failed, {len(result.skipped)} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
