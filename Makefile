@@ -55,7 +55,9 @@ lib: check-tools
 	@ln -sf libopamp.so $(SO).$(SOVERSION)
 	$(CARGO) rustc --locked --release -p libopamp --lib --crate-type staticlib -- --print native-static-libs=$(NATIVE)
 
-examples: lib $(EXAMPLES)/minimal $(EXAMPLES)/poll_loop $(EXAMPLES)/agent own-transport ## the C programs of examples-c/, into build/examples/
+OWN_TRANSPORT := $(if $(shell echo '\#include <curl/curl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes),$(EXAMPLES)/own_transport,no-own-transport)
+
+examples: lib $(EXAMPLES)/minimal $(EXAMPLES)/poll_loop $(EXAMPLES)/agent $(OWN_TRANSPORT) ## the C programs of examples-c/, into build/examples/
 
 $(EXAMPLES)/%: examples-c/%.c $(HEADERS) | lib
 	@mkdir -p $(@D)
@@ -66,13 +68,9 @@ $(EXAMPLES)/agent: $(AGENT_SOURCES) examples-c/config_dir.h examples-c/command.h
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ $(AGENT_SOURCES) $(C_LIBS)
 
-.PHONY: own-transport
-own-transport: lib
-	@if echo '#include <curl/curl.h>' | $(CC) -E -x c - >/dev/null 2>&1; then \
-		$(MAKE) --no-print-directory $(EXAMPLES)/own_transport; \
-	else \
-		echo "skipped: examples-c/own_transport.c (no libcurl headers)"; \
-	fi
+.PHONY: no-own-transport
+no-own-transport:
+	@echo "skipped: examples-c/own_transport.c (no libcurl headers)"
 
 $(EXAMPLES)/own_transport: examples-c/own_transport.c $(HEADERS) | lib
 	@mkdir -p $(@D)
