@@ -3,48 +3,29 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
 
-use rustls::pki_types::ServerName;
 use ureq::config::AutoHeaderValue;
 use ureq::http::{self, HeaderMap, HeaderValue, Uri, header};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as Lookup};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::answer::{self, BodyError, Head, Plan, shown};
-use super::clock;
-use super::dial::{DialError, dial};
 use super::failure::{FailKind, Failure, Reached};
-use super::resolve::{ResolveError, Resolver};
+use super::line::{Kept, Line};
+use super::resolve::Resolver;
 use super::stream::Stream;
-use super::tls::ConfigCache;
-use super::vigil::{Cut, Vigil};
+use super::vigil::Vigil;
 use super::wire::{Dock, MOST_HEAD, Pier, Wire};
 use super::{Answer, Limits, Request, Settings, Traffic, Wake, Watch};
 
 /// The transport for http and https endpoints. Used by one thread, the worker.
 pub struct Http {
-    settings: Settings,
+    line: Line,
     uri: Uri,
     user_agent: HeaderValue,
-    wake: Wake,
     watch: Arc<dyn Watch>,
     agent: ureq::Agent,
     dock: Arc<Dock>,
-    kept: Option<Kept>,
-    configs: ConfigCache,
-    resolver: Resolver,
-    traffic: Arc<Traffic>,
-    dialled: u64,
-}
-
-/// A connection between two exchanges.
-struct Kept {
-    stream: Stream,
-    /// Not used any more from then on.
-    renew_at: Instant,
-    /// The machine's sleep so far: a connection does not survive more of it.
-    suspended: Duration,
 }
 
 const VERSION: &str = concat!("libopamp/", env!("CARGO_PKG_VERSION"));
@@ -83,70 +64,53 @@ impl Http {
         Http {
             uri: settings.endpoint.as_str().parse().unwrap_or_default(),
             user_agent: user_agent(settings.user_agent_prefix.as_deref()),
-            settings,
-            wake,
+            line: Line::new(settings, wake, resolver),
             watch,
             agent,
             dock,
-            kept: None,
-            configs: ConfigCache::default(),
-            resolver,
-            traffic: Arc::default(),
-            dialled: 0,
         }
     }
 
     /// Blocks until the answer, a failure, a deadline, or the watch's `Break`. On a kept connection
     /// when there is a good one; else it connects.
     pub fn exchange(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
-        self.traffic.on_exchange();
-        let limits = self.settings.limits;
+        let traffic = self.traffic();
+        traffic.on_exchange();
+        let limits = self.line.settings.limits;
         if let Some(refusal) = too_large(request, &limits) {
             return Err(refusal);
         }
-        let mut vigil = Vigil::begin(self.wake.clone(), self.watch.clone(), limits.exchange)
-            .map_err(|cut| self.failure(cut, Reached::No))?;
+        let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
+            .map_err(|cut| self.line.failure(&cut, Reached::No))?;
         loop {
-            let kept = self.take_kept();
+            let kept = self.line.take();
             let is_reused = kept.is_some();
-            let kept = match kept {
+            let Kept { stream, term } = match kept {
                 Some(kept) => kept,
-                None => self.connect(&mut vigil)?,
+                None => self.line.connect(&mut vigil)?,
             };
-            let Kept {
-                stream,
-                renew_at,
-                suspended,
-            } = kept;
             let (result, wire) = self.over(stream, vigil, request);
             let Some(wire) = wire else {
-                self.traffic.on_closed();
+                traffic.on_closed();
                 return result;
             };
-            self.traffic.on_moved(wire.sent, wire.received);
+            let has_died = is_reused && wire.has_died();
+            let has_left = wire.sent > 0;
+            traffic.on_moved(wire.sent, wire.received);
+            let is_reusable = wire.is_reusable();
             let Wire {
-                mut stream,
+                stream,
                 vigil: after,
-                sent,
-                received,
-                is_reusable,
-                cut,
                 ..
             } = *wire;
             if is_reusable {
-                stream.rest();
-                self.kept = Some(Kept {
-                    stream,
-                    renew_at,
-                    suspended,
-                });
+                self.line.keep(Kept { stream, term });
             } else {
                 drop(stream);
-                self.traffic.on_closed();
+                traffic.on_closed();
             }
-            let has_died = is_reused && received == 0 && matches!(cut, Some(Cut::Closed(_)));
             // While nothing has left, nobody need know.
-            if has_died && sent == 0 {
+            if has_died && !has_left {
                 vigil = after;
                 continue;
             }
@@ -160,71 +124,11 @@ impl Http {
     /// Drops the kept connection and what is known of the server's addresses; the next exchange
     /// connects anew.
     pub fn forget(&mut self) {
-        if self.kept.take().is_some() {
-            self.traffic.on_closed();
-        }
-        self.resolver.forget();
+        self.line.forget();
     }
 
     pub fn traffic(&self) -> Arc<Traffic> {
-        self.traffic.clone()
-    }
-
-    /// The kept connection, unless it is too old, slept with the machine, or was closed.
-    fn take_kept(&mut self) -> Option<Kept> {
-        let mut kept = self.kept.take()?;
-        let has_slept = clock::suspended() > kept.suspended + Duration::from_secs(1);
-        if has_slept || kept.renew_at <= Instant::now() || !kept.stream.is_alive() {
-            self.traffic.on_closed();
-            return None;
-        }
-        Some(kept)
-    }
-
-    fn connect(&mut self, vigil: &mut Vigil) -> Result<Kept, Failure> {
-        let (host, port) = (self.settings.endpoint.host(), self.settings.endpoint.port());
-        let limits = self.settings.limits;
-        let addresses = self
-            .resolver
-            .resolve(host, port, &self.wake, vigil, limits.resolve)
-            .map_err(|e| match e {
-                ResolveError::Cut(cut) => self.failure(cut, Reached::No),
-                ResolveError::Failed(text) => {
-                    Failure::new(FailKind::Resolve, Reached::No, format!("resolve {text}"))
-                }
-            })?;
-        let (socket, address) = dial(&addresses, vigil, limits.connect).map_err(|e| match e {
-            DialError::Cut(cut) => self.failure(cut, Reached::No),
-            DialError::Refused(text) => {
-                Failure::new(FailKind::Connect, Reached::No, format!("connect to {text}"))
-            }
-        })?;
-        let stream = if self.settings.endpoint.scheme().is_tls() {
-            let refuse = |text: &dyn std::fmt::Display| {
-                let text = format!("TLS with {host}:{port}: {text}");
-                Failure::new(FailKind::Tls, Reached::No, text)
-            };
-            let trust = self
-                .settings
-                .trust
-                .as_ref()
-                .ok_or_else(|| refuse(&"not set up"))?;
-            let config = trust.config(&mut self.configs).map_err(|e| refuse(&e))?;
-            let name = ServerName::try_from(host.to_owned()).map_err(|e| refuse(&e))?;
-            Stream::secure(socket, config, name, vigil, limits.tls)
-                .map_err(|cut| self.failure(cut, Reached::No))?
-        } else {
-            Stream::plain(socket)
-        };
-        self.traffic.on_connected(address, stream.tls_version());
-        self.dialled += 1;
-        let age = spread(limits.connection_age, self.settings.seed, self.dialled);
-        let renew_at = Instant::now() + age;
-        Ok(Kept {
-            stream,
-            renew_at,
-            suspended: clock::suspended(),
-        })
+        self.line.traffic.clone()
     }
 
     /// One request and its answer over this connection; the wire comes back with what became of it.
@@ -234,7 +138,7 @@ impl Http {
         vigil: Vigil,
         request: &Request<'_>,
     ) -> (Result<Answer, Failure>, Option<Box<Wire>>) {
-        let limits = &self.settings.limits;
+        let limits = &self.line.settings.limits;
         let head_size = self.head_size(request);
         let wire = Wire::new(
             stream,
@@ -263,7 +167,7 @@ impl Http {
                 |unfit| match (unfit, wire.as_ref().and_then(|w| w.cut.as_ref())) {
                     (Unfit::Answer(failure), _) => failure,
                     // Our own reason is exact; what the library made of it is not.
-                    (Unfit::Broken(_), Some(cut)) => self.failure_of(cut, reached),
+                    (Unfit::Broken(_), Some(cut)) => self.line.failure(cut, reached),
                     (Unfit::Broken(e), None) => {
                         let (kind, text) = broken(&e);
                         Failure::new(kind, reached, text)
@@ -295,7 +199,7 @@ impl Http {
             .headers
             .iter()
             .map(|(name, value)| name.len() + value.len() + 4);
-        512 + 2 * self.settings.endpoint.as_str().len()
+        512 + 2 * self.line.settings.endpoint.as_str().len()
             + self.user_agent.len()
             + ours.sum::<usize>()
     }
@@ -306,7 +210,7 @@ impl Http {
         response: http::Response<ureq::Body>,
         request: &Request<'_>,
     ) -> Result<Answer, Unfit> {
-        let limit = self.settings.limits.message;
+        let limit = self.line.settings.limits.message;
         let (parts, mut body) = response.into_parts();
         let head = head_of(parts.status.as_u16(), &parts.headers);
         let mut source = body.as_reader();
@@ -341,25 +245,6 @@ impl Http {
             }
             Plan::Leave { kind, text } => Err(Unfit::Answer(head.failure(kind, text))),
         }
-    }
-
-    fn failure(&self, cut: Cut, reached: Reached) -> Failure {
-        self.failure_of(&cut, reached)
-    }
-
-    fn failure_of(&self, cut: &Cut, reached: Reached) -> Failure {
-        let (host, port) = (self.settings.endpoint.host(), self.settings.endpoint.port());
-        let (kind, text) = match cut {
-            Cut::GivenUp => (FailKind::GivenUp, "given up".to_owned()),
-            Cut::Timeout(step) => (
-                FailKind::Timeout,
-                format!("timeout with {host}:{port}: {}", step.overdue()),
-            ),
-            Cut::Closed(text) => (FailKind::Io, format!("connection to {host}:{port}: {text}")),
-            Cut::Tls(text) => (FailKind::Tls, format!("TLS with {host}:{port}: {text}")),
-            Cut::Io(e) => (FailKind::Io, format!("connection to {host}:{port}: {e}")),
-        };
-        Failure::new(kind, reached, text)
     }
 }
 
@@ -435,13 +320,4 @@ pub(crate) fn user_agent(prefix: Option<&str>) -> HeaderValue {
         _ => VERSION.to_owned(),
     };
     HeaderValue::from_str(&whole).unwrap_or(HeaderValue::from_static(VERSION))
-}
-
-/// Up to a tenth less than `age`, so that a fleet does not renew in step.
-fn spread(age: Duration, seed: u64, count: u64) -> Duration {
-    let mut mixed = seed ^ count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    age - age.mul_f64(0.1 * (mixed >> 11) as f64 / (1u64 << 53) as f64)
 }

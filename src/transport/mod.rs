@@ -9,6 +9,7 @@
 
 mod answer;
 mod clock;
+mod der;
 mod dial;
 pub mod endpoint;
 pub mod failure;
@@ -17,6 +18,7 @@ pub mod headers;
 pub mod host;
 pub mod http;
 pub mod limits;
+mod line;
 pub mod resolve;
 pub mod signals;
 mod socket;

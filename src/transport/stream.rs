@@ -73,6 +73,11 @@ impl Stream {
         self.tls.is_some()
     }
 
+    /// The request could not be sent whole, or the peer did not want it so.
+    pub(crate) fn is_sending_over(&self) -> bool {
+        self.is_sending_over
+    }
+
     /// For the snapshot: "TLS 1.3" or nothing.
     pub(crate) fn tls_version(&self) -> Option<&'static str> {
         match self.tls.as_ref()?.session.protocol_version()? {

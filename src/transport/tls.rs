@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use rustls_native_certs::load_certs_from_paths;
 
+use super::der::Fields;
 use super::verify;
 
 /// Where the certificates come from that may vouch for the server.
@@ -75,6 +76,8 @@ enum Source {
     Memory(Arc<[u8]>),
 }
 
+const GIVEN: &str = "given";
+
 /// Bundles in the places of the distributions; the first that exists is read.
 const PLATFORM_FILES: [&str; 8] = [
     "/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Arch, Gentoo
@@ -102,11 +105,11 @@ impl TlsSettings {
             Roots::Default => default_sources(),
             Roots::File(path) => vec![Source::File {
                 path: path.clone(),
-                from: "given",
+                from: GIVEN,
             }],
             Roots::Folder(path) => vec![Source::Folder {
                 path: path.clone(),
-                from: "given",
+                from: GIVEN,
             }],
             Roots::Memory(pem) => vec![Source::Memory(pem.clone())],
         };
@@ -228,11 +231,16 @@ impl Trust {
         let verifier: Arc<dyn ServerCertVerifier> = if self.skip_verify {
             Arc::new(verify::Skipped(provider.clone()))
         } else {
+            let own = roots
+                .iter()
+                .filter(|root| self.is_pinned(root))
+                .cloned()
+                .collect();
             let store = self.store(roots)?;
             let usual = WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone())
                 .build()
                 .map_err(|e| unusable(&e))?;
-            Arc::new(verify::Full(usual))
+            Arc::new(verify::Full { usual, own })
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -259,6 +267,15 @@ impl Trust {
             return Err(self.nothing_trusted(&[]));
         }
         Ok(store)
+    }
+
+    /// Whether the host itself gave this self-signed certificate, and not the platform.
+    fn is_pinned(&self, root: &CertificateDer<'_>) -> bool {
+        let is_given = self.sources.iter().all(|source| match source {
+            Source::File { from, .. } | Source::Folder { from, .. } => *from == GIVEN,
+            Source::Memory(_) => true,
+        });
+        is_given && Fields::of(root).is_some_and(|fields| fields.is_self_issued())
     }
 
     /// All certificates of all sources; never none.

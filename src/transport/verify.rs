@@ -5,16 +5,26 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     AlertDescription, CertificateError, DigitallySignedStruct, Error, InvalidMessage, OtherError,
     SignatureScheme,
 };
 
-/// Adds to the usual verification that a self-signed certificate is called that.
+use super::der::Fields;
+
+/// Adds to the usual verification that a self-signed certificate is called that, and is taken when
+/// it is one of those that the host trusts: the common set-up of a first trial, where the verifier
+/// would refuse it for being an authority's.
 #[derive(Debug)]
-pub(crate) struct Full(pub(crate) Arc<dyn ServerCertVerifier>);
+pub(crate) struct Full {
+    pub(crate) usual: Arc<WebPkiServerVerifier>,
+    /// Given by the host and self-signed.
+    pub(crate) own: Vec<CertificateDer<'static>>,
+}
 
 /// Takes every certificate, but still wants its key to have been used in the handshake.
 #[derive(Debug)]
@@ -32,17 +42,30 @@ impl ServerCertVerifier for Full {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict =
-            self.0
-                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verdict {
-            Err(Error::InvalidCertificate(
-                CertificateError::UnknownIssuer | CertificateError::Other(_),
-            )) if is_self_issued(end_entity) => {
+        let verdict = self.usual.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        let Err(Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::Other(_),
+        )) = verdict
+        else {
+            return verdict;
+        };
+        match Fields::of(end_entity).filter(Fields::is_self_issued) {
+            Some(fields) if self.own.iter().any(|own| own == end_entity) => {
+                check_dates(&fields, now)?;
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            Some(_) => {
                 let reason = CertificateError::Other(OtherError(Arc::new(SelfSigned)));
                 Err(Error::InvalidCertificate(reason))
             }
-            verdict => verdict,
+            None => verdict,
         }
     }
 
@@ -52,7 +75,7 @@ impl ServerCertVerifier for Full {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
+        self.usual.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -61,11 +84,11 @@ impl ServerCertVerifier for Full {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
+        self.usual.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.usual.supported_verify_schemes()
     }
 }
 
@@ -112,6 +135,27 @@ impl ServerCertVerifier for Skipped {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
+}
+
+fn check_dates(fields: &Fields<'_>, time: UnixTime) -> Result<(), Error> {
+    let Some((first, last)) = fields.validity() else {
+        return Err(Error::InvalidCertificate(CertificateError::BadEncoding));
+    };
+    let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let reason = if time.as_secs() < first {
+        CertificateError::NotValidYetContext {
+            time,
+            not_before: at(first),
+        }
+    } else if time.as_secs() > last {
+        CertificateError::ExpiredContext {
+            time,
+            not_after: at(last),
+        }
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidCertificate(reason))
 }
 
 /// The fact behind a TLS error, in words for somebody who can change the set-up.
@@ -231,41 +275,3 @@ impl fmt::Display for SelfSigned {
 }
 
 impl std::error::Error for SelfSigned {}
-
-/// Whether issuer and subject of a certificate are the same name.
-fn is_self_issued(certificate: &[u8]) -> bool {
-    let names = || {
-        let (outer, _) = element(certificate)?;
-        let (mut rest, _) = element(outer)?;
-        if rest.first() == Some(&0xa0) {
-            rest = element(rest)?.1; // version
-        }
-        let rest = element(rest)?.1; // serial number
-        let rest = element(rest)?.1; // signature algorithm
-        let (issuer, rest) = element(rest)?;
-        let rest = element(rest)?.1; // validity
-        let (subject, _) = element(rest)?;
-        Some((issuer, subject))
-    };
-    names().is_some_and(|(issuer, subject)| issuer == subject)
-}
-
-/// Content of the first DER element, and what follows it.
-fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (&first, rest) = der.get(1..)?.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        if digits.len() > 4 {
-            return None;
-        }
-        (
-            digits
-                .iter()
-                .fold(0, |sum, &digit| sum << 8 | usize::from(digit)),
-            rest,
-        )
-    };
-    rest.split_at_checked(length)
-}

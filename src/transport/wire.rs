@@ -36,7 +36,7 @@ pub(crate) struct Wire {
     /// Why the library was given an error: ours is exact, the library's own is not.
     pub(crate) cut: Option<Cut>,
     /// The answer was read to its end and the peer keeps the connection.
-    pub(crate) is_reusable: bool,
+    is_whole: bool,
 }
 
 /// Where a wire lies while the library does not hold it.
@@ -96,8 +96,18 @@ impl Wire {
             sent: 0,
             received: 0,
             cut: None,
-            is_reusable: false,
+            is_whole: false,
         }
+    }
+
+    /// Whether the connection may carry another exchange.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.is_whole && self.cut.is_none() && !self.stream.is_sending_over()
+    }
+
+    /// Whether the peer ended the connection before a byte of an answer.
+    pub(crate) fn has_died(&self) -> bool {
+        self.received == 0 && matches!(self.cut, Some(Cut::Closed(_)))
     }
 
     fn flush(&mut self) -> Result<(), Cut> {
@@ -170,7 +180,7 @@ impl Transport for Berth {
     /// Asked once, when the answer has been read whole and the peer did not say `close`.
     fn is_open(&mut self) -> bool {
         if let Some(wire) = &mut self.wire {
-            wire.is_reusable = wire.cut.is_none();
+            wire.is_whole = true;
         }
         self.wire.is_some()
     }

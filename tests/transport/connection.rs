@@ -410,6 +410,30 @@ fn a_refusal_before_the_whole_request_was_read_is_still_understood() {
     server.join();
 }
 
+/// [HTTP-14] What the server has not read of the old request must not come before the new one.
+#[test]
+fn a_connection_whose_request_was_not_sent_whole_is_not_kept() {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start(move |listener| {
+        let mut first = listener.accept().unwrap().0;
+        Got::head(&mut first).unwrap();
+        first
+            .write_all(&answer("413 Too Large", "", b"smaller"))
+            .unwrap();
+        told.recv_timeout(LONG).unwrap();
+        let mut second = listener.accept().unwrap().0;
+        Got::read(&mut second).unwrap();
+        second.write_all(&ok(b"b")).unwrap();
+    });
+    let mut rig = Rig::new(&server.url());
+    let failure = rig.post(&vec![0; 32 << 20]).unwrap_err();
+    assert_eq!(failure.status, Some(413), "{failure}");
+    tell.send(()).unwrap();
+    assert_eq!(rig.post(b"x").unwrap().body, &b"b"[..]);
+    assert_eq!(rig.connections(), 2);
+    server.join();
+}
+
 /// [GUEST-02]
 #[test]
 fn every_descriptor_is_closed_on_exec() {

@@ -112,6 +112,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(script: impl FnOnce(TcpListener) + Send + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        bound_waits(&listener);
         let addr = listener.local_addr().unwrap();
         Server {
             addr,
@@ -136,6 +137,25 @@ impl Server {
 
     pub(crate) fn join(mut self) {
         self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// No accept, read or write of a script waits longer than [`LONG`]; what it accepts inherits that.
+#[allow(unsafe_code)] // std has no timeout for accept
+fn bound_waits(listener: &TcpListener) {
+    use std::os::fd::AsRawFd;
+    let time = libc::timeval {
+        tv_sec: LONG.as_secs() as libc::time_t,
+        tv_usec: 0,
+    };
+    for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
+        let size = size_of::<libc::timeval>() as libc::socklen_t;
+        // SAFETY: a timeval of that size.
+        let result = unsafe {
+            let fd = listener.as_raw_fd();
+            libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const time).cast(), size)
+        };
+        assert_eq!(result, 0);
     }
 }
 

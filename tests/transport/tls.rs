@@ -274,6 +274,48 @@ fn the_right_certificate_is_taken_by_address_and_by_name() {
     server.join();
 }
 
+/// [TLS-02] [TLS-03]
+#[test]
+fn a_self_signed_certificate_is_taken_when_the_host_gave_it_and_is_still_checked() {
+    let own = |host: &str, change: &dyn Fn(&mut CertificateParams)| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = leaf_params(&[host]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let certificate = params.self_signed(&key).unwrap().pem();
+        Pair {
+            certificate,
+            key: key.serialize_pem(),
+        }
+    };
+    let given = |pair: &Pair| TlsSettings {
+        roots: Roots::Memory(pair.certificate.as_bytes().into()),
+        ..TlsSettings::default()
+    };
+    let good = own("127.0.0.1", &|_| {});
+    let (server, _) = serve(good.server(None), 1);
+    let mut rig = Rig::with(secure(&https(&server, "127.0.0.1"), &given(&good)));
+    assert_eq!(rig.post(b"x").unwrap().body, &b"a"[..]);
+    server.join();
+    for (pair, fact) in [
+        (own("a.example", &|_| {}), "another host: wanted 127.0.0.1"),
+        (
+            own("127.0.0.1", &|p| p.not_after = date_time_ymd(2020, 2, 3)),
+            "expired on Mon, 03 Feb",
+        ),
+        (
+            own("127.0.0.1", &|p| p.not_before = date_time_ymd(2093, 5, 6)),
+            "not before Wed, 06 May",
+        ),
+    ] {
+        let failure = refusal(&pair, &given(&pair));
+        assert!(failure.text.contains(fact), "{failure}");
+    }
+    // One like it, but another.
+    let failure = refusal(&own("127.0.0.1", &|_| {}), &given(&good));
+    assert!(failure.text.contains("certificate"), "{failure}");
+}
+
 /// [TLS-01]
 #[test]
 fn https_never_speaks_to_a_plaintext_server() {

@@ -1,0 +1,171 @@
+//! The way to the server: connections made, kept between exchanges, renewed and dropped.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+
+use super::clock;
+use super::dial::{DialError, dial};
+use super::resolve::{ResolveError, Resolver};
+use super::stream::Stream;
+use super::tls::ConfigCache;
+use super::vigil::{Cut, Vigil};
+use super::{FailKind, Failure, Reached, Settings, Traffic, Wake};
+
+pub(crate) struct Line {
+    pub(crate) settings: Settings,
+    pub(crate) wake: Wake,
+    pub(crate) traffic: Arc<Traffic>,
+    resolver: Resolver,
+    configs: ConfigCache,
+    kept: Option<Kept>,
+    dialled: u64,
+}
+
+/// A connection with what decides how long it is used.
+pub(crate) struct Kept {
+    pub(crate) stream: Stream,
+    pub(crate) term: Term,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Term {
+    /// Not used any more from then on.
+    renew_at: Instant,
+    /// The machine's sleep so far: a connection does not survive more of it.
+    suspended: Duration,
+}
+
+impl Line {
+    pub(crate) fn new(settings: Settings, wake: Wake, resolver: Resolver) -> Line {
+        Line {
+            settings,
+            wake,
+            traffic: Arc::default(),
+            resolver,
+            configs: ConfigCache::default(),
+            kept: None,
+            dialled: 0,
+        }
+    }
+
+    /// The kept connection, unless it is too old, slept with the machine, or was closed.
+    pub(crate) fn take(&mut self) -> Option<Kept> {
+        let mut kept = self.kept.take()?;
+        let has_slept = clock::suspended() > kept.term.suspended + Duration::from_secs(1);
+        if has_slept || kept.term.renew_at <= Instant::now() || !kept.stream.is_alive() {
+            self.traffic.on_closed();
+            return None;
+        }
+        Some(kept)
+    }
+
+    pub(crate) fn keep(&mut self, mut kept: Kept) {
+        kept.stream.rest();
+        self.kept = Some(kept);
+    }
+
+    pub(crate) fn forget(&mut self) {
+        if self.kept.take().is_some() {
+            self.traffic.on_closed();
+        }
+        self.resolver.forget();
+    }
+
+    /// A new connection, each step within its bound. Certificates and keys are read again.
+    pub(crate) fn connect(&mut self, vigil: &mut Vigil) -> Result<Kept, Failure> {
+        let endpoint = &self.settings.endpoint;
+        let limits = self.settings.limits;
+        let addresses = self
+            .resolver
+            .resolve(
+                endpoint.host(),
+                endpoint.port(),
+                &self.wake,
+                vigil,
+                limits.resolve,
+            )
+            .map_err(|e| match e {
+                ResolveError::Cut(cut) => self.failure(&cut, Reached::No),
+                ResolveError::Failed(text) => refusal(FailKind::Resolve, format!("resolve {text}")),
+            })?;
+        let (socket, address) = dial(&addresses, vigil, limits.connect).map_err(|e| match e {
+            DialError::Cut(cut) => self.failure(&cut, Reached::No),
+            DialError::Refused(text) => refusal(FailKind::Connect, format!("connect to {text}")),
+        })?;
+        let stream = if endpoint.scheme().is_tls() {
+            let host = endpoint.host().to_owned();
+            let unfit = |text: String| refusal(FailKind::Tls, format!("TLS with {host}: {text}"));
+            let trust = self.settings.trust.as_ref();
+            let trust = trust.ok_or_else(|| unfit("not set up".to_owned()))?;
+            let config = trust
+                .config(&mut self.configs)
+                .map_err(|e| unfit(e.to_string()))?;
+            let name = ServerName::try_from(host.clone()).map_err(|e| unfit(e.to_string()))?;
+            Stream::secure(socket, config, name, vigil, limits.tls)
+                .map_err(|cut| self.failure(&cut, Reached::No))?
+        } else {
+            Stream::plain(socket)
+        };
+        self.traffic.on_connected(address, stream.tls_version());
+        self.dialled += 1;
+        let age = spread(limits.connection_age, self.settings.seed, self.dialled);
+        let term = Term {
+            renew_at: Instant::now() + age,
+            suspended: clock::suspended(),
+        };
+        Ok(Kept { stream, term })
+    }
+
+    /// In words that name the server, not its path and query.
+    pub(crate) fn failure(&self, cut: &Cut, reached: Reached) -> Failure {
+        let (host, port) = (self.settings.endpoint.host(), self.settings.endpoint.port());
+        let (kind, text) = match cut {
+            Cut::GivenUp => (FailKind::GivenUp, "given up".to_owned()),
+            Cut::Timeout(step) => (
+                FailKind::Timeout,
+                format!("timeout with {host}:{port}: {}", step.overdue()),
+            ),
+            Cut::Closed(text) => (FailKind::Io, format!("connection to {host}:{port}: {text}")),
+            Cut::Tls(text) => (FailKind::Tls, format!("TLS with {host}:{port}: {text}")),
+            Cut::Io(e) => (FailKind::Io, format!("connection to {host}:{port}: {e}")),
+        };
+        Failure::new(kind, reached, text)
+    }
+}
+
+fn refusal(kind: FailKind, text: String) -> Failure {
+    Failure::new(kind, Reached::No, text)
+}
+
+/// Up to a tenth less than `age`, so that a fleet does not renew in step.
+fn spread(age: Duration, seed: u64, count: u64) -> Duration {
+    let mut mixed = seed ^ count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    age - age.mul_f64(0.1 * (mixed >> 11) as f64 / (1u64 << 53) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_spread_over_the_last_tenth() {
+        let hour = Duration::from_secs(3600);
+        let ages: Vec<_> = (0..1000)
+            .map(|seed| spread(hour, seed, 1).as_secs())
+            .collect();
+        assert!(ages.iter().all(|age| (3240..=3600).contains(age)));
+        for slice in (3240..3600).step_by(36) {
+            let count = ages
+                .iter()
+                .filter(|age| (slice..slice + 36).contains(*age))
+                .count();
+            assert!((50..200).contains(&count), "{count} of 1000 in {slice}");
+        }
+        assert_ne!(spread(hour, 1, 1), spread(hour, 1, 2));
+    }
+}
