@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::codec;
-use crate::state::Next;
+use crate::reply::Next;
 use crate::text::{hex, millis};
 use crate::wire::AgentToServer;
 use crate::wire::proto::{AgentCapabilities, RemoteConfigStatuses};

@@ -12,9 +12,10 @@ use crate::expect::List;
 use crate::faults::Script;
 use crate::http::Head;
 use crate::offers::{Offer, OfferSpec};
+use crate::query::{Query, bad};
+use crate::reply::Next;
 use crate::server::Server;
-use crate::state::Next;
-use crate::text::{Span, from_base64, from_hex, from_percent, hex, millis};
+use crate::text::{Span, from_base64, from_hex, hex, millis};
 use crate::timeline::Entry;
 use crate::wait::{Scan, Until, wait};
 
@@ -82,49 +83,6 @@ async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, (u16, String)> {
     serde_json::from_slice(body).map_err(|error| (400, error.to_string()))
-}
-
-fn bad(text: impl Into<String>) -> (u16, String) {
-    (400, text.into())
-}
-
-/// A query string's pairs.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn parse(text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, "1"));
-            (from_percent(name), from_percent(value))
-        });
-        Self(pairs.collect())
-    }
-
-    fn value(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    fn agent(&self) -> Result<Option<Uuid>, (u16, String)> {
-        let agent = self.value("agent").filter(|text| !text.is_empty());
-        agent
-            .map(|text| Uuid::parse_str(text).map_err(|e| bad(e.to_string())))
-            .transpose()
-    }
-
-    fn number(&self, name: &str, default: u64) -> Result<u64, (u16, String)> {
-        let number = self.value(name).map(|text| text.parse());
-        number
-            .unwrap_or(Ok(default))
-            .map_err(|_| bad(format!("{name} is no number")))
-    }
-
-    fn is_set(&self, name: &str) -> bool {
-        self.value(name)
-            .is_some_and(|value| !matches!(value, "" | "0" | "false"))
-    }
 }
 
 fn change(server: &Server, what: &str, change: impl FnOnce(&mut crate::state::State)) -> Answer {

@@ -1,5 +1,5 @@
 //! One connection from its first byte to its end, and what becomes of each request on it.
-use std::io;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::action::{Accept, Pace};
-use crate::answer::{Plan, Step, plan};
+use crate::action::Accept;
+use crate::answer::{Plan, plan};
 use crate::api;
 use crate::faults::{Fault, Occasion, On};
 use crate::http::{Head, Stream, Wire};
+use crate::reply::{Content, Reply};
 use crate::server::Server;
-use crate::state::{Content, Link, Reply};
+use crate::state::Link;
+use crate::steps::{Step, take, write};
 use crate::timeline::{LinkInfo, What};
 use crate::tls::is_refusal;
 
@@ -243,6 +245,14 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
         let head = match wire.read_head().await {
             Ok(Some(head)) => head,
             Ok(None) => return Ending::agent("closed between two requests"),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                let _ = write(
+                    wire,
+                    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+                )
+                .await;
+                return Ending::server(format!("no HTTP: {error}"));
+            }
             Err(error) => return Ending::agent(error.to_string()).lossy(),
         };
         let ending = if head.path() == "/api" || head.path().starts_with("/api/") {
@@ -365,47 +375,6 @@ async fn answer(
         }
     }
     None
-}
-
-async fn take(wire: &mut Wire, step: Step) -> io::Result<()> {
-    match step {
-        Step::Write(bytes) => write(wire, &bytes).await,
-        Step::Pause(span) => pause(wire, span).await,
-        Step::Dribble(bytes, pace) => {
-            for piece in bytes.chunks(pace.bytes.max(1)) {
-                write(wire, piece).await?;
-                pause(wire, pace.every.0).await?;
-            }
-            Ok(())
-        }
-        Step::Endless(Pace { bytes, every }) => {
-            let chunk = [
-                format!("{bytes:x}\r\n").as_bytes(),
-                &vec![0; bytes],
-                b"\r\n",
-            ]
-            .concat();
-            loop {
-                write(wire, &chunk).await?;
-                pause(wire, every.0).await?;
-            }
-        }
-        Step::Stall => Err(wire.peer_gone().await),
-        Step::Close | Step::Reset => Ok(()),
-    }
-}
-
-async fn write(wire: &mut Wire, bytes: &[u8]) -> io::Result<()> {
-    wire.stream.write_all(bytes).await?;
-    wire.stream.flush().await
-}
-
-/// Waits, unless the peer goes first.
-async fn pause(wire: &mut Wire, span: Duration) -> io::Result<()> {
-    tokio::select! {
-        () = tokio::time::sleep(span) => Ok(()),
-        error = wire.peer_gone() => Err(error),
-    }
 }
 
 async fn finish(mut wire: Wire, ending: &Ending) {

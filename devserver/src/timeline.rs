@@ -15,7 +15,7 @@ use crate::verdicts::Verdict;
 use crate::wire::AgentToServer;
 
 /// The oldest entries go beyond these, so that a run of days does not fill the memory.
-const MOST_ENTRIES: usize = 200_000;
+const MOST_ENTRIES: usize = 100_000;
 const MOST_BYTES: usize = 512 << 20;
 
 #[derive(Default)]

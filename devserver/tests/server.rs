@@ -175,6 +175,20 @@ fn requests_that_are_no_opamp_are_refused_and_noted() {
 }
 
 #[test]
+fn what_is_no_http_is_answered_and_closed() {
+    let server = Server::start(&[]);
+    let mut tcp = connect(server.port);
+    tcp.write_all(b"\x16\x03\x01 no HTTP\r\n\r\n").unwrap();
+    assert_eq!(Answer::read(&mut tcp).unwrap().status, 400);
+    let closed = server.wait("closed");
+    assert_eq!(closed["by"], "server");
+    assert!(
+        closed["reason"].as_str().unwrap().starts_with("no HTTP"),
+        "{closed}"
+    );
+}
+
+#[test]
 fn chunked_bodies_and_pipelined_requests_are_read() {
     let server = Server::start(&[]);
     let mut agent = Agent::new(&server);

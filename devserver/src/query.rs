@@ -1,0 +1,48 @@
+//! The query string of a control call.
+use uuid::Uuid;
+
+use crate::text::from_percent;
+
+/// The answer to a call that can not be understood.
+pub(crate) fn bad(text: impl Into<String>) -> (u16, String) {
+    (400, text.into())
+}
+
+/// A query string's pairs.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(text: &str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, "1"));
+            (from_percent(name), from_percent(value))
+        });
+        Self(pairs.collect())
+    }
+
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn agent(&self) -> Result<Option<Uuid>, (u16, String)> {
+        let agent = self.value("agent").filter(|text| !text.is_empty());
+        agent
+            .map(|text| Uuid::parse_str(text).map_err(|e| bad(e.to_string())))
+            .transpose()
+    }
+
+    pub(crate) fn number(&self, name: &str, default: u64) -> Result<u64, (u16, String)> {
+        let number = self.value(name).map(|text| text.parse());
+        number
+            .unwrap_or(Ok(default))
+            .map_err(|_| bad(format!("{name} is no number")))
+    }
+
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.value(name)
+            .is_some_and(|value| !matches!(value, "" | "0" | "false"))
+    }
+}

@@ -1,0 +1,195 @@
+//! How a good server answers, and what it has then told the agent.
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+use uuid::Uuid;
+
+use crate::faults::Fault;
+use crate::state::State;
+use crate::timeline::{LinkInfo, Sent, What};
+use crate::verdicts::Verdict;
+use crate::wire::proto::{
+    AgentCapabilities, AgentIdentification, AgentRemoteConfig, ServerCapabilities,
+    ServerErrorResponse, ServerErrorResponseType, ServerToAgentFlags,
+};
+use crate::wire::{AgentToServer, ServerToAgent, answer_parts};
+
+/// An answer given once, in place of or over the usual one.
+#[derive(Clone, Debug)]
+pub(crate) struct Next {
+    /// An encoded ServerToAgent.
+    pub(crate) message: Vec<u8>,
+    /// Nothing of the usual answer but the uid.
+    pub(crate) is_alone: bool,
+    /// These bytes and nothing else.
+    pub(crate) is_raw: bool,
+}
+
+/// What shall be answered, before a fault is applied.
+pub(crate) struct Reply {
+    /// The index of the entry that is answered.
+    pub(crate) index: u64,
+    pub(crate) agent: Option<Uuid>,
+    pub(crate) content: Content,
+    pub(crate) fault: Option<Fault>,
+}
+
+pub(crate) enum Content {
+    Message(Bytes),
+    Refusal(u16, String),
+}
+
+impl State {
+    /// The answer of a good server, with what was asked to be answered next over it.
+    pub(crate) fn compose(
+        &mut self,
+        uid: Uuid,
+        message: &AgentToServer,
+        asks_full: bool,
+        again: bool,
+    ) -> Vec<u8> {
+        let goes = message.agent_disconnect.is_some();
+        let next = if goes { None } else { self.take_next(uid) };
+        if let Some(next) = next.as_ref().filter(|next| next.is_raw) {
+            return next.message.clone();
+        }
+        let mut answer = ServerToAgent {
+            instance_uid: Bytes::copy_from_slice(uid.as_bytes()),
+            capabilities: self.capabilities,
+            ..Default::default()
+        };
+        let is_alone = next.as_ref().is_some_and(|next| next.is_alone);
+        if !goes && !is_alone {
+            if asks_full {
+                answer.flags |= ServerToAgentFlags::ReportFullState as u64;
+            }
+            if message.flags & 1 != 0 {
+                let uid = Bytes::copy_from_slice(Uuid::now_v7().as_bytes());
+                answer.agent_identification = Some(AgentIdentification {
+                    new_instance_uid: uid,
+                });
+            }
+            answer.remote_config = self.offer_for(uid, again);
+        }
+        if is_alone {
+            answer.capabilities = 0;
+        }
+        let mut bytes = answer.encode_to_vec();
+        if let Some(next) = next {
+            bytes.extend_from_slice(&next.message);
+            bytes = normalised(&bytes);
+        }
+        bytes
+    }
+
+    fn take_next(&mut self, uid: Uuid) -> Option<Next> {
+        let own = self
+            .agents
+            .get_mut(&uid)
+            .and_then(|agent| agent.next.pop_front());
+        own.or_else(|| (!self.next.is_empty()).then(|| self.next.remove(0)))
+    }
+
+    fn offer_for(&self, uid: Uuid, again: bool) -> Option<AgentRemoteConfig> {
+        let agent = self.agents.get(&uid)?;
+        let offers = self.capabilities & ServerCapabilities::OffersRemoteConfig as u64 != 0;
+        let offer = self.offers.of(uid)?;
+        let has_it = agent.has_answered(&offer.hash)
+            || (!agent.can(AgentCapabilities::ReportsRemoteConfig)
+                && agent.was_offered(&offer.hash)
+                && agent.known.agent_disconnect.is_none());
+        let wanted = offers && agent.can(AgentCapabilities::AcceptsRemoteConfig) && !has_it;
+        (wanted || again).then(|| offer.message())
+    }
+
+    /// An answer is about to leave (or is withheld); `sent.message` is what the agent will understand of it.
+    pub(crate) fn on_answer(
+        &mut self,
+        now: Duration,
+        link: LinkInfo,
+        reply: &Reply,
+        sent: Sent,
+        not_before: Option<(Duration, &'static str)>,
+    ) {
+        let is_spoiled = reply
+            .fault
+            .as_ref()
+            .is_some_and(|fault| fault.action.is_spoiling());
+        let answer = sent
+            .message
+            .clone()
+            .and_then(|bytes| ServerToAgent::decode(bytes).ok());
+        let mut verdicts = Vec::new();
+        if let Some(agent) = reply.agent.and_then(|uid| self.agents.get_mut(&uid)) {
+            if agent.watch.last_index > reply.index {
+                let text = format!("answered after #{} had come", agent.watch.last_index);
+                verdicts.push(Verdict::fail("HTTP-06", text));
+            }
+            agent.watch.excused = is_spoiled || answer.is_none();
+            agent.watch.not_before = not_before;
+        }
+        if let (Some(uid), Some(answer)) = (reply.agent, answer) {
+            self.on_told(now, uid, &answer, is_spoiled);
+        }
+        self.push(now, reply.agent, Some(link), verdicts, What::Sent(sent));
+    }
+
+    fn on_told(&mut self, now: Duration, uid: Uuid, answer: &ServerToAgent, is_spoiled: bool) {
+        let Some(agent) = self.agents.get_mut(&uid) else {
+            return;
+        };
+        if let Some(offer) = &answer.remote_config {
+            agent.on_offered(&offer.config_hash, now);
+            self.offers.on_used(&offer.config_hash);
+        }
+        let new = answer
+            .agent_identification
+            .as_ref()
+            .map(|id| &id.new_instance_uid);
+        if let Some(new) = new.and_then(|new| Uuid::from_slice(new).ok()) {
+            if new != uid {
+                self.assigned.insert(new, uid);
+            }
+        }
+        if is_spoiled {
+            return;
+        }
+        if answer.capabilities != 0 {
+            agent.watch.told_capabilities = Some(answer.capabilities);
+        }
+        let asks = answer.flags & ServerToAgentFlags::ReportFullState as u64 != 0;
+        agent.watch.asked_full = if asks { agent.watch.asked_full + 1 } else { 0 };
+        let settings = answer.connection_settings.as_ref();
+        let opamp = settings.and_then(|settings| settings.opamp.as_ref());
+        let seconds = opamp.map_or(0, |opamp| opamp.heartbeat_interval_seconds);
+        if seconds > 0 {
+            agent.watch.interval = Some(Duration::from_secs(seconds));
+        }
+        if let Some(error) = &answer.error_response {
+            agent.watch.not_before = silence(error).map(|span| (now + span, "RCV-01"));
+            agent.watch.excused = true;
+        }
+    }
+}
+
+/// The same message with each field once, as an encoder writes it.
+pub(crate) fn normalised(bytes: &[u8]) -> Vec<u8> {
+    ServerToAgent::decode(bytes).map_or_else(|_| bytes.to_vec(), |answer| answer.encode_to_vec())
+}
+
+/// The names of an answer's parts, none when it can not be decoded.
+pub(crate) fn parts_of(message: &Bytes) -> Vec<&'static str> {
+    ServerToAgent::decode(message.clone()).map_or_else(|_| Vec::new(), |m| answer_parts(&m))
+}
+
+fn silence(error: &ServerErrorResponse) -> Option<Duration> {
+    use crate::wire::proto::server_error_response::Details;
+    let Some(Details::RetryInfo(info)) = &error.details else {
+        return None;
+    };
+    let is_unavailable = error.r#type() == ServerErrorResponseType::Unavailable;
+    let span = Duration::from_nanos(info.retry_after_nanoseconds);
+    // Agents cap what is absurd.
+    (is_unavailable && span <= Duration::from_secs(3600)).then_some(span)
+}

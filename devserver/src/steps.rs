@@ -1,0 +1,65 @@
+//! What a plan does to a connection, step by step.
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+
+use crate::action::Pace;
+use crate::http::Wire;
+
+/// One thing to do with a connection.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Write(Bytes),
+    Pause(Duration),
+    Dribble(Bytes, Pace),
+    /// Chunks without an end.
+    Endless(Pace),
+    /// Nothing more, until the peer goes.
+    Stall,
+    Close,
+    Reset,
+}
+
+/// Does one step; an error is the peer's end.
+pub(crate) async fn take(wire: &mut Wire, step: Step) -> io::Result<()> {
+    match step {
+        Step::Write(bytes) => write(wire, &bytes).await,
+        Step::Pause(span) => pause(wire, span).await,
+        Step::Dribble(bytes, pace) => {
+            for piece in bytes.chunks(pace.bytes.max(1)) {
+                write(wire, piece).await?;
+                pause(wire, pace.every.0).await?;
+            }
+            Ok(())
+        }
+        Step::Endless(Pace { bytes, every }) => {
+            let chunk = [
+                format!("{bytes:x}\r\n").as_bytes(),
+                &vec![0; bytes],
+                b"\r\n",
+            ]
+            .concat();
+            loop {
+                write(wire, &chunk).await?;
+                pause(wire, every.0).await?;
+            }
+        }
+        Step::Stall => Err(wire.peer_gone().await),
+        Step::Close | Step::Reset => Ok(()),
+    }
+}
+
+pub(crate) async fn write(wire: &mut Wire, bytes: &[u8]) -> io::Result<()> {
+    wire.stream.write_all(bytes).await?;
+    wire.stream.flush().await
+}
+
+/// Waits, unless the peer goes first.
+async fn pause(wire: &mut Wire, span: Duration) -> io::Result<()> {
+    tokio::select! {
+        () = tokio::time::sleep(span) => Ok(()),
+        error = wire.peer_gone() => Err(error),
+    }
+}
