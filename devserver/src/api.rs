@@ -11,6 +11,7 @@ use crate::codec;
 use crate::expect::List;
 use crate::faults::Script;
 use crate::http::Head;
+use crate::listen::Port;
 use crate::offers::{Offer, OfferSpec};
 use crate::query::{Query, bad};
 use crate::reply::Next;
@@ -304,6 +305,9 @@ enum How {
 #[serde(deny_unknown_fields)]
 struct ListenSpec {
     listening: bool,
+    /// Instead of refusing, a port that is down does not answer at all.
+    #[serde(default)]
+    hang: bool,
     /// What becomes of the open connections when the port goes down.
     #[serde(default = "close")]
     connections: How,
@@ -314,18 +318,20 @@ fn close() -> How {
 }
 
 async fn listen(server: &Server, spec: ListenSpec) -> Answer {
-    server.listening.send_replace(spec.listening);
-    let is_done = wait(server, WAIT, |state| {
-        (state.is_listening == spec.listening).then_some(())
-    });
-    if is_done.await.is_none() {
+    let (port, text) = match (spec.listening, spec.hang) {
+        (true, _) => (Port::Accepts, "listening again"),
+        (false, false) => (Port::Refuses, "stopped listening"),
+        (false, true) => (Port::Hangs, "stopped answering"),
+    };
+    server
+        .port
+        .send_if_modified(|wanted| std::mem::replace(wanted, port) != port);
+    if wait(server, WAIT, |state| (state.port == port).then_some(()))
+        .await
+        .is_none()
+    {
         return Err((500, "the port did not change its state".into()));
     }
-    let text = if spec.listening {
-        "listening again"
-    } else {
-        "stopped listening"
-    };
     change(server, text, |state| {
         if !spec.listening && spec.connections != How::Keep {
             for link in state.links.values() {

@@ -300,6 +300,7 @@ async fn exchange(
 
 /// Notes a request that a rule does not let the server read.
 fn unread(server: &Server, info: LinkInfo, head: Head, fault: Fault) -> Reply {
+    let agent = head.instance_uid();
     let received = crate::timeline::Received {
         http: Some(head),
         body: Bytes::new(),
@@ -309,10 +310,15 @@ fn unread(server: &Server, info: LinkInfo, head: Head, fault: Fault) -> Reply {
         error: Some("not read".into()),
     };
     let what = What::Received(received);
-    let index = server.change(|state, now| state.push(now, None, Some(info), Vec::new(), what));
+    let index = server.change(|state, now| {
+        if let Some(link) = state.links.get_mut(&info.number) {
+            link.agent = agent;
+        }
+        state.push(now, agent, Some(info), Vec::new(), what)
+    });
     Reply {
         index,
-        agent: None,
+        agent,
         content: Content::Message(Bytes::new()),
         fault: Some(fault),
     }

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+use uuid::Uuid;
 
 const HEAD_LIMIT: usize = 64 << 10;
 const BODY_LIMIT: usize = 512 << 20;
@@ -88,6 +89,12 @@ impl Head {
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// The uid that OpAMP's own header names.
+    pub(crate) fn instance_uid(&self) -> Option<Uuid> {
+        self.header("opamp-instance-uid")
+            .and_then(|uid| Uuid::parse_str(uid).ok())
     }
 
     pub(crate) fn path(&self) -> &str {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::connection::{serve, serve_api};
 use crate::server::Server;
@@ -12,6 +13,8 @@ use crate::server::Server;
 const BACKLOG: u32 = 1024;
 /// The pause after a failed accept: mostly descriptors have run out.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(20);
+/// A connection to ourselves that takes longer than that has no answer.
+const NO_ANSWER: Duration = Duration::from_millis(100);
 
 /// A port that is ours but refuses connections.
 pub(crate) struct Bound {
@@ -39,11 +42,21 @@ impl Bound {
     }
 }
 
-/// Accepts OpAMP connections, for as long as the server shall listen. While it shall not, the port stays
-/// ours without listening, so that nobody else gets it and connections are refused.
+/// What the OpAMP port does with who wants to connect.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Port {
+    Accepts,
+    /// The port is down.
+    Refuses,
+    /// The host does not answer.
+    Hangs,
+}
+
+/// Accepts OpAMP connections, for as long as the server shall. While it shall not, the port stays ours, so
+/// that nobody else gets it.
 pub(crate) async fn opamp(server: Arc<Server>, mut listener: TcpListener) -> io::Result<()> {
+    let mut wanted = server.port.subscribe();
     loop {
-        let mut wanted = server.listening.subscribe();
         tokio::select! {
             accepted = listener.accept() => {
                 match accepted {
@@ -52,27 +65,52 @@ pub(crate) async fn opamp(server: Arc<Server>, mut listener: TcpListener) -> io:
                 }
                 continue;
             }
-            _ = wanted.wait_for(|wanted| !wanted) => {}
+            changed = wanted.changed() => changed.map_err(io::Error::other)?,
         }
         drop(listener);
-        let bound = Bound::new(server.address)?;
-        server.change(|state, _| state.is_listening = false);
-        let _ = server
-            .listening
-            .subscribe()
-            .wait_for(|wanted| *wanted)
-            .await;
-        listener = bound.listen()?;
-        server.change(|state, _| state.is_listening = true);
+        listener = loop {
+            let port = *wanted.borrow_and_update();
+            let bound = Bound::new(server.address)?;
+            if port == Port::Accepts {
+                break bound.listen()?;
+            }
+            let held = match port {
+                Port::Hangs => Held::Queue(hang(bound).await?),
+                _ => Held::Port(bound),
+            };
+            server.change(|state, _| state.port = port);
+            let changed = wanted.changed().await;
+            drop(held);
+            changed.map_err(io::Error::other)?;
+        };
+        server.change(|state, _| state.port = Port::Accepts);
     }
+}
+
+/// What keeps the port ours while nobody is accepted.
+#[expect(dead_code, reason = "held, not used")]
+enum Held {
+    Port(Bound),
+    Queue((TcpListener, Vec<TcpStream>)),
+}
+
+/// Listens without accepting and fills the queue, so that the next connection gets no answer to its SYN.
+async fn hang(bound: Bound) -> io::Result<(TcpListener, Vec<TcpStream>)> {
+    let address = bound.address()?;
+    let listener = bound.socket.listen(1)?;
+    let mut filling = Vec::new();
+    while let Ok(connected) = timeout(NO_ANSWER, TcpStream::connect(address)).await {
+        filling.push(connected?);
+    }
+    Ok((listener, filling))
 }
 
 /// Accepts control calls.
 pub(crate) async fn control(server: Arc<Server>, listener: TcpListener) -> io::Result<()> {
     loop {
-        let Ok((tcp, _)) = listener.accept().await else {
-            continue;
-        };
-        tokio::spawn(serve_api(Arc::clone(&server), tcp));
+        match listener.accept().await {
+            Ok((tcp, _)) => drop(tokio::spawn(serve_api(Arc::clone(&server), tcp))),
+            Err(_) => tokio::time::sleep(OUT_OF_DESCRIPTORS).await,
+        }
     }
 }

@@ -35,8 +35,8 @@ pub(crate) struct OfferSpec {
     #[serde(default)]
     agent: Option<Uuid>,
     files: Vec<FileSpec>,
-    /// Hexadecimal; without either the SHA-256 of names, types and bodies.
-    #[serde(default)]
+    /// Hexadecimal (`hash_hex` is the same); without either the SHA-256 of names, types and bodies.
+    #[serde(default, alias = "hash_hex")]
     hash: Option<String>,
     #[serde(default)]
     hash_text: Option<String>,

@@ -21,9 +21,7 @@ const INFLATED_LIMIT: u64 = 512 << 20;
 impl State {
     /// A fault for a request of which only the head is read.
     pub(crate) fn early_fault(&mut self, link: LinkInfo, head: &Head) -> Option<Fault> {
-        let agent = head
-            .header("opamp-instance-uid")
-            .and_then(|uid| Uuid::parse_str(uid).ok());
+        let agent = head.instance_uid();
         let (path, transport) = (head.path(), link.transport);
         let occasion = Occasion {
             on: On::Message,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
+use crate::listen::Port;
 use crate::state::State;
 use crate::tls::Tls;
 
@@ -12,8 +13,8 @@ pub(crate) struct Server {
     state: Mutex<State>,
     changed: Notify,
     started: Instant,
-    /// Whether the OpAMP port shall listen; the listening task follows.
-    pub(crate) listening: watch::Sender<bool>,
+    /// What the OpAMP port shall do; the listening task follows.
+    pub(crate) port: watch::Sender<Port>,
     pub(crate) tls: Option<Tls>,
     pub(crate) address: SocketAddr,
     pub(crate) api_address: SocketAddr,
@@ -25,7 +26,7 @@ impl Server {
             state: Mutex::new(State::new(tls.is_some())),
             changed: Notify::new(),
             started: Instant::now(),
-            listening: watch::Sender::new(true),
+            port: watch::Sender::new(Port::Accepts),
             tls,
             address,
             api_address,

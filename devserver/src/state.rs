@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::agents::Agent;
 use crate::faults::Faults;
+use crate::listen::Port;
 use crate::offers::Offers;
 use crate::reply::Next;
 use crate::timeline::{Entry, LinkInfo, Timeline, What};
@@ -31,7 +32,7 @@ pub(crate) struct State {
     pub(crate) closed: u64,
     /// The certificate of TLS handshakes to come.
     pub(crate) certificate: String,
-    pub(crate) is_listening: bool,
+    pub(crate) port: Port,
     /// OpAMP without TLS is refused.
     pub(crate) wants_tls: bool,
 }
@@ -58,7 +59,7 @@ impl State {
             opened: 0,
             closed: 0,
             certificate: "server".into(),
-            is_listening: true,
+            port: Port::Accepts,
             wants_tls,
         }
     }
@@ -127,7 +128,7 @@ impl State {
         json!({
             "next": self.timeline.next(),
             "capabilities": crate::codec::mask("ServerCapabilities", self.capabilities),
-            "listening": self.is_listening,
+            "listening": self.port == Port::Accepts,
             "certificate": self.certificate,
             "agents": self.agents.len(),
             "connections": links.collect::<Vec<_>>(),

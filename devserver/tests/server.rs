@@ -2,7 +2,9 @@
 mod common;
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use std::{fs, thread};
 
 use common::*;
@@ -219,7 +221,7 @@ fn the_port_goes_down_and_comes_back() {
     agent.send(&description());
     server.post("/listen", json!({"listening": false}));
     assert!(agent.try_send(&[]).is_none());
-    let refused = std::net::TcpStream::connect(("127.0.0.1", server.port));
+    let refused = TcpStream::connect(("127.0.0.1", server.port));
     assert_eq!(
         refused.unwrap_err().kind(),
         std::io::ErrorKind::ConnectionRefused
@@ -229,6 +231,22 @@ fn the_port_goes_down_and_comes_back() {
     assert_eq!(agent.send(&[]).status, 200);
     let closed = server.wait("closed>=1");
     assert_eq!(closed["by"], "server");
+}
+
+#[test]
+fn a_port_that_hangs_answers_nobody() {
+    let server = Server::start(&[]);
+    for _ in 0..2 {
+        server.post("/listen", json!({"listening": false, "hang": true}));
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], server.port));
+        let hung = TcpStream::connect_timeout(&address, Duration::from_millis(300));
+        assert_eq!(hung.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        server.post("/listen", json!({"listening": false}));
+        let refused = TcpStream::connect(address).unwrap_err().kind();
+        assert_eq!(refused, std::io::ErrorKind::ConnectionRefused);
+    }
+    server.post("/listen", json!({"listening": true}));
+    assert_eq!(Agent::new(&server).send(&description()).status, 200);
 }
 
 #[test]
