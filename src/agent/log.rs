@@ -34,13 +34,14 @@ impl Level {
     }
 }
 
-type Sink = Arc<dyn Fn(Level, &str) + Send + Sync>;
+/// Gets each line; called by any thread of the library, and by several at once.
+pub type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 
 /// The sink of one process. A forked child makes its own, because the parent's lock may have been held at the fork; the
 /// parent's is left where it is.
 struct Slot {
     process: Token,
-    sink: RwLock<Option<Sink>>,
+    sink: RwLock<Option<Arc<Sink>>>,
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(0);
@@ -48,13 +49,13 @@ static SLOT: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 
 /// Sets the sink of this process, or with `Off` or no sink takes it away. May be called inside a sink. A call of the old
 /// sink that runs on another thread may still be ending when this returns.
-pub fn set(level: Level, sink: Option<Box<dyn Fn(Level, &str) + Send + Sync>>) -> Result<()> {
+pub fn set(level: Level, sink: Option<Sink>) -> Result<()> {
     let slot = match slot() {
         Some(slot) => slot,
         None => make_slot()?,
     };
     let (level, sink) = match sink {
-        Some(sink) if level > Level::Off => (level, Some(Sink::from(sink))),
+        Some(sink) if level > Level::Off => (level, Some(Arc::new(sink))),
         _ => (Level::Off, None),
     };
     let old = std::mem::replace(&mut *slot.sink.write(), sink);

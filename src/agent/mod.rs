@@ -1,7 +1,6 @@
 //! Joins the protocol core with a transport, a clock and the host: the client (what is true), the agent (one running
 //! connection), the worker (the one loop) and the queue (what waits for the host).
 
-pub mod agent;
 mod capabilities;
 pub mod client;
 mod clock;
@@ -14,6 +13,7 @@ mod exchange;
 pub mod fork;
 mod identity;
 mod journal;
+pub mod life;
 pub mod log;
 mod mailbox;
 pub mod panics;
@@ -25,11 +25,11 @@ mod stack;
 mod start;
 mod worker;
 
-pub use agent::{Agent, Delivery, Host};
 pub use client::Client;
 pub use config_map::{ConfigMap, ConfigMapBuilder, File};
 pub use error::{Code, Error, Kind, Result};
 pub use event::{Event, EventKind, HostRequest, Message};
+pub use life::{Agent, Delivery, Host};
 pub use log::Level;
 pub use snapshot::Snapshot;
 

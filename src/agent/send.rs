@@ -3,10 +3,10 @@
 use prost::Message as _;
 
 use super::{
-    agent::Agent,
     client::Client,
     config_map::ConfigMap,
     error::{Code, Error, Kind, Result},
+    life::Agent,
     mailbox::Report,
 };
 use crate::proto::AgentToServer;

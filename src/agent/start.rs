@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{
-    agent::{Host as HostApi, Life},
     capabilities,
     client::{Client, State, is_empty},
     clock,
@@ -11,6 +10,7 @@ use super::{
     event::EventKind,
     identity,
     journal::Journal,
+    life::{Host as HostApi, Life},
     log::Level,
     mailbox::Mailbox,
     queue::Queue,

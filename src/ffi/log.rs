@@ -9,7 +9,7 @@ use super::{
     calls, convert, guard,
     status::{Outcome, Refusal, opamp_status},
 };
-use crate::agent::log::{self, Level};
+use crate::agent::log::{self, Level, Sink};
 
 pub(super) fn level(number: i32) -> Outcome<Level> {
     Level::from_number(number).ok_or_else(|| Refusal::argument("there is no such log level"))
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn opamp_set_log(
     guard::open(&calls::SET_LOG, ptr::null_mut(), || {
         let level = self::level(level)?;
         let user = User(user);
-        let sink = callback.map(|callback| -> Box<dyn Fn(Level, &str) + Send + Sync> {
+        let sink = callback.map(|callback| -> Sink {
             Box::new(move |level, line| {
                 let line = convert::line(line);
                 callback(level as i32, line.as_ptr(), user.pointer());
