@@ -43,7 +43,7 @@ impl Client {
             .map_err(|_| Error::argument("the bytes are no AgentToServer"))?;
         parts.agent_disconnect = None;
         let end = super::queue::deadline_after(timeout);
-        let (settings, headers) = {
+        let (settings, headers, field_limit) = {
             let mut state = self.state();
             state.check_idle()?;
             if state.is_host_transport {
@@ -59,6 +59,7 @@ impl Client {
             (
                 start::settings_of(&state, identity::new_seed()?)?,
                 state.headers.clone(),
+                u32::try_from(state.number(7)).unwrap_or(u32::MAX),
             )
         };
         let wake = Wake::new()
@@ -71,7 +72,7 @@ impl Client {
             body: &parts.encode_to_vec(),
         };
         match http.exchange(&request) {
-            Ok(answer) => read(answer.body),
+            Ok(answer) => read(answer.body, field_limit),
             Err(failure) => {
                 if failure.reached == Reached::No {
                     self.give_back_number(parts.sequence_num);
@@ -90,7 +91,11 @@ impl Client {
 }
 
 /// The answer as the host sees it; every part passes, because the host asked for it.
-fn read(bytes: Bytes) -> Result<Message> {
+fn read(bytes: Bytes, field_limit: u32) -> Result<Message> {
+    if !protocol::has_at_most(field_limit, &bytes) {
+        let text = format!("the answer has more than {field_limit} fields");
+        return Err(Error::new(Code::TooLarge, Kind::Size, text));
+    }
     let answer = ServerToAgent::decode(bytes.clone())
         .map_err(|_| Error::new(Code::Failed, Kind::Decode, "the answer is no ServerToAgent"))?;
     let offer = answer.remote_config;

@@ -3,11 +3,10 @@
 use std::{
     num::NonZeroU64,
     ptr,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
+
+use once_cell::sync::OnceCell;
 
 use super::error::{Code, Error, Kind, Result};
 use crate::transport;
@@ -18,17 +17,19 @@ pub struct Token(NonZeroU64);
 
 /// A child inherits the count, so its token differs from that of every process it descends from.
 static COUNT: AtomicU64 = AtomicU64::new(0);
-static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
+/// Tried again by the next client when the system had no memory for it.
+static PAGE: OnceCell<&'static AtomicU64> = OnceCell::new();
 
 /// This process's token. The first call maps the page and registers the handler that runs in forked children.
 pub fn process() -> Result<Token> {
-    let page = PAGE.get_or_init(make_page).ok_or_else(|| {
+    let no_page = || {
         Error::new(
             Code::Resource,
             Kind::Bug,
             "no memory for the page that notices a fork",
         )
-    })?;
+    };
+    let page = PAGE.get_or_try_init(|| make_page().ok_or_else(no_page))?;
     let mut now = page.load(Ordering::Relaxed);
     if now == 0 {
         let fresh = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
@@ -44,7 +45,8 @@ pub fn process() -> Result<Token> {
 
 /// Was the token given out by this very process? Takes no lock and makes no system call.
 pub fn is_here(token: Token) -> bool {
-    matches!(PAGE.get(), Some(Some(page)) if page.load(Ordering::Relaxed) == token.0.get())
+    PAGE.get()
+        .is_some_and(|page| page.load(Ordering::Relaxed) == token.0.get())
 }
 
 /// A page that the kernel gives to a forked child as zeros. The handler zeroes it too, for kernels before 4.14.
@@ -75,7 +77,7 @@ fn make_page() -> Option<&'static AtomicU64> {
 
 /// The child keeps no descriptor of ours open; everything else of the parent's stays untouched and unused.
 extern "C" fn in_child() {
-    if let Some(Some(page)) = PAGE.get() {
+    if let Some(page) = PAGE.get() {
         page.store(0, Ordering::Relaxed);
     }
     transport::fds::close_all_in_child();

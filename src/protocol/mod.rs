@@ -50,6 +50,7 @@ pub use parts::{Part, Parts};
 pub use snapshot::{OfferState, Snapshot, State};
 pub use time::Time;
 pub use timers::{Deadline, Timer};
+pub use walk::has_at_most;
 
 use budget::{HostBudget, PeerBudget};
 use chance::Chance;

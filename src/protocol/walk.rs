@@ -57,7 +57,7 @@ static PACKAGE: Type = Type(&[(3, &FILE, 1)]);
 static FILE: Type = Type(&[(4, &HEADERS, 1)]);
 
 /// Whether the message has at most `limit` fields, at any depth. Stops where the bytes make no sense.
-pub(super) fn has_at_most(limit: u32, message: &[u8]) -> bool {
+pub fn has_at_most(limit: u32, message: &[u8]) -> bool {
     let mut left = limit;
     fields(&SERVER_TO_AGENT, message, &mut left).is_some()
 }
