@@ -170,6 +170,7 @@ impl Run {
             }
             shell.exchange = None;
             self.feed(shell, Input::Link { id, fact });
+            self.share(shell);
         });
     }
 
@@ -272,10 +273,19 @@ impl Run {
             shell.headers = headers.clone();
         }
         shell.must_forget |= mail.reconnect;
+        let has_verdict = mail.verdict.is_some();
         for input in convert::inputs_of(mail) {
             self.feed(shell, input);
         }
         self.feed(shell, Input::Deadline);
+        if has_verdict {
+            self.share(shell);
+        }
+    }
+
+    /// The client judges by it which verdicts and uids the host may set.
+    fn share(&self, shell: &Shell) {
+        self.client.state().carry = shell.core.carry();
     }
 
     fn tell(&self, shell: &mut Shell, event: protocol::Event) {
@@ -302,7 +312,7 @@ impl Run {
                     other,
                     protocol::Event::Message(_) | protocol::Event::NewUid(_)
                 ) {
-                    self.client.state().carry = shell.core.carry();
+                    self.share(shell);
                 }
                 if let Some(kind) = convert::event_kind(other) {
                     self.queue.push(kind);
