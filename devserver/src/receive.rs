@@ -194,6 +194,8 @@ impl State {
             if let Some(mut agent) = self.agents.remove(&former) {
                 agent.former.push(former);
                 agent.uid = uid;
+                // To itself it may be another agent now, which reports everything.
+                agent.watch.excused = true;
                 self.agents.insert(uid, agent);
             }
         }
