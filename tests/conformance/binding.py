@@ -347,10 +347,14 @@ class Agent:
         raise AssertionError(f"no {kinds} within {timeout} s; events: {self.events}")
 
     def drain(self):
-        """Everything that waits now."""
+        """Everything that waits now; nothing once "stopped" was taken."""
         taken = []
-        while event := self.next_event(0):
-            taken.append(event)
+        try:
+            while event := self.next_event(0):
+                taken.append(event)
+        except OpampError as error:
+            if error.code != "E_STATE":
+                raise
         return taken
 
     def apply(self, offer, state="APPLIED", error=None):

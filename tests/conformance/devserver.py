@@ -69,7 +69,7 @@ class Devserver:
                            "body_base64": base64.b64encode(body).decode()})
         spec = {"files": listed}
         if hash_hex is not None:
-            spec["hash_hex"] = hash_hex
+            spec["hash"] = hash_hex
         if agent is not None:
             spec["agent"] = agent
         return self.post("config", spec)
