@@ -5,7 +5,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Callback {
     Works,
-    /// OPAMP_E_STATE: this thread is inside a dispatch already.
+    /// OPAMP_E_STATE: the agent runs, or this thread is inside its dispatch.
     Busy,
     /// Becomes a request; OPAMP_E_TIMEOUT at once.
     Asks,
@@ -89,27 +89,27 @@ calls! {
     CLIENT_NEW                           "opamp_client_new"                             Works Works   Works   Absent  Works;
     CLIENT_REF                           "opamp_client_ref"                             Works Works   Refused Nothing Refused;
     CLIENT_UNREF                         "opamp_client_unref"                           Works Works   Refused Nothing Works;
-    CLIENT_SET_ENDPOINT                  "opamp_client_set_endpoint"                    Works Works   Refused Refused Refused;
-    CLIENT_SET_INSTANCE_UID              "opamp_client_set_instance_uid"                Works Works   Refused Refused Refused;
+    CLIENT_SET_ENDPOINT                  "opamp_client_set_endpoint"                    Busy  Works   Refused Refused Refused;
+    CLIENT_SET_INSTANCE_UID              "opamp_client_set_instance_uid"                Busy  Works   Refused Refused Refused;
     CLIENT_INSTANCE_UID                  "opamp_client_instance_uid"                    Works Works   Refused Refused Refused;
     CLIENT_REQUEST_INSTANCE_UID          "opamp_client_request_instance_uid"            Works Works   Refused Refused Refused;
     CLIENT_SET_HEADER                    "opamp_client_set_header"                      Works Works   Refused Refused Refused;
-    CLIENT_SET_USER_AGENT_PREFIX         "opamp_client_set_user_agent_prefix"           Works Works   Refused Refused Refused;
-    CLIENT_USE_HOST_TRANSPORT            "opamp_client_use_host_transport"              Works Works   Refused Refused Refused;
-    CLIENT_SET_CA_FILE                   "opamp_client_set_ca_file"                     Works Works   Refused Refused Refused;
-    CLIENT_SET_CA_DIR                    "opamp_client_set_ca_dir"                      Works Works   Refused Refused Refused;
-    CLIENT_SET_CA_PEM                    "opamp_client_set_ca_pem"                      Works Works   Refused Refused Refused;
-    CLIENT_SET_CLIENT_CERTIFICATE_FILES  "opamp_client_set_client_certificate_files"    Works Works   Refused Refused Refused;
-    CLIENT_SET_CLIENT_CERTIFICATE_PEM    "opamp_client_set_client_certificate_pem"      Works Works   Refused Refused Refused;
-    CLIENT_SET_INSECURE_SKIP_VERIFY      "opamp_client_set_insecure_skip_verify"        Works Works   Refused Refused Refused;
+    CLIENT_SET_USER_AGENT_PREFIX         "opamp_client_set_user_agent_prefix"           Busy  Works   Refused Refused Refused;
+    CLIENT_USE_HOST_TRANSPORT            "opamp_client_use_host_transport"              Busy  Works   Refused Refused Refused;
+    CLIENT_SET_CA_FILE                   "opamp_client_set_ca_file"                     Busy  Works   Refused Refused Refused;
+    CLIENT_SET_CA_DIR                    "opamp_client_set_ca_dir"                      Busy  Works   Refused Refused Refused;
+    CLIENT_SET_CA_PEM                    "opamp_client_set_ca_pem"                      Busy  Works   Refused Refused Refused;
+    CLIENT_SET_CLIENT_CERTIFICATE_FILES  "opamp_client_set_client_certificate_files"    Busy  Works   Refused Refused Refused;
+    CLIENT_SET_CLIENT_CERTIFICATE_PEM    "opamp_client_set_client_certificate_pem"      Busy  Works   Refused Refused Refused;
+    CLIENT_SET_INSECURE_SKIP_VERIFY      "opamp_client_set_insecure_skip_verify"        Busy  Works   Refused Refused Refused;
     CLIENT_SET_CAPABILITIES              "opamp_client_set_capabilities"                Works Works   Refused Refused Refused;
     CLIENT_CAPABILITIES                  "opamp_client_capabilities"                    Works Works   Refused Refused Refused;
     CLIENT_SET_DESCRIPTION               "opamp_client_set_description"                 Works Works   Refused Refused Refused;
     CLIENT_SET_EFFECTIVE_CONFIG          "opamp_client_set_effective_config"            Works Works   Refused Refused Refused;
     CLIENT_SET_REMOTE_CONFIG_STATUS      "opamp_client_set_remote_config_status"        Works Works   Refused Refused Refused;
-    CLIENT_SET_OPTION                    "opamp_client_set_option"                      Works Works   Refused Refused Refused;
+    CLIENT_SET_OPTION                    "opamp_client_set_option"                      Busy  Works   Refused Refused Refused;
     CLIENT_OPTION                        "opamp_client_option"                          Works Works   Refused Refused Refused;
-    CLIENT_EXCHANGE                      "opamp_client_exchange"                        Works Works   Refused Refused Refused;
+    CLIENT_EXCHANGE                      "opamp_client_exchange"                        Busy  Works   Refused Refused Refused;
     ATTRIBUTES_NEW                       "opamp_attributes_new"                         Works Works   Works   Absent  Works;
     ATTRIBUTES_FREE                      "opamp_attributes_free"                        Works Works   Refused Nothing Works;
     ATTRIBUTES_SET_STRING                "opamp_attributes_set_string"                  Works Works   Works   Refused Refused;
@@ -146,10 +146,10 @@ calls! {
     CALLBACKS_INIT                       "opamp_callbacks_init"                         Works Works   Works   Absent  Works;
     AGENT_NEW                            "opamp_agent_new"                              Works Works   Refused Refused Refused;
     AGENT_FREE                           "opamp_agent_free"                             Later Works   Refused Nothing Works;
-    AGENT_SET_DELIVERY                   "opamp_agent_set_delivery"                     Works Works   Refused Refused Refused;
-    AGENT_SET_LOG_EVENTS                 "opamp_agent_set_log_events"                   Works Works   Refused Refused Refused;
+    AGENT_SET_DELIVERY                   "opamp_agent_set_delivery"                     Busy  Works   Refused Refused Refused;
+    AGENT_SET_LOG_EVENTS                 "opamp_agent_set_log_events"                   Busy  Works   Refused Refused Refused;
     AGENT_SET_INTERVAL                   "opamp_agent_set_interval"                     Works Works   Refused Refused Refused;
-    AGENT_START                          "opamp_agent_start"                            Works Works   Refused Refused Refused;
+    AGENT_START                          "opamp_agent_start"                            Busy  Works   Refused Refused Refused;
     AGENT_REQUEST_STOP                   "opamp_agent_request_stop"                     Works Works   Refused Refused Refused;
     AGENT_STOP                           "opamp_agent_stop"                             Asks  Works   Refused Refused Refused;
     AGENT_POLL_NOW                       "opamp_agent_poll_now"                         Works Refused Refused Refused Refused;

@@ -16,6 +16,8 @@ mod agent;
 mod attributes;
 mod callbacks;
 mod calls;
+#[cfg(test)]
+mod calls_test;
 mod client;
 mod config_map;
 mod constants;
