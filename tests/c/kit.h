@@ -172,8 +172,6 @@ static inline opamp_event *kit_event(opamp_agent *agent, int32_t kind) {
     if (status) fprintf(stderr, "no %s\n", opamp_event_kind_name(kind));
     OK(status);
     if (opamp_event_kind(event) == kind) return event;
-    if (opamp_event_error(event) && kind == OPAMP_EVENT_CONNECTED)
-      fprintf(stderr, "%s: %s\n", opamp_event_kind_name(opamp_event_kind(event)), opamp_error_text(opamp_event_error(event)));
     opamp_event_free(event);
   }
 }

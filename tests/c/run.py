@@ -20,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 
+import headers
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-g", "-O1"]
@@ -102,20 +104,23 @@ class Runner:
             return 1, f"not done after {TIMEOUT_S} s; {said.decode(errors='replace') if isinstance(said, bytes) else said}"
         return done.returncode, done.stdout + done.stderr
 
-    def one(self, source, language, library, scheme):
-        """(name, status: "ok", "FAILED" or "skipped", text)"""
-        name = f"{source.stem} {language} {library} {scheme}".strip()
+    def program(self, source, language, library, schemes):
+        """Compiles once, runs over each scheme: [(name, status: "ok", "FAILED" or "skipped", text)]"""
+        names = [f"{source.stem} {language} {library} {scheme}" for scheme in schemes]
         program, error = self.compile(source, language, library)
         if error:
-            return name, "FAILED", error
-        if scheme == "-":
+            return [(name, "FAILED", error) for name in names]
+        return [(name, *self.judge(program, scheme)) for name, scheme in zip(names, schemes)]
+
+    def judge(self, program, scheme):
+        if scheme == "alone":
             code, said = self.execute(program, {})
         else:
             with Server(scheme == "https") as server:
                 code, said = self.execute(program, server.env)
         if code == 77:
-            return name, "skipped", said.strip().splitlines()[-1] if said.strip() else "no reason given"
-        return name, "ok" if code == 0 else "FAILED", said if code == 0 else f"status {code}\n{said}"
+            return "skipped", said.strip().splitlines()[-1] if said.strip() else "no reason given"
+        return ("ok", said) if code == 0 else ("FAILED", f"status {code}\n{said}")
 
     def plan(self):
         for source in sorted(HERE.glob("*.c")):
@@ -127,11 +132,10 @@ class Runner:
                 continue
             languages = ["c99"] if self.options.quick or self.options.valgrind else LANGUAGES
             libraries = ["so"] if self.options.quick or self.options.valgrind or SHARED.search(head) else ["so", "a"]
-            schemes = ["-"] if ALONE.search(head) else ["http"] if self.options.quick else ["http", "https"]
+            schemes = ["alone"] if ALONE.search(head) else ["http"] if self.options.quick else ["http", "https"]
             for language in languages:
                 for library in libraries:
-                    for scheme in schemes:
-                        yield source, language, library, scheme
+                    yield source, language, library, schemes
 
 
 def arguments():
@@ -145,31 +149,32 @@ def arguments():
     return parser.parse_args()
 
 
+def report(results, counts):
+    for name, status, text in results:
+        print(f"{status}: {name}" + (f": {text.strip()}" if status != "ok" else ""), flush=True)
+        counts[status] += 1
+
+
 def main():
     options = arguments()
-    passed, failed, skipped = 0, 0, 0
+    counts = {"ok": 0, "FAILED": 0, "skipped": 0}
     if options.valgrind and shutil.which("valgrind") is None:
         print("skipped: C tests under valgrind (no valgrind)")
         return 1 if os.environ.get("CI") == "true" else 0
     runner = Runner(options)
     tests = list(runner.plan())
     if not options.names and not options.valgrind and not options.cflags:
-        import headers
-        for name, status, text in headers.run():
-            print(f"{status}: {name}" + (f": {text}" if status != "ok" else ""), flush=True)
-            passed, failed, skipped = passed + (status == "ok"), failed + (status == "FAILED"), skipped + (status == "skipped")
+        report(headers.run(), counts)
     try:
         with concurrent.futures.ThreadPoolExecutor(max(2, (os.cpu_count() or 2))) as pool:
-            for name, status, text in pool.map(lambda test: runner.one(*test), tests):
-                print(f"{status}: {name}" + (f": {text.strip()}" if status != "ok" else ""), flush=True)
-                passed, failed, skipped = passed + (status == "ok"), failed + (status == "FAILED"), skipped + (status == "skipped")
+            for results in pool.map(lambda test: runner.program(*test), tests):
+                report(results, counts)
     finally:
         shutil.rmtree(runner.build, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    is_bad = failed or not passed or (skipped and os.environ.get("CI") == "true")
+    print(f"{counts['ok']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
+    is_bad = counts["FAILED"] or not counts["ok"] or (counts["skipped"] and os.environ.get("CI") == "true")
     return 1 if is_bad else 0
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE))
     sys.exit(main())

@@ -1,0 +1,80 @@
+/* A snapshot at any time: before the start, connected, failing, stopped; numbers, the last error, and all of it as one line of JSON
+ * without secrets. It stays what it was. [LOG-04] [LOG-03] */
+#include "kit.h"
+
+static opamp_snapshot *take(opamp_agent *agent) {
+  opamp_snapshot *snapshot = NULL;
+  OK(opamp_agent_snapshot(agent, &snapshot));
+  CHECK(opamp_snapshot_json(snapshot)[0] == '{');
+  CHECK(strchr(opamp_snapshot_json(snapshot), '\n') == NULL);
+  return snapshot;
+}
+
+static uint64_t number(const opamp_snapshot *snapshot, int32_t what) {
+  uint64_t value = 0;
+  OK(opamp_snapshot_number(snapshot, what, &value));
+  return value;
+}
+
+int main(void) {
+  opamp_client *client = kit_client();
+  opamp_agent *agent;
+  opamp_snapshot *now, *old;
+  opamp_event *event;
+  uint64_t value = 77;
+  OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
+  OK(opamp_client_set_header(client, "Authorization", "Bearer top-secret", NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 1000, NULL));
+  agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
+  now = take(agent);
+  SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_STOPPED);
+  SAME(opamp_snapshot_number(now, OPAMP_SNAPSHOT_LAST_SUCCESS_MS, &value), OPAMP_E_NOT_FOUND);
+  SAME(opamp_snapshot_number(now, 0, &value), OPAMP_E_NOT_FOUND);
+  SAME(opamp_snapshot_number(now, 12345, &value), OPAMP_E_NOT_FOUND);
+  SAME(opamp_snapshot_number(now, -1, &value), OPAMP_E_NOT_FOUND);
+  SAME(value, 77);
+  CHECK(opamp_snapshot_last_error(now) == NULL);
+  old = now;
+  kit_start(agent);
+  kit_post("config", "{\"files\": [{\"name\": \"a\", \"body\": \"1\"}]}");
+  OK(opamp_agent_poll_now(agent));
+  event = kit_event(agent, OPAMP_EVENT_MESSAGE);
+  now = take(agent);
+  SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_CONNECTED);
+  SAME(number(now, OPAMP_SNAPSHOT_TRANSPORT), OPAMP_TRANSPORT_HTTP);
+  SAME(number(now, OPAMP_SNAPSHOT_INTERVAL_MS), 30000);
+  SAME(number(now, OPAMP_SNAPSHOT_NEXT_TRY_REASON), OPAMP_WAIT_HEARTBEAT);
+  SAME(number(now, OPAMP_SNAPSHOT_FAILURES), 0);
+  SAME(number(now, OPAMP_SNAPSHOT_UNANSWERED_OFFER), 1);
+  SAME(number(now, OPAMP_SNAPSHOT_PENDING), 0);
+  SAME(number(now, OPAMP_SNAPSHOT_HELD_BACK), 0);
+  CHECK(number(now, OPAMP_SNAPSHOT_NEXT_TRY_MS) <= 33000);
+  CHECK(number(now, OPAMP_SNAPSHOT_MESSAGES_SENT) >= 1 && number(now, OPAMP_SNAPSHOT_MESSAGES_RECEIVED) >= 1);
+  SAME(number(now, OPAMP_SNAPSHOT_SEQUENCE_NUM), number(now, OPAMP_SNAPSHOT_MESSAGES_SENT));
+  CHECK(number(now, OPAMP_SNAPSHOT_BYTES_SENT) > 100 && number(now, OPAMP_SNAPSHOT_BYTES_RECEIVED) > 50);
+  CHECK(number(now, OPAMP_SNAPSHOT_SERVER_CAPABILITIES) & OPAMP_SERVER_CAPABILITY_ACCEPTS_STATUS);
+  CHECK(strstr(opamp_snapshot_json(now), "\"connected\"") != NULL);
+  CHECK(strstr(opamp_snapshot_json(now), "top-secret") == NULL);
+  opamp_snapshot_free(now);
+  opamp_event_free(event);
+  kit_post("listen", "{\"listening\": false, \"connections\": \"reset\"}");
+  OK(opamp_agent_report_full_state(agent));
+  kit_event_gone(agent, OPAMP_EVENT_CONNECT_FAILED);
+  now = take(agent);
+  SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_WAITING);
+  SAME(number(now, OPAMP_SNAPSHOT_NEXT_TRY_REASON), OPAMP_WAIT_BACKOFF);
+  CHECK(number(now, OPAMP_SNAPSHOT_FAILURES) >= 1);
+  CHECK(number(now, OPAMP_SNAPSHOT_PENDING) & OPAMP_PART_DESCRIPTION);
+  SAME(opamp_error_kind(opamp_snapshot_last_error(now)), OPAMP_ERROR_CONNECT);
+  opamp_snapshot_free(now);
+  OK(opamp_agent_stop(agent, -1));
+  now = take(agent);
+  SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_STOPPED);
+  opamp_snapshot_free(now);
+  opamp_agent_free(agent);
+  opamp_client_unref(client);
+  SAME(number(old, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_STOPPED); /* still what it was */
+  CHECK(opamp_snapshot_last_error(old) == NULL);
+  opamp_snapshot_free(old);
+  return 0;
+}
