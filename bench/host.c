@@ -1,11 +1,12 @@
 /* A host of the library, as small as can be.
- * usage: host beat|offers|start|big|cycles|memory|none thread|poll URL COUNT
+ * usage: host beat|offers|start|big|cycles|idle|memory|none thread|poll URL COUNT
  *   beat     COUNT heartbeats at 20 a second          -> heartbeats, CPU ns
  *   offers   COUNT offers, each answered by APPLIED   -> offers, CPU ns
  *   start    starts COUNT agents one after the other  -> monotonic ns before each start
  *   big      one big offer                            -> CPU ns from the last byte to the callback, CPU ns of one memcpy of it,
  *                                                        resident KiB before, at the peak, after
  *   cycles   COUNT starts and stops, each connected   -> resident KiB, descriptors, threads: before and after
+ *   idle     one connected, idle agent for COUNT seconds
  *   memory   one connected, idle agent                -> private dirty KiB (none: the same without an agent) */
 #define _POSIX_C_SOURCE 200809L
 #include <opamp.h>
@@ -27,6 +28,7 @@ static sem_t arrived;
 static volatile long offers_seen, connects_seen;
 static long long cpu_at_callback;
 static size_t body_bytes;
+static int is_big;
 
 static void must(opamp_status status, const char *what) {
   if (status == OPAMP_OK) return;
@@ -55,9 +57,11 @@ static void on_message(opamp_agent *on_agent, opamp_client *on_client, const opa
   opamp_slice hash, body;
   const opamp_config_map *config = opamp_message_remote_config(message, &hash);
   if (config == NULL) return;
-  cpu_at_callback = now_ns(CLOCK_PROCESS_CPUTIME_ID);
-  opamp_message_bytes(message, &body);
-  body_bytes = body.len;
+  if (is_big) {
+    cpu_at_callback = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+    opamp_message_bytes(message, &body);
+    body_bytes = body.len;
+  }
   (void)opamp_client_set_remote_config_status(on_client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL);
   offers_seen = offers_seen + 1;
   (void)on_agent, (void)user;
@@ -196,6 +200,12 @@ static void cycles(int is_poll, long count) {
   print_size();
 }
 
+static void idle(int is_poll, long seconds) {
+  must(opamp_agent_start(agent, NULL), "start");
+  wait_for(is_poll, &connects_seen, 1);
+  pause_ms(seconds * 1000);
+}
+
 static void memory(int is_poll, int has_agent) {
   if (has_agent) {
     must(opamp_agent_start(agent, NULL), "start");
@@ -210,14 +220,16 @@ int main(int argc, char **argv) {
   const char *mode = argv[1];
   int is_poll = strcmp(argv[2], "poll") == 0;
   long count = strtol(argv[4], NULL, 10);
+  is_big = strcmp(mode, "big") == 0;
   (void)sem_init(&arrived, 0, 0);
   if (strcmp(mode, "none") == 0) return memory(is_poll, 0), 0;
-  make(argv[3], is_poll, strcmp(mode, "beat") == 0 ? BEAT_MS : 30000);
+  make(argv[3], is_poll, strcmp(mode, "beat") == 0 ? BEAT_MS : strcmp(mode, "idle") == 0 ? 3600000 : 30000);
   if (strcmp(mode, "beat") == 0) beat(is_poll, count);
   else if (strcmp(mode, "offers") == 0) offers(is_poll, count);
   else if (strcmp(mode, "start") == 0) start(is_poll, count);
-  else if (strcmp(mode, "big") == 0) big(is_poll);
+  else if (is_big) big(is_poll);
   else if (strcmp(mode, "cycles") == 0) cycles(is_poll, count);
+  else if (strcmp(mode, "idle") == 0) idle(is_poll, count);
   else memory(is_poll, 1);
   end();
   return 0;

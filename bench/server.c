@@ -1,7 +1,8 @@
 /* The server side of every measurement, the same bare program for the library and for the bare client: one connection after the
  * other, blocking, no thread. Requests are read whole; answers were made before.
- * usage: server MODE DUMP      MODE: beat (small answers), offers (each answer a new offer), big (the first answer is 1,000 files of
- * 64 KiB, its last byte half a second late). Prints its port, then per connection the monotonic time of its first request.
+ * usage: server MODE DUMP      MODE: beat (small answers), first (the same, and prints the monotonic time of each connection's first
+ * request), offers (each answer a new offer), big (the first answer is 1,000 files of 64 KiB, its last byte half a second late).
+ * Prints its port and the bytes of an answer.
  * DUMP gets the fifth request of a connection: a heartbeat, or the APPLIED of an offer. */
 #define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>
@@ -128,7 +129,7 @@ static void serve(int fd, const char *mode, buffer answers, buffer small, const 
   size_t len;
   int is_big = strcmp(mode, "big") == 0;
   for (unsigned long i = 0; (len = read_request(fd, request, sizeof request)) > 0; i++) {
-    if (i == 0) {
+    if (i == 0 && mode[0] == 'f') {
       struct timespec now;
       (void)clock_gettime(CLOCK_MONOTONIC, &now);
       (void)printf("%lld\n", (long long)now.tv_sec * 1000000000 + now.tv_nsec);
