@@ -294,7 +294,9 @@ impl Agent {
         };
         drop(host);
         if self.leave_delivery() {
-            self.finish(self.client.state().millis(9));
+            // Not within the call: the client must not be locked meanwhile.
+            let grace = self.client.state().millis(9);
+            self.finish(grace);
         }
         result
     }
@@ -304,12 +306,9 @@ impl Agent {
         let life = self.life.lock();
         let (run, is_running) = (life.run.clone(), life.is_running);
         drop(life);
-        Snapshot::new(
-            run.as_deref(),
-            is_running,
-            self.queue.len(),
-            self.client.state().transport(),
-        )
+        // Not within the call: it locks the core, whose thread locks the client.
+        let transport = self.client.state().transport();
+        Snapshot::new(run.as_deref(), is_running, self.queue.len(), transport)
     }
 
     /// The panic that ended this agent, if one did.
@@ -436,7 +435,9 @@ impl Agent {
         self.life.lock().is_delivery_over = true;
         self.changed.notify_all();
         if is_freed {
-            self.finish(self.client.state().millis(9));
+            // Not within the call: the client must not be locked meanwhile.
+            let grace = self.client.state().millis(9);
+            self.finish(grace);
         }
     }
 }
