@@ -7,7 +7,7 @@ mod defaults {
 }
 
 /// The order of the header.
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "status",
     "convert",
     "version",
@@ -15,6 +15,7 @@ const FILES: [&str; 15] = [
     "constants",
     "client",
     "attributes",
+    "array",
     "config_map",
     "error",
     "callbacks",

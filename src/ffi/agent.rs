@@ -20,7 +20,7 @@ use super::{
     snapshot::opamp_snapshot,
     status::{Outcome, Refusal, opamp_status},
 };
-use crate::agent::{Agent, Delivery};
+use crate::agent::{Agent, Code, Delivery, Error};
 
 /// One running connection for one client: worker, retries, heartbeats, events. new, start, stop, free; a restart after
 /// stop is allowed. Holds a reference on its client.
@@ -55,6 +55,14 @@ unsafe fn call(
     guard::call(row, agent, err, |handle| {
         let agent = handle.agent.clone();
         body(&agent)
+    })
+}
+
+/// An agent that a bug ended gives its events up to STOPPED; behind it comes the bug, like from every other call.
+fn up_to_stopped<T>(agent: &Agent, result: Result<T, Error>) -> Outcome<T> {
+    result.map_err(|why| match (why.code, agent.poison()) {
+        (Code::State, Some(bug)) => Refusal::bug(bug),
+        _ => why.into(),
     })
 }
 
@@ -317,7 +325,8 @@ pub unsafe extern "C" fn opamp_agent_dispatch(
     served: *mut u32,
 ) -> opamp_status {
     call(&calls::AGENT_DISPATCH, agent, ptr::null_mut(), |agent| {
-        convert::put(served, agent.dispatch(convert::timeout(timeout_ms)?)?);
+        let timeout = convert::timeout(timeout_ms)?;
+        convert::put(served, up_to_stopped(agent, agent.dispatch(timeout))?);
         Ok(())
     })
 }
@@ -336,7 +345,8 @@ pub unsafe extern "C" fn opamp_agent_next_event(
 ) -> opamp_status {
     call(&calls::AGENT_NEXT_EVENT, agent, ptr::null_mut(), |agent| {
         convert::wanted(out)?;
-        let event = agent.next_event(convert::timeout(timeout_ms)?)?;
+        let timeout = convert::timeout(timeout_ms)?;
+        let event = up_to_stopped(agent, agent.next_event(timeout))?;
         out.write(Box::into_raw(Box::new(opamp_event::new(event))));
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! `opamp_attributes` and `opamp_array`: typed values, nested as deep as a host likes up to a bound.
+//! `opamp_attributes`: typed values by key, nested as deep as a host likes up to a bound.
 
 use std::{collections::BTreeMap, ffi::c_char, ptr};
 
@@ -6,11 +6,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{
+    array::opamp_array,
     calls, convert, guard,
     guard::{Handle, Life},
     status::{OPAMP_E_STATE, OPAMP_E_TOO_LARGE, Outcome, Refusal, opamp_status},
 };
-use crate::proto::{AnyValue, ArrayValue, KeyValue, KeyValueList, any_value::Value};
+use crate::proto::{AnyValue, KeyValue, KeyValueList, any_value::Value};
 
 /// Levels of arrays and maps in a value. Readers of protobuf stop at 100 nested messages, a level of maps is three of them,
 /// and a description has three more.
@@ -24,19 +25,7 @@ pub struct opamp_attributes {
     pairs: Mutex<BTreeMap<String, Nested>>,
 }
 
-/// Builds an array of typed values, in the order of adding. Belongs to one thread at a time. Every call copies.
-pub struct opamp_array {
-    life: Life,
-    values: Mutex<Vec<Nested>>,
-}
-
 impl Handle for opamp_attributes {
-    fn life(&self) -> &Life {
-        &self.life
-    }
-}
-
-impl Handle for opamp_array {
     fn life(&self) -> &Life {
         &self.life
     }
@@ -44,30 +33,30 @@ impl Handle for opamp_array {
 
 /// A value, and how many levels of arrays and maps it has.
 #[derive(Clone, Debug)]
-struct Nested {
-    value: Option<Value>,
-    levels: usize,
+pub(super) struct Nested {
+    pub(super) value: Option<Value>,
+    pub(super) levels: usize,
 }
 
 impl Nested {
-    fn plain(value: Value) -> Self {
+    pub(super) fn plain(value: Value) -> Self {
         Self {
             value: Some(value),
             levels: 0,
         }
     }
 
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         value: None,
         levels: 0,
     };
 
-    fn into_any(self) -> AnyValue {
+    pub(super) fn into_any(self) -> AnyValue {
         AnyValue { value: self.value }
     }
 }
 
-fn one_more_level<'a>(inner: impl Iterator<Item = &'a Nested>) -> Outcome<usize> {
+pub(super) fn one_more_level<'a>(inner: impl Iterator<Item = &'a Nested>) -> Outcome<usize> {
     let levels = 1 + inner.map(|nested| nested.levels).max().unwrap_or(0);
     if levels > LEVELS {
         return Err(Refusal::new(
@@ -87,7 +76,7 @@ impl opamp_attributes {
         Ok(())
     }
 
-    fn copy(&self) -> Outcome<Nested> {
+    pub(super) fn copy(&self) -> Outcome<Nested> {
         let pairs = self.pairs.try_lock().ok_or_else(busy)?;
         let levels = one_more_level(pairs.values())?;
         let values = to_pairs(&pairs);
@@ -98,24 +87,7 @@ impl opamp_attributes {
     }
 }
 
-impl opamp_array {
-    fn add(&self, nested: Nested) -> Outcome {
-        self.values.try_lock().ok_or_else(busy)?.push(nested);
-        Ok(())
-    }
-
-    fn copy(&self) -> Outcome<Nested> {
-        let values = self.values.try_lock().ok_or_else(busy)?;
-        let levels = one_more_level(values.iter())?;
-        let values = values.iter().cloned().map(Nested::into_any).collect();
-        Ok(Nested {
-            value: Some(Value::ArrayValue(ArrayValue { values })),
-            levels,
-        })
-    }
-}
-
-fn busy() -> Refusal {
+pub(super) fn busy() -> Refusal {
     Refusal::new(OPAMP_E_STATE, "another thread is inside the builder")
 }
 
@@ -336,128 +308,4 @@ pub unsafe extern "C" fn opamp_attributes_set_map(
             )
         },
     )
-}
-
-/// Makes an empty array. out: yours to opamp_array_free.
-///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_new(out: *mut *mut opamp_array) -> opamp_status {
-    guard::open(&calls::ARRAY_NEW, ptr::null_mut(), || {
-        convert::wanted(out)?;
-        let array = opamp_array {
-            life: Life::new(),
-            values: Mutex::default(),
-        };
-        out.write(Box::into_raw(Box::new(array)));
-        Ok(())
-    })
-}
-
-/// Frees an array.
-///
-/// Threads: any, once. Callbacks: yes. Blocks: no. NULL or in a forked child: nothing. Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_free(array: *mut opamp_array) {
-    guard::release(&calls::ARRAY_FREE, array, |it| drop(Box::from_raw(it)));
-}
-
-/// Appends a text. value: UTF-8, copied.
-///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, not UTF-8). Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_string(
-    array: *mut opamp_array,
-    value: *const c_char,
-) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_STRING, array, ptr::null_mut(), |array| {
-        array.add(Nested::plain(Value::StringValue(
-            convert::text(value, "the value")?.to_owned(),
-        )))
-    })
-}
-
-/// Appends a truth value. value: 0 is false, any other true.
-///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_bool(array: *mut opamp_array, value: i32) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_BOOL, array, ptr::null_mut(), |array| {
-        array.add(Nested::plain(Value::BoolValue(value != 0)))
-    })
-}
-
-/// Appends an integer.
-///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_int(array: *mut opamp_array, value: i64) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_INT, array, ptr::null_mut(), |array| {
-        array.add(Nested::plain(Value::IntValue(value)))
-    })
-}
-
-/// Appends a floating point number.
-///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_double(
-    array: *mut opamp_array,
-    value: f64,
-) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_DOUBLE, array, ptr::null_mut(), |array| {
-        array.add(Nested::plain(Value::DoubleValue(value)))
-    })
-}
-
-/// Appends bytes. value: copied; (NULL, 0) is empty.
-///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_bytes(
-    array: *mut opamp_array,
-    value: *const u8,
-    len: usize,
-) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_BYTES, array, ptr::null_mut(), |array| {
-        array.add(Nested::plain(Value::BytesValue(Bytes::copy_from_slice(
-            convert::bytes(value, len, "the value")?,
-        ))))
-    })
-}
-
-/// Appends a value that is none.
-///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_empty(array: *mut opamp_array) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_EMPTY, array, ptr::null_mut(), |array| {
-        array.add(Nested::EMPTY)
-    })
-}
-
-/// Appends a copy of an array. value: stays yours.
-///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_array(
-    array: *mut opamp_array,
-    value: *const opamp_array,
-) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_ARRAY, array, ptr::null_mut(), |array| {
-        array.add(convert::object(value, "the array")?.copy()?)
-    })
-}
-
-/// Appends a copy of attributes as a map. value: stays yours.
-///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_map(
-    array: *mut opamp_array,
-    value: *const opamp_attributes,
-) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_MAP, array, ptr::null_mut(), |array| {
-        array.add(convert::object(value, "the map")?.copy()?)
-    })
 }

@@ -1,6 +1,7 @@
 //! Walks the table of calls and makes each one live: inside a callback, after stop, in a forked child, with NULL. [LIFE-02]
 //! [LIFE-05] [LIFE-06]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unit_arg)] // `done` is the answer of what answers nothing
 
 use std::{
     collections::BTreeSet,
@@ -11,13 +12,15 @@ use std::{
 
 use super::{
     agent::*,
+    array::*,
     attributes::*,
     callbacks::*,
-    calls::{Call, Callback, Child, Null, Stopped, TABLE},
+    calls::{Call, Callback, Child, Null, Poisoned, Stopped, TABLE},
     client::*,
     config_map::*,
     error::*,
     event::*,
+    guard::PLANTED,
     log::*,
     message::*,
     request::*,
@@ -573,6 +576,127 @@ fn in_a_forked_child_each_call_answers_as_its_row_says() {
         let text = String::from_utf8_lossy(&text[..len.max(0) as usize]);
         assert_eq!((text.as_ref(), status), ("", 0));
         assert_eq!(opamp_agent_poll_now(scene.agent), 0, "the parent goes on");
+        scene.free();
+    }
+}
+
+fn is_as_in_a_panic(row: &Call, answer: Answer) -> bool {
+    match answer {
+        Answer::Status(status) => status == OPAMP_E_PANIC as i32,
+        // A name is never NULL.
+        Answer::Value(is_something) => is_something == (row.null == Null::Absent),
+        Nothing => true,
+    }
+}
+
+fn is_as_when_poisoned(row: &Call, answer: Answer) -> bool {
+    match row.poisoned {
+        Poisoned::Refused => is_as_in_a_panic(row, answer),
+        Poisoned::Works => answer != Answer::Status(OPAMP_E_FORKED as i32),
+    }
+}
+
+/// A panic in any call is answered, and poisons the handle; everything can be freed, so no lock was left held. [LIFE-06]
+#[test]
+fn a_panic_in_any_call_is_contained() {
+    let mut wrong = Vec::new();
+    for row in TABLE {
+        unsafe {
+            let is_of_a_request = row.name.starts_with("opamp_request_");
+            let mut scene = if is_of_a_request {
+                running()
+            } else {
+                Scene::new()
+            };
+            if !is_of_a_request {
+                let (client, agent) = (scene.client, &mut scene.agent);
+                assert_eq!(
+                    opamp_agent_new(client, null(), null_mut(), None, agent, null_mut()),
+                    0
+                );
+                scene.snapshot = fresh(|new| opamp_agent_snapshot(scene.agent, new));
+            }
+            PLANTED.set(row.name);
+            check(row, &scene, is_as_in_a_panic, &mut wrong);
+            PLANTED.set("");
+            if row.name == "opamp_agent_free" {
+                scene.agent = null_mut(); // gone, as far as the host is concerned
+            } else if makes_its_own(row.name) {
+                check(
+                    row,
+                    &scene,
+                    |_, answer| answer != Answer::Status(OPAMP_E_PANIC as i32),
+                    &mut wrong,
+                );
+            } else {
+                check(row, &scene, is_as_when_poisoned, &mut wrong);
+            }
+            if is_of_a_request {
+                opamp_request_fail(scene.request, 0, null());
+            }
+            scene.free();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Rows whose live call works on an object of its own, or on none.
+fn makes_its_own(name: &str) -> bool {
+    let row = TABLE.iter().find(|row| row.name == name).unwrap();
+    row.null == Null::Absent || name == "opamp_config_map_add"
+}
+
+#[test]
+fn a_poisoned_agent_says_so_until_it_is_freed_but_gives_its_events_up_to_stopped() {
+    unsafe {
+        let mut scene = running();
+        PLANTED.set("opamp_agent_set_interval");
+        assert_eq!(
+            opamp_agent_set_interval(scene.agent, 1_000),
+            OPAMP_E_PANIC as i32
+        );
+        PLANTED.set("");
+        let mut error = null_mut();
+        assert_eq!(
+            opamp_agent_start(scene.agent, &mut error),
+            OPAMP_E_PANIC as i32
+        );
+        assert_eq!(
+            opamp_error_kind(error),
+            opamp_error_kind::OPAMP_ERROR_BUG as i32
+        );
+        let text = std::ffi::CStr::from_ptr(opamp_error_text(error))
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            text.contains("opamp_agent_set_interval") && text.contains("planted"),
+            "{text}"
+        );
+        opamp_error_free(error);
+        opamp_request_fail(scene.request, 0, null());
+        let mut last = 0;
+        loop {
+            let mut event = null_mut();
+            match opamp_agent_next_event(scene.agent, 10_000, &mut event) {
+                0 => last = opamp_event_kind(event),
+                status => {
+                    assert_eq!(status, OPAMP_E_PANIC as i32);
+                    break;
+                }
+            }
+            opamp_event_free(event);
+        }
+        assert_eq!(last, opamp_event_kind::OPAMP_EVENT_STOPPED as i32);
+        assert_eq!(
+            opamp_agent_dispatch(scene.agent, 0, null_mut()),
+            OPAMP_E_PANIC as i32
+        );
+        assert_eq!(
+            opamp_client_set_header(scene.client, c"X-A".as_ptr(), null(), null_mut()),
+            0
+        );
+        opamp_agent_free(std::mem::replace(&mut scene.agent, null_mut()));
         scene.free();
     }
 }

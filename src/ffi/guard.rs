@@ -166,13 +166,27 @@ unsafe fn answer(result: Outcome, err: *mut *mut opamp_error) -> opamp_status {
 }
 
 /// In a test build, the function that `OPAMP_PLANTED_PANIC` names panics.
-#[cfg(feature = "planted-panic")]
-#[allow(clippy::panic)]
+#[cfg(all(feature = "planted-panic", not(test)))]
+#[allow(clippy::panic, clippy::disallowed_methods)]
 fn plant(row: &Call) {
     if std::env::var("OPAMP_PLANTED_PANIC").is_ok_and(|name| name == row.name) {
         panic!("planted");
     }
 }
 
-#[cfg(not(feature = "planted-panic"))]
+#[cfg(test)]
+thread_local! {
+    /// The function that panics on this thread.
+    pub(super) static PLANTED: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+fn plant(row: &Call) {
+    if PLANTED.get() == row.name {
+        panic!("planted");
+    }
+}
+
+#[cfg(not(any(feature = "planted-panic", test)))]
 fn plant(_row: &Call) {}

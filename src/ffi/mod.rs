@@ -13,6 +13,7 @@
 )]
 
 mod agent;
+mod array;
 mod attributes;
 mod callbacks;
 mod calls;
@@ -21,6 +22,8 @@ mod calls_test;
 mod client;
 mod config_map;
 mod constants;
+#[cfg(test)]
+mod constants_test;
 mod convert;
 mod error;
 mod event;

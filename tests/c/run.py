@@ -25,7 +25,9 @@ import headers
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-g", "-O1"]
-LANGUAGES = {"c99": ["cc", "-std=c99"], "c++17": ["c++", "-std=c++17", "-x", "c++"]}
+LANGUAGES = {"c99": ["cc", "-std=c99"], "c++11": ["c++", "-std=c++11", "-x", "c++"], "c++17": ["c++", "-std=c++17", "-x", "c++"]}
+# What each kind of source is compiled as.
+SPOKEN = {".c": ["c99", "c++17"], ".cpp": ["c++11", "c++17"]}
 SUPPRESSIONS = HERE / "valgrind.supp"
 # What needs no server, so runs once per language and library.
 ALONE = re.compile(r"\[no server\]")
@@ -123,14 +125,14 @@ class Runner:
         return ("ok", said) if code == 0 else ("FAILED", f"status {code}\n{said}")
 
     def plan(self):
-        for source in sorted(HERE.glob("*.c")):
+        for source in sorted([*HERE.glob("*.c"), *HERE.glob("*.cpp")]):
             if self.options.names and source.stem not in self.options.names:
                 continue
-            head = source.read_text(encoding="utf-8").split("*/")[0]
+            head = source.read_text(encoding="utf-8").split("#include")[0]
             is_foreign = self.options.valgrind or self.options.cflags
             if is_foreign and NATIVE.search(head):
                 continue
-            languages = ["c99"] if self.options.quick or self.options.valgrind else LANGUAGES
+            languages = SPOKEN[source.suffix][:1] if self.options.quick or self.options.valgrind else SPOKEN[source.suffix]
             libraries = ["so"] if self.options.quick or self.options.valgrind or SHARED.search(head) else ["so", "a"]
             schemes = ["alone"] if ALONE.search(head) else ["http"] if self.options.quick else ["http", "https"]
             for language in languages:

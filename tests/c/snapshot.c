@@ -35,10 +35,10 @@ int main(void) {
   SAME(value, 77);
   CHECK(opamp_snapshot_last_error(now) == NULL);
   old = now;
-  kit_start(agent);
   kit_post("config", "{\"files\": [{\"name\": \"a\", \"body\": \"1\"}]}");
-  OK(opamp_agent_poll_now(agent));
+  kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_MESSAGE);
+  OK(opamp_agent_flush(agent, SOON_MS));
   now = take(agent);
   SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_CONNECTED);
   SAME(number(now, OPAMP_SNAPSHOT_TRANSPORT), OPAMP_TRANSPORT_HTTP);
