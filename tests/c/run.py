@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compiles and runs the C tests: each program as C99 and as C++17, against the shared library and the archive, over http and https.
 
-usage: tests/c/run.py [--lib-dir DIR] [--cflags FLAGS] [--ldflags FLAGS] [--valgrind] [--quick] [NAME...]
+usage: tests/c/run.py [--lib-dir DIR] [--library so|a] [--cflags FLAGS] [--ldflags FLAGS] [--valgrind] [--quick] [NAME...]
 
 Each program stands for one promise of opamp.h; its first comment says which. It gets the server by the environment:
 OPAMP_TEST_ENDPOINT, OPAMP_TEST_CA (https), OPAMP_TEST_API_PORT (the development server's control API). Every run has a server
@@ -133,16 +133,19 @@ class Runner:
             if is_foreign and NATIVE.search(head):
                 continue
             languages = SPOKEN[source.suffix][:1] if self.options.quick or self.options.valgrind else SPOKEN[source.suffix]
-            libraries = ["so"] if self.options.quick or self.options.valgrind or SHARED.search(head) else ["so", "a"]
+            libraries = ["so"] if self.options.quick or self.options.valgrind else [self.options.library or "so", self.options.library or "a"]
+            if SHARED.search(head):
+                libraries = [library for library in libraries if library == "so"]
             schemes = ["alone"] if ALONE.search(head) else ["http"] if self.options.quick else ["http", "https"]
             for language in languages:
-                for library in libraries:
+                for library in dict.fromkeys(libraries):
                     yield source, language, library, schemes
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lib-dir", default=str(ROOT / "target/release"), help="where libopamp.so and libopamp.a lie")
+    parser.add_argument("--library", choices=["so", "a"], help="with this kind of library only")
     parser.add_argument("--cflags", default="", help="more for the compiler, as -fsanitize=address")
     parser.add_argument("--ldflags", default="", help="more for the linker")
     parser.add_argument("--valgrind", action="store_true", help="run them under valgrind: C99, shared library")
