@@ -38,7 +38,7 @@ def threads():
         try:
             with open(f"/proc/self/task/{{task}}/comm") as comm:
                 names[int(task)] = comm.read().strip()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return names
 
