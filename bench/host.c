@@ -132,9 +132,9 @@ static void offers(int is_poll, long count) {
   (void)printf("%ld %lld\n", offers_seen - before, now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 }
 
-static void start(int is_poll, long count) {
+static void start(int is_poll, long count, int is_told) {
   for (long i = 0; i < count; i++) {
-    (void)printf("%lld\n", now_ns(CLOCK_MONOTONIC));
+    if (is_told) (void)printf("%lld\n", now_ns(CLOCK_MONOTONIC));
     must(opamp_agent_start(agent, NULL), "start");
     wait_for(is_poll, &connects_seen, i + 1);
     must(opamp_agent_stop(agent, 10000), "stop");
@@ -193,10 +193,10 @@ static void big(int is_poll) {
 }
 
 static void cycles(int is_poll, long count) {
-  start(is_poll, 100);
+  start(is_poll, 100, 0);
   print_size();
   connects_seen = 0;
-  start(is_poll, count);
+  start(is_poll, count, 0);
   print_size();
 }
 
@@ -226,7 +226,7 @@ int main(int argc, char **argv) {
   make(argv[3], is_poll, strcmp(mode, "beat") == 0 ? BEAT_MS : strcmp(mode, "idle") == 0 ? 3600000 : 30000);
   if (strcmp(mode, "beat") == 0) beat(is_poll, count);
   else if (strcmp(mode, "offers") == 0) offers(is_poll, count);
-  else if (strcmp(mode, "start") == 0) start(is_poll, count);
+  else if (strcmp(mode, "start") == 0) start(is_poll, count, 1);
   else if (is_big) big(is_poll);
   else if (strcmp(mode, "cycles") == 0) cycles(is_poll, count);
   else if (strcmp(mode, "idle") == 0) idle(is_poll, count);
