@@ -19,6 +19,11 @@ const CLOSE_NORMAL: u16 = 1000;
 
 impl Core {
     pub(super) fn on_fact(&mut self, fact: Fact) {
+        match &fact {
+            Fact::Message(_) => self.link.uncut(true),
+            Fact::Over(failure) => self.link.uncut(failure.status.is_some()),
+            _ => {}
+        }
         match fact {
             Fact::Opened => self.on_opened(),
             Fact::Written => self.on_written(),
@@ -51,7 +56,8 @@ impl Core {
             self.timers.set(Timer::Patience, self.now + PATIENCE);
         }
         if session.leaving == Some(Leaving::Said) {
-            let id = session.id;
+            let (id, read) = (session.id, session.ponged);
+            self.reported.on_lost_unread(read);
             self.link = Link::Closing(Closing::with_code(id, CLOSE_NORMAL));
             self.timers.clear(Timer::Patience);
             self.timers
@@ -75,11 +81,12 @@ impl Core {
         self.clear_patience();
     }
 
-    /// Good news from the peer: what it has read by now is confirmed (rule 5 of the design).
+    /// Good news from the peer: what it has read by now is confirmed (rule 5 of the design). Not on the way out: it may have
+    /// refused with UNAVAILABLE what it read.
     pub(super) fn on_answer(&mut self) {
         let upto = match &mut self.link {
             Link::Exchange(exchange) => exchange.mark,
-            Link::Open(session) => {
+            Link::Open(session) if session.leaving.is_none() => {
                 session.answered = true;
                 session.on_awaited(|awaited| awaited.answered = true);
                 session.ponged
@@ -119,14 +126,15 @@ impl Core {
         match link {
             Link::Exchange(exchange) => self.on_exchange_failed(&exchange, failure),
             Link::Opening { id, thawed } => {
-                if !(thawed && self.stop.is_none()) {
+                // A status is an answer, not a dead connection.
+                if !thawed || failure.status.is_some() || self.stop.is_some() {
                     self.on_failed(id, failure);
                 }
             }
             Link::Open(session) => self.on_session_lost(&session, failure),
             Link::Closing(closing) => {
                 self.reported.on_lost();
-                if !closing.meant && !closing.thawed {
+                if !closing.meant && (!closing.thawed || failure.status.is_some()) {
                     self.on_failed(closing.id, failure);
                 }
                 self.wishes.again = true;
@@ -141,7 +149,8 @@ impl Core {
             self.reported.on_refused(exchange.mark);
         }
         self.reported.on_lost();
-        let died = failure.reused || exchange.thawed;
+        // A status is an answer, not a dead connection.
+        let died = (failure.reused || exchange.thawed) && failure.status.is_none();
         if died && !exchange.repeats && self.stop.is_none() {
             self.wishes.repeat = true;
             self.wishes.again = true;
@@ -152,6 +161,7 @@ impl Core {
 
     fn on_session_lost(&mut self, session: &Session, failure: Failure) {
         self.reported.on_lost();
+        self.reported.on_lost_unread(session.ponged);
         let frozen = session.thawed && self.stop.is_none();
         if session.leaving.is_some() || frozen {
             return;

@@ -16,7 +16,7 @@ pub(super) struct Gate(Option<Closed>);
 
 impl Gate {
     pub(super) fn close(&mut self, until: Time, why: Timer) {
-        self.0 = Some(Closed {
+        self.close_as(Closed {
             until,
             why,
             for_headers: false,
@@ -24,11 +24,18 @@ impl Gate {
     }
 
     pub(super) fn close_for_headers(&mut self, until: Time) {
-        self.0 = Some(Closed {
+        self.close_as(Closed {
             until,
             why: Timer::NextPoll,
             for_headers: true,
         });
+    }
+
+    /// A wait that was asked for is never shortened.
+    fn close_as(&mut self, closed: Closed) {
+        if self.0.is_none_or(|present| present.until < closed.until) {
+            self.0 = Some(closed);
+        }
     }
 
     /// New headers came: what waited for them may go.

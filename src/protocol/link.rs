@@ -73,30 +73,51 @@ pub(super) struct Closing {
     pub(super) order: Option<Option<u16>>,
     unsent: bool,
     pub(super) thawed: bool,
+    /// The exchange that was cut, should its answer have come in that moment.
+    exchange: Option<Exchange>,
 }
 
 impl Closing {
     /// A Close frame with this code, and the wait for the peer's.
     pub(super) const fn with_code(id: TryId, code: u16) -> Self {
+        let (unsent, thawed, exchange) = (false, false, None);
         Self {
             id,
             meant: true,
             is_cut: false,
             order: Some(Some(code)),
-            unsent: false,
-            thawed: false,
+            unsent,
+            thawed,
+            exchange,
         }
     }
 
-    pub(super) const fn cut(id: TryId, meant: bool, unsent: bool, thawed: bool) -> Self {
-        Self {
+    /// What is open is cut now. `meant`: it was to end anyway.
+    fn cut(link: Link, meant: bool) -> Option<Self> {
+        let unsent = link.has_unsent();
+        let order = Some(None);
+        let (id, meant, thawed, exchange) = match link {
+            Link::Down => return None,
+            Link::Exchange(exchange) => (exchange.id, meant, exchange.thawed, Some(exchange)),
+            Link::Opening { id, thawed } => (id, meant, thawed, None),
+            Link::Open(session) => (
+                session.id,
+                meant || session.leaving.is_some(),
+                session.thawed,
+                None,
+            ),
+            Link::Closing(closing) if closing.is_cut => return Some(closing),
+            Link::Closing(closing) => (closing.id, closing.meant, closing.thawed, None),
+        };
+        Some(Self {
             id,
             meant,
             is_cut: true,
-            order: Some(None),
+            order,
             unsent,
             thawed,
-        }
+            exchange,
+        })
     }
 }
 
@@ -118,6 +139,20 @@ impl Link {
             Self::Exchange(_) => true,
             Self::Open(session) => session.unwritten,
             Self::Closing(closing) => closing.unsent,
+        }
+    }
+
+    /// No more waiting: the end of what is open is all that is awaited.
+    pub(super) fn cut(&mut self, meant: bool) {
+        *self = Closing::cut(std::mem::take(self), meant).map_or(Self::Down, Self::Closing);
+    }
+
+    /// An answer came, or a failure that the cut did not make: the exchange ends as any other.
+    pub(super) fn uncut(&mut self, is_answer: bool) {
+        if let Self::Closing(closing) = self
+            && let Some(exchange) = closing.exchange.take_if(|_| is_answer || !closing.meant)
+        {
+            *self = Self::Exchange(exchange);
         }
     }
 

@@ -99,13 +99,12 @@ impl Offers {
                 let status = RemoteConfigStatus::applied(hash);
                 return self.answer(status, now);
             }
-            None => match failed.filter(|_| !config.redeliver_failed) {
-                Some(failed) => {
+            None => {
+                if let Some(failed) = failed.filter(|_| !config.redeliver_failed) {
                     let status = failed.clone();
                     return self.answer(status, now);
                 }
-                None => {}
-            },
+            }
         }
         if map.config_map.len() > config.offer_files_limit {
             let files = map.config_map.len();

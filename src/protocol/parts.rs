@@ -53,6 +53,8 @@ struct Knowledge {
     sent_in: Mark,
     confirmed: u64,
     refused: u64,
+    /// The message that was refused, while it may be that the peer has not read it; else 0.
+    refused_in: Mark,
 }
 
 /// A message, counted from 1 in the order of building. Unlike a sequence number it is never given twice.
@@ -75,6 +77,7 @@ pub(super) struct Reported {
 impl Reported {
     pub(super) const fn new() -> Self {
         const NEVER: Knowledge = Knowledge {
+            refused_in: 0,
             wanted: 0,
             sent: 0,
             sent_in: 0,
@@ -169,11 +172,21 @@ impl Reported {
 
     /// The server refuses what this message carried: held back until it changes. Answers which parts these are.
     pub(super) fn on_refused(&mut self, mark: Mark) -> Parts {
+        self.refuse(|known| known.sent_in == mark)
+    }
+
+    /// The server refuses something that it has read, and that was not in its newest message.
+    pub(super) fn on_refused_upto(&mut self, mark: Mark) -> Parts {
+        self.refuse(|known| known.sent_in <= mark)
+    }
+
+    fn refuse(&mut self, is_meant: impl Fn(&Knowledge) -> bool) -> Parts {
         let mut refused = Parts::NONE;
         for part in Part::ALL {
             let known = &mut self.known[part as usize];
-            if known.sent_in == mark && known.sent != known.confirmed {
+            if known.sent != known.confirmed && is_meant(known) {
                 known.refused = known.sent;
+                known.refused_in = known.sent_in;
                 known.sent = known.confirmed;
                 refused |= Parts::of(part);
             }
@@ -181,10 +194,20 @@ impl Reported {
         refused
     }
 
+    /// A refusal names no message, so one that the peer has perhaps never read may have been blamed for another: what was in
+    /// it is not held back any longer than the connection lasted.
+    pub(super) fn on_lost_unread(&mut self, read: Mark) {
+        for known in &mut self.known {
+            if std::mem::take(&mut known.refused_in) > read {
+                known.refused = 0;
+            }
+        }
+    }
+
     /// Too large to be sent as it is now.
     pub(super) fn hold_back(&mut self, part: Part) {
         let known = &mut self.known[part as usize];
-        known.refused = known.wanted;
+        (known.refused, known.refused_in) = (known.wanted, 0);
     }
 
     /// What was on its way may be lost.
@@ -238,7 +261,7 @@ impl Reported {
 
     fn forget(&mut self, part: Part) {
         let known = &mut self.known[part as usize];
-        (known.sent, known.confirmed, known.refused) = (0, 0, 0);
+        (known.sent, known.confirmed, known.refused, known.refused_in) = (0, 0, 0, 0);
     }
 }
 

@@ -14,14 +14,10 @@ impl Core {
     pub(super) fn on_message(&mut self, bytes: &Bytes) {
         self.journal.messages_received += 1;
         self.journal.bytes_received += bytes.len() as u64;
-        match &self.link {
-            Link::Exchange(_) | Link::Open(_) => {}
-            // The answer came in the moment of the cut; nobody waits for it any more.
-            Link::Closing(_) if self.config.policy == Policy::Http => {
-                self.take_link();
-                self.reported.on_lost();
-                return;
-            }
+        match &mut self.link {
+            Link::Exchange(_) => {}
+            // Whatever it says, the connection has outlived a freeze.
+            Link::Open(session) => session.thawed = false,
             _ => return,
         }
         match self.decoded(bytes) {
@@ -137,17 +133,20 @@ impl Core {
 
     /// The same message would be refused again: what it carried is held back (HTTP-09).
     fn on_refused(&mut self, kind: ServerErrorKind, text: Arc<str>) {
-        let (id, mark) = match &mut self.link {
-            Link::Exchange(exchange) => (exchange.id, exchange.mark),
+        let (id, mark, read) = match &mut self.link {
+            Link::Exchange(exchange) => (exchange.id, exchange.mark, 0),
             Link::Open(session) => {
                 session.awaited = None;
-                (session.id, session.last_news)
+                (session.id, session.last_news, session.ponged)
             }
             _ => return,
         };
         self.clear_patience();
         self.on_decoded();
-        let held_back = self.reported.on_refused(mark);
+        let mut held_back = self.reported.on_refused(mark);
+        if held_back.is_empty() {
+            held_back = self.reported.on_refused_upto(read);
+        }
         let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
         self.events.push_back(Event::ServerError {
             kind,
@@ -164,19 +163,19 @@ impl Core {
     /// WS-11, HTTP-10: stay away for as long as it says, then report what was not confirmed.
     fn on_unavailable(&mut self, error: &proto::ServerErrorResponse, text: Arc<str>) {
         use proto::server_error_response::Details;
-        let asked = match &error.details {
-            Some(Details::RetryInfo(info)) => Some(info.retry_after_nanoseconds),
-            None => None,
-        };
-        let asked = asked.filter(|nanos| *nanos > 0).map(Duration::from_nanos);
+        let asked = error
+            .details
+            .as_ref()
+            .map(|Details::RetryInfo(info)| Duration::from_nanos(info.retry_after_nanoseconds));
+        let asked = asked.filter(|wait| !wait.is_zero());
         let Some(id) = self.link.id() else { return };
         self.put_off(asked);
         if let Link::Exchange(_) = &self.link {
             self.end_exchange();
-            self.reported.on_lost();
         } else {
             self.leave();
         }
+        self.reported.on_lost();
         self.is_answered = false;
         self.wishes.again = true;
         self.journal.failures_in_a_row += 1;

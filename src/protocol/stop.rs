@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Core, Event, Policy,
-    link::{Closing, Exchange, Leaving, Link},
+    link::{Exchange, Leaving, Link},
     plan::{Step, Wishes},
     time::Time,
     timers::{Timer, Timers},
@@ -101,22 +101,10 @@ impl Core {
 
     /// No more waiting for what is on its way: its end is all that is awaited.
     pub(super) fn cut(&mut self) {
-        let stopping = self.stop.is_some();
-        let unsent = self.link.has_unsent();
-        let closing = match &self.link {
-            Link::Down => return,
-            Link::Closing(closing) if closing.is_cut => return,
-            Link::Exchange(exchange) => {
-                Closing::cut(exchange.id, stopping, unsent, exchange.thawed)
-            }
-            Link::Opening { id, thawed } => Closing::cut(*id, stopping, unsent, *thawed),
-            Link::Open(session) => {
-                let meant = stopping || session.leaving.is_some();
-                Closing::cut(session.id, meant, unsent, session.thawed)
-            }
-            Link::Closing(closing) => Closing::cut(closing.id, closing.meant, unsent, false),
-        };
-        self.link = Link::Closing(closing);
+        if let Link::Open(session) = &self.link {
+            self.reported.on_lost_unread(session.ponged);
+        }
+        self.link.cut(self.stop.is_some());
         for timer in [Timer::CloseWait, Timer::Exchange, Timer::Patience] {
             self.timers.clear(timer);
         }
