@@ -4,8 +4,9 @@ use std::{
     any::Any,
     cell::Cell,
     panic::{self, AssertUnwindSafe},
-    sync::Once,
 };
+
+use parking_lot::Once;
 
 thread_local! {
     /// This thread runs code of ours whose panics are caught.
