@@ -28,6 +28,7 @@ int main(void) {
   opamp_config_map *map = NULL;
   opamp_callbacks *callbacks = (opamp_callbacks *)malloc(sizeof *callbacks);
   OK(opamp_client_new(endpoint, &client, NULL));
+  kit_patient(client);
   if (*ca) OK(opamp_client_set_ca_file(client, ca, NULL));
   OK(opamp_client_set_header(client, name, value, NULL));
   OK(opamp_client_set_user_agent_prefix(client, prefix, NULL));

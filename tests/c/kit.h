@@ -129,6 +129,14 @@ static inline void kit_client_uid(const opamp_client *client, char text[37]) {
 }
 
 /* ---- clients and agents ---- */
+/* Under valgrind and the sanitizers everything takes longer. */
+static inline void kit_patient(opamp_client *client) {
+  int32_t option;
+  if (!getenv("OPAMP_TEST_SLOW")) return;
+  for (option = OPAMP_OPTION_RESOLVE_TIMEOUT_MS; option <= OPAMP_OPTION_FIRST_BYTE_TIMEOUT_MS; option++)
+    OK(opamp_client_set_option(client, option, 60000, NULL));
+}
+
 static inline opamp_client *kit_client_at(const char *endpoint) {
   opamp_client *client = NULL;
   opamp_attributes *who = NULL;
@@ -138,6 +146,7 @@ static inline opamp_client *kit_client_at(const char *endpoint) {
   if (status) fprintf(stderr, "%s: %s\n", endpoint, opamp_error_text(err));
   OK(status);
   if (ca && strncmp(endpoint, "https:", 6) == 0) OK(opamp_client_set_ca_file(client, ca, NULL));
+  kit_patient(client);
   OK(opamp_attributes_new(&who));
   OK(opamp_attributes_set_string(who, "service.name", "c-test"));
   OK(opamp_client_set_description(client, who, NULL));

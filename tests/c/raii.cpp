@@ -29,6 +29,7 @@ Client make_client() {
   opamp_error *err = nullptr;
   OK(opamp_client_new(kit_endpoint(), &client, &err));
   CHECK(!Error(err));
+  kit_patient(client);
   if (const char *ca = std::getenv("OPAMP_TEST_CA")) OK(opamp_client_set_ca_file(client, ca, nullptr));
   opamp_attributes *who = nullptr;
   OK(opamp_attributes_new(&who));

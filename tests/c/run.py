@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Compiles and runs the C tests: each program as C99 and as C++17, against the shared library and the archive, over http and https.
 
-usage: tests/c/run.py [--lib-dir DIR] [--library so|a] [--cflags FLAGS] [--ldflags FLAGS] [--valgrind] [--quick] [NAME...]
+usage: tests/c/run.py                     everything: the header, all programs, then all of them under valgrind (http), when it is there
+       tests/c/run.py [--lib-dir DIR] [--valgrind | --sanitizer address|thread --archive FILE] [--planted] [--quick] [NAME...]
 
 Each program stands for one promise of opamp.h; its first comment says which. It gets the server by the environment:
 OPAMP_TEST_ENDPOINT, OPAMP_TEST_CA (https), OPAMP_TEST_API_PORT (the development server's control API). Every run has a server
 of its own, on a free loopback port. One line per test, then `N passed, N failed, N skipped`. A program that ends with 77 was
-skipped: its last line says why. With CI=true a skip fails. `--quick`: C99 with the shared library over http only.
+skipped: its last line says why. With CI=true a skip fails. Under valgrind (shared library) and a sanitizer (an archive built with it)
+the programs run in their first language. `--quick`: C99 with the shared library over http only.
 """
 import argparse
 import concurrent.futures
@@ -14,7 +16,6 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,8 @@ SUPPRESSIONS = HERE / "valgrind.supp"
 ALONE = re.compile(r"\[no server\]")
 # What means nothing under valgrind or a sanitizer (it starts other programs, counts the process's own threads, ..).
 NATIVE = re.compile(r"\[native\]")
+# What needs a library built with the feature planted-panic.
+PLANTED = re.compile(r"\[planted\]")
 # What needs the library of its own kind.
 SHARED = re.compile(r"\[shared only\]")
 TIMEOUT_S = 240
@@ -73,23 +76,39 @@ def certificate_authority(ready, folder):
     return folder / "ca.pem"
 
 
+def thread_runtime():
+    """rustc's own: the compiler's lacks a symbol."""
+    sysroot = output("rustc", "--print", "sysroot").stdout.strip()
+    found = sorted(pathlib.Path(sysroot).glob("lib/rustlib/*/lib/librustc*_rt.tsan.a"))
+    return ["-Wl,--whole-archive", str(found[0]), "-Wl,--no-whole-archive", "-lstdc++"]
+
+
 class Runner:
     def __init__(self, options):
         self.options = options
         self.lib = pathlib.Path(options.lib_dir).resolve()
         self.build = pathlib.Path(tempfile.mkdtemp(prefix="opamp-c-"))
-        self.cflags = shlex.split(options.cflags)
-        self.ldflags = shlex.split(options.ldflags)
+        self.archive = pathlib.Path(options.archive).resolve() if options.archive else self.lib / "libopamp.a"
+        self.is_foreign = bool(options.valgrind or options.sanitizer)
 
     def compile(self, source, language, library):
         program = self.build / f"{source.stem}-{language}-{library}"
-        command = LANGUAGES[language] + WARNINGS + self.cflags + ["-I", str(ROOT / "include"), str(source), "-x", "none", "-o", str(program)]
+        translate = LANGUAGES[language] + WARNINGS + ["-I", str(ROOT / "include")]
+        link = ["-lpthread", "-ldl"]
         if library == "so":
-            command += [f"-L{self.lib}", "-lopamp", f"-Wl,-rpath,{self.lib}"]
+            link = [f"-L{self.lib}", "-lopamp", f"-Wl,-rpath,{self.lib}"] + link
         else:
-            command += [str(self.lib / "libopamp.a"), "-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
-        done = output(*command, "-lpthread", "-ldl", *self.ldflags)
-        return program, done.stderr if done.returncode else None
+            link = [str(self.archive), "-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
+        if self.options.sanitizer == "address":
+            translate, link = translate + ["-fsanitize=address"], link + ["-fsanitize=address"]
+        elif self.options.sanitizer == "thread":
+            translate, link = translate + ["-fsanitize=thread"], thread_runtime() + link
+        # Two steps: the sanitizer of the objects is not always that of the link.
+        for command in (translate + ["-c", str(source), "-o", f"{program}.o"], [translate[0], f"{program}.o", "-o", str(program), *link]):
+            done = output(*command)
+            if done.returncode:
+                return program, done.stderr
+        return program, None
 
     def execute(self, program, env):
         command = [str(program)]
@@ -97,7 +116,7 @@ class Runner:
             command = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect",
                        "--errors-for-leak-kinds=definite,indirect", "--child-silent-after-fork=yes", f"--suppressions={SUPPRESSIONS}"] + command
         env = {**os.environ, "OPAMP_TEST_LIBRARY": str(self.lib / "libopamp.so"), **env}
-        if self.options.valgrind:
+        if self.is_foreign:
             env["OPAMP_TEST_SLOW"] = "1"
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=env, timeout=TIMEOUT_S)
@@ -108,7 +127,8 @@ class Runner:
 
     def program(self, source, language, library, schemes):
         """Compiles once, runs over each scheme: [(name, status: "ok", "FAILED" or "skipped", text)]"""
-        names = [f"{source.stem} {language} {library} {scheme}" for scheme in schemes]
+        under = " valgrind" if self.options.valgrind else f" {self.options.sanitizer}" if self.options.sanitizer else ""
+        names = [f"{source.stem} {language} {library} {scheme}{under}" for scheme in schemes]
         program, error = self.compile(source, language, library)
         if error:
             return [(name, "FAILED", error) for name in names]
@@ -129,28 +149,29 @@ class Runner:
             if self.options.names and source.stem not in self.options.names:
                 continue
             head = source.read_text(encoding="utf-8").split("#include")[0]
-            is_foreign = self.options.valgrind or self.options.cflags
-            if is_foreign and NATIVE.search(head):
+            if bool(PLANTED.search(head)) != self.options.planted:
                 continue
-            languages = SPOKEN[source.suffix][:1] if self.options.quick or self.options.valgrind else SPOKEN[source.suffix]
-            libraries = ["so"] if self.options.quick or self.options.valgrind else [self.options.library or "so", self.options.library or "a"]
-            if SHARED.search(head):
-                libraries = [library for library in libraries if library == "so"]
-            schemes = ["alone"] if ALONE.search(head) else ["http"] if self.options.quick else ["http", "https"]
+            if self.is_foreign and NATIVE.search(head):
+                continue
+            is_short = self.options.quick or self.is_foreign
+            languages = SPOKEN[source.suffix][:1] if is_short else SPOKEN[source.suffix]
+            libraries = ["a"] if self.options.sanitizer else ["so"] if is_short or SHARED.search(head) else ["so", "a"]
+            schemes = ["alone"] if ALONE.search(head) else ["http"] if self.options.quick else self.options.schemes
             for language in languages:
-                for library in dict.fromkeys(libraries):
+                for library in libraries:
                     yield source, language, library, schemes
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lib-dir", default=str(ROOT / "target/release"), help="where libopamp.so and libopamp.a lie")
-    parser.add_argument("--library", choices=["so", "a"], help="with this kind of library only")
-    parser.add_argument("--cflags", default="", help="more for the compiler, as -fsanitize=address")
-    parser.add_argument("--ldflags", default="", help="more for the linker")
+    parser.add_argument("--sanitizer", choices=["address", "thread"], help="run them with it")
+    parser.add_argument("--archive", help="libopamp.a that was built with that sanitizer")
     parser.add_argument("--valgrind", action="store_true", help="run them under valgrind: C99, shared library")
+    parser.add_argument("--planted", action="store_true", help="the programs for a library built with the feature planted-panic")
     parser.add_argument("--quick", action="store_true", help="C99, shared library, http")
     parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.set_defaults(schemes=["http", "https"])
     return parser.parse_args()
 
 
@@ -160,22 +181,30 @@ def report(results, counts):
         counts[status] += 1
 
 
-def main():
-    options = arguments()
-    counts = {"ok": 0, "FAILED": 0, "skipped": 0}
-    if options.valgrind and shutil.which("valgrind") is None:
-        print("skipped: C tests under valgrind (no valgrind)")
-        return 1 if os.environ.get("CI") == "true" else 0
+def run_all(options, counts):
     runner = Runner(options)
-    tests = list(runner.plan())
-    if not options.names and not options.valgrind and not options.cflags:
-        report(headers.run(), counts)
     try:
         with concurrent.futures.ThreadPoolExecutor(max(2, (os.cpu_count() or 2))) as pool:
-            for results in pool.map(lambda test: runner.program(*test), tests):
+            for results in pool.map(lambda test: runner.program(*test), runner.plan()):
                 report(results, counts)
     finally:
         shutil.rmtree(runner.build, ignore_errors=True)
+
+
+def main():
+    options = arguments()
+    counts = {"ok": 0, "FAILED": 0, "skipped": 0}
+    is_whole = not (options.names or options.planted or options.quick or options.valgrind or options.sanitizer)
+    has_valgrind = shutil.which("valgrind") is not None
+    if is_whole:
+        report(headers.run(), counts)
+    if has_valgrind or not options.valgrind:
+        run_all(options, counts)
+    if is_whole and has_valgrind:
+        options.valgrind, options.schemes = True, ["http"]
+        run_all(options, counts)
+    if (is_whole or options.valgrind) and not has_valgrind:
+        report([("C tests under valgrind", "skipped", "no valgrind")], counts)
     print(f"{counts['ok']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
     is_bad = counts["FAILED"] or not counts["ok"] or (counts["skipped"] and os.environ.get("CI") == "true")
     return 1 if is_bad else 0

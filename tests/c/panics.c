@@ -1,0 +1,56 @@
+/* A bug in the library, planted in a test build: no panic crosses the boundary, the call and later ones on that handle answer
+ * E_PANIC with a text, nothing is printed, other handles work on, and everything can be freed. [LIFE-06] [planted] */
+#include "kit.h"
+
+static void plant(const char *function) { CHECK(setenv("OPAMP_PLANTED_PANIC", function, 1) == 0); }
+
+int main(void) {
+  opamp_client *client = kit_client(), *other = kit_client();
+  opamp_agent *agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
+  opamp_error *err = NULL;
+  opamp_event *event = NULL;
+  opamp_status status;
+  int pipes[2], kept_err = dup(2);
+  char said[64];
+  CHECK(pipe(pipes) == 0);
+  kit_start(agent);
+  kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
+  fflush(NULL);
+  dup2(pipes[1], 2);
+  plant("opamp_agent_poll_now");
+  status = opamp_agent_poll_now(agent);
+  plant("opamp_client_set_header");
+  SAME(opamp_client_set_header(other, "X-A", "b", &err), OPAMP_E_PANIC);
+  plant("");
+  dup2(kept_err, 2);
+  close(pipes[1]);
+  SAME(read(pipes[0], said, sizeof said), 0);
+  SAME(status, OPAMP_E_PANIC);
+  SAME(opamp_error_kind(err), OPAMP_ERROR_BUG);
+  CHECK(strstr(opamp_error_text(err), "planted") != NULL);
+  opamp_error_free(err);
+  /* The poisoned handles: */
+  SAME(opamp_agent_poll_now(agent), OPAMP_E_PANIC);
+  SAME(opamp_agent_stop(agent, -1), OPAMP_E_PANIC);
+  SAME(opamp_client_set_header(other, "X-A", "b", NULL), OPAMP_E_PANIC);
+  CHECK(opamp_client_ref(other) == NULL);
+  opamp_client_unref(other);
+  /* Events up to STOPPED, then the bug. */
+  do {
+    opamp_event_free(event);
+    event = NULL;
+    status = opamp_agent_next_event(agent, SOON_MS, &event);
+  } while (status == OPAMP_OK && opamp_event_kind(event) != OPAMP_EVENT_STOPPED);
+  SAME(opamp_event_kind(event), OPAMP_EVENT_STOPPED);
+  opamp_event_free(event);
+  SAME(opamp_agent_next_event(agent, SOON_MS, &event), OPAMP_E_PANIC);
+  opamp_agent_free(agent);
+  /* The client of that agent is good, and so is another agent on it. */
+  agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
+  kit_start(agent);
+  kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
+  OK(opamp_agent_stop(agent, -1));
+  opamp_agent_free(agent);
+  opamp_client_unref(client);
+  return 0;
+}
