@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compiles and runs the C tests: each program as C99 and as C++17, against the shared library and the archive, over http and https.
 
-usage: tests/c/run.py                     everything: the header, all programs, then all of them under valgrind (http), when it is there
+usage: tests/c/run.py                     everything: the header, all programs, under valgrind too when it is there, a planted panic
        tests/c/run.py [--lib-dir DIR] [--valgrind | --sanitizer address|thread --archive FILE] [--planted] [--quick] [NAME...]
 
 Each program stands for one promise of opamp.h; its first comment says which. It gets the server by the environment:
@@ -162,7 +162,7 @@ class Runner:
                     yield source, language, library, schemes
 
 
-def arguments():
+def arguments(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lib-dir", default=str(ROOT / "target/release"), help="where libopamp.so and libopamp.a lie")
     parser.add_argument("--sanitizer", choices=["address", "thread"], help="run them with it")
@@ -172,7 +172,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="C99, shared library, http")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.set_defaults(schemes=["http", "https"])
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def report(results, counts):
@@ -191,6 +191,20 @@ def run_all(options, counts):
         shutil.rmtree(runner.build, ignore_errors=True)
 
 
+def run_planted(counts):
+    """A test build of the library in target/debug, in which the function that OPAMP_PLANTED_PANIC names panics."""
+    build = ["cargo", "rustc", "--locked", "-p", "libopamp", "--features", "planted-panic", "--lib", "--crate-type", "cdylib"]
+    if shutil.which("cargo") is None:
+        return report([("planted panics", "skipped", "no cargo")], counts)
+    done = output(*build, env={**os.environ, "CARGO_TARGET_DIR": str(ROOT / "target")})
+    if done.returncode:
+        return report([("planted panics", "FAILED", done.stderr)], counts)
+    (ROOT / "target/debug/libopamp.so.0").unlink(missing_ok=True)
+    (ROOT / "target/debug/libopamp.so.0").symlink_to("libopamp.so")
+    options = arguments(["--planted", "--quick", "--lib-dir", str(ROOT / "target/debug")])
+    run_all(options, counts)
+
+
 def main():
     options = arguments()
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
@@ -203,6 +217,8 @@ def main():
     if is_whole and has_valgrind:
         options.valgrind, options.schemes = True, ["http"]
         run_all(options, counts)
+    if is_whole:
+        run_planted(counts)
     if (is_whole or options.valgrind) and not has_valgrind:
         report([("C tests under valgrind", "skipped", "no valgrind")], counts)
     print(f"{counts['ok']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
