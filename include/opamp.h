@@ -662,7 +662,7 @@ opamp_status opamp_client_instance_uid(const opamp_client *client, uint8_t *uid,
 /**
  * Asks the server (1) or no longer (0) to assign an instance uid; until it has, the present one counts as temporary.
  *
- * Threads: any. Callbacks: yes. Blocks: no. Errors: none beside the common ones. Since: 0.1.
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_STATE for 0 while an agent runs. Since: 0.1.
  */
 opamp_status opamp_client_request_instance_uid(opamp_client *client, int32_t on);
 
@@ -807,7 +807,7 @@ opamp_status opamp_client_set_effective_config(opamp_client *client,
  * error_message: copied; the message goes with FAILED only, NULL: none. Before the first offer a verdict from the host's
  * own storage may be set.
  *
- * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, an unknown state, a message without
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown state, a message without
  * FAILED, or a hash that is neither the last offer's nor the last reported one), OPAMP_E_CAPABILITY (kept, goes out once
  * OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG is declared). Since: 0.1.
  */
@@ -820,8 +820,8 @@ opamp_status opamp_client_set_remote_config_status(opamp_client *client,
 /**
  * Sets one of the numbers of `enum opamp_option`; their defaults and ranges stand in the table at the top.
  *
- * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_NOT_FOUND (no such option),
- * OPAMP_E_INVALID_ARG (out of its range), OPAMP_E_STATE while an agent runs. Since: 0.1.
+ * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no such option, or
+ * out of its range), OPAMP_E_STATE while an agent runs. Since: 0.1.
  */
 opamp_status opamp_client_set_option(opamp_client *client,
                                      int32_t option,
@@ -831,7 +831,7 @@ opamp_status opamp_client_set_option(opamp_client *client,
 /**
  * The present value of one of `enum opamp_option`.
  *
- * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND (no such option). Since: 0.1.
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no such option). Since: 0.1.
  */
 opamp_status opamp_client_option(const opamp_client *client, int32_t option, uint64_t *out);
 
@@ -841,9 +841,9 @@ opamp_status opamp_client_option(const opamp_client *client, int32_t option, uin
  * yours to opamp_message_unref; NULL: not wanted. timeout_ms: -1 for no bound but the client's own.
  *
  * Threads: any. Callbacks: not while an agent runs on the client, see errors. Blocks: until the answer or the bound.
- * Errors: OPAMP_E_INVALID_ARG (undecodable, a time below -1), OPAMP_E_STATE while an agent runs, OPAMP_E_TIMEOUT,
- * OPAMP_E_TOO_LARGE, OPAMP_E_UNSUPPORTED with the host's transport, OPAMP_E_RESOURCE; err tells what went wrong on the
- * way. Since: 0.1.
+ * Errors: OPAMP_E_INVALID_ARG (undecodable, a time below -1, trust files), OPAMP_E_STATE (an agent runs, or the client
+ * uses the host's transport), OPAMP_E_TIMEOUT, OPAMP_E_FAILED (err tells what went wrong on the way), OPAMP_E_TOO_LARGE,
+ * OPAMP_E_RESOURCE. Since: 0.1.
  */
 opamp_status opamp_client_exchange(opamp_client *client,
                                    const uint8_t *agent_to_server,
@@ -1067,7 +1067,7 @@ opamp_status opamp_config_map_get(const opamp_config_map *map,
 
 /**
  * The status code that belongs to an error. For an error that an event or a callback brought it is the nearest one
- * (OPAMP_E_TIMEOUT, OPAMP_E_TOO_LARGE, ..); opamp_error_kind says more there. NULL: OPAMP_E_INVALID_ARG.
+ * (OPAMP_E_FAILED, OPAMP_E_TIMEOUT, ..); opamp_error_kind says more there. NULL: OPAMP_E_INVALID_ARG.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: as said. Since: 0.1.
  */
@@ -1175,8 +1175,8 @@ opamp_status opamp_agent_set_interval(opamp_agent *agent, uint64_t milliseconds)
  *
  * Threads: any. Callbacks: see errors. Blocks: no (trust files and the environment are read). Errors: OPAMP_E_STATE (it
  * runs already, or another agent runs on the client), OPAMP_E_INVALID_ARG (no description; a capability without the
- * callback it needs; no certificate in the trust store; a bad certificate file), OPAMP_E_RESOURCE (no thread or
- * descriptor). Since: 0.1.
+ * callback it needs, or the host's transport without on_request; no certificate in the trust store; a bad certificate
+ * file), OPAMP_E_RESOURCE (no thread or descriptor). Since: 0.1.
  */
 opamp_status opamp_agent_start(opamp_agent *agent, opamp_error **err);
 
@@ -1235,8 +1235,9 @@ opamp_status opamp_agent_flush(opamp_agent *agent, int64_t timeout_ms);
  * and a disconnect in it is ignored. agent_to_server: encoded, copied. tries: how often it is tried; 0: no bound. ticket:
  * names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE; may be NULL.
  *
- * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable), OPAMP_E_STATE when it does not
- * run, OPAMP_E_AGAIN (64 ends wait to be taken), OPAMP_E_TOO_LARGE. Since: 0.1.
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, or a part that its setter would
+ * refuse), OPAMP_E_UNSUPPORTED (a part that this release does not report), OPAMP_E_STATE when it does not run,
+ * OPAMP_E_AGAIN (64 ends wait to be taken). Since: 0.1.
  */
 opamp_status opamp_agent_send(opamp_agent *agent,
                               const uint8_t *agent_to_server,

@@ -183,8 +183,8 @@ pub unsafe extern "C" fn opamp_agent_set_interval(
 ///
 /// Threads: any. Callbacks: see errors. Blocks: no (trust files and the environment are read). Errors: OPAMP_E_STATE (it
 /// runs already, or another agent runs on the client), OPAMP_E_INVALID_ARG (no description; a capability without the
-/// callback it needs; no certificate in the trust store; a bad certificate file), OPAMP_E_RESOURCE (no thread or
-/// descriptor). Since: 0.1.
+/// callback it needs, or the host's transport without on_request; no certificate in the trust store; a bad certificate
+/// file), OPAMP_E_RESOURCE (no thread or descriptor). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_start(
     agent: *mut opamp_agent,
@@ -276,8 +276,9 @@ pub unsafe extern "C" fn opamp_agent_flush(
 /// and a disconnect in it is ignored. agent_to_server: encoded, copied. tries: how often it is tried; 0: no bound. ticket:
 /// names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE; may be NULL.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable), OPAMP_E_STATE when it does not
-/// run, OPAMP_E_AGAIN (64 ends wait to be taken), OPAMP_E_TOO_LARGE. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, or a part that its setter would
+/// refuse), OPAMP_E_UNSUPPORTED (a part that this release does not report), OPAMP_E_STATE when it does not run,
+/// OPAMP_E_AGAIN (64 ends wait to be taken). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_send(
     agent: *mut opamp_agent,

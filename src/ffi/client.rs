@@ -148,7 +148,7 @@ pub unsafe extern "C" fn opamp_client_instance_uid(
 
 /// Asks the server (1) or no longer (0) to assign an instance uid; until it has, the present one counts as temporary.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: none beside the common ones. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_STATE for 0 while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_request_instance_uid(
     client: *mut opamp_client,
@@ -438,7 +438,7 @@ pub unsafe extern "C" fn opamp_client_set_effective_config(
 /// error_message: copied; the message goes with FAILED only, NULL: none. Before the first offer a verdict from the host's
 /// own storage may be set.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, an unknown state, a message without
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown state, a message without
 /// FAILED, or a hash that is neither the last offer's nor the last reported one), OPAMP_E_CAPABILITY (kept, goes out once
 /// OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG is declared). Since: 0.1.
 #[unsafe(no_mangle)]
@@ -463,8 +463,8 @@ pub unsafe extern "C" fn opamp_client_set_remote_config_status(
 
 /// Sets one of the numbers of `enum opamp_option`; their defaults and ranges stand in the table at the top.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_NOT_FOUND (no such option),
-/// OPAMP_E_INVALID_ARG (out of its range), OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no such option, or
+/// out of its range), OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_option(
     client: *mut opamp_client,
@@ -479,7 +479,7 @@ pub unsafe extern "C" fn opamp_client_set_option(
 
 /// The present value of one of `enum opamp_option`.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND (no such option). Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no such option). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_option(
     client: *const opamp_client,
@@ -497,9 +497,9 @@ pub unsafe extern "C" fn opamp_client_option(
 /// yours to opamp_message_unref; NULL: not wanted. timeout_ms: -1 for no bound but the client's own.
 ///
 /// Threads: any. Callbacks: not while an agent runs on the client, see errors. Blocks: until the answer or the bound.
-/// Errors: OPAMP_E_INVALID_ARG (undecodable, a time below -1), OPAMP_E_STATE while an agent runs, OPAMP_E_TIMEOUT,
-/// OPAMP_E_TOO_LARGE, OPAMP_E_UNSUPPORTED with the host's transport, OPAMP_E_RESOURCE; err tells what went wrong on the
-/// way. Since: 0.1.
+/// Errors: OPAMP_E_INVALID_ARG (undecodable, a time below -1, trust files), OPAMP_E_STATE (an agent runs, or the client
+/// uses the host's transport), OPAMP_E_TIMEOUT, OPAMP_E_FAILED (err tells what went wrong on the way), OPAMP_E_TOO_LARGE,
+/// OPAMP_E_RESOURCE. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_exchange(
     client: *mut opamp_client,

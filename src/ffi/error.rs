@@ -123,7 +123,7 @@ impl From<Kind> for opamp_error_kind {
 }
 
 /// The status code that belongs to an error. For an error that an event or a callback brought it is the nearest one
-/// (OPAMP_E_TIMEOUT, OPAMP_E_TOO_LARGE, ..); opamp_error_kind says more there. NULL: OPAMP_E_INVALID_ARG.
+/// (OPAMP_E_FAILED, OPAMP_E_TIMEOUT, ..); opamp_error_kind says more there. NULL: OPAMP_E_INVALID_ARG.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: as said. Since: 0.1.
 #[unsafe(no_mangle)]

@@ -91,8 +91,21 @@ def abi():
     yield "ABI against abi.txt", f"changed or gone: {gone}" if gone else None
 
 
+def rows():
+    """Every exported symbol has a row in the table of calls, and every row a symbol. [GUEST-03]"""
+    library = ROOT / "target/release/libopamp.so"
+    if not library.exists():
+        yield "exported symbols", f"no {library}; run make"
+        return
+    done = subprocess.run(["nm", "-D", "--defined-only", str(library)], capture_output=True, text=True, check=True)
+    exported = {line.split()[-1] for line in done.stdout.splitlines()}
+    listed = set(re.findall(r'"(opamp_[a-z0-9_]+)"', (ROOT / "src/ffi/calls.rs").read_text(encoding="utf-8")))
+    wrong = sorted(exported ^ listed)
+    yield "exported symbols and the table of calls", f"on one side only: {wrong}" if wrong else None
+
+
 def run():
-    for part in (dialects, example, foreign, abi):
+    for part in (dialects, example, foreign, abi, rows):
         for name, why in part():
             if why is None:
                 yield name, "ok", ""
