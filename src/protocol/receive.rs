@@ -59,7 +59,12 @@ impl Core {
         if let Link::Exchange(_) = &self.link {
             let id = self.end_exchange();
             self.reported.on_lost();
-            self.on_failed(id, Failure::new(kind, Reached::Maybe, text));
+            // It came with a good status; an empty one of a 204 is a message.
+            let failure = Failure {
+                status: Some(200),
+                ..Failure::new(kind, Reached::Maybe, text)
+            };
+            self.on_failed(id, failure);
         } else {
             self.warn(warning, &text);
         }
