@@ -53,7 +53,7 @@ struct Shell {
     to_send: Option<(TryId, Vec<u8>)>,
     /// The kept connection is not to be used any more.
     must_forget: bool,
-    /// The exchange that runs, and what is known of it.
+    /// The exchange that runs or is about to, and what is known of it.
     exchange: Option<Exchange>,
     next: Option<Deadline>,
     is_over: bool,
@@ -139,11 +139,6 @@ impl Run {
         self.with_shell(|shell| {
             self.take_in(shell);
             if let Some((id, body)) = shell.to_send.take() {
-                shell.exchange = Some(Exchange {
-                    id,
-                    is_opened: false,
-                    must_end: false,
-                });
                 return Next::Send(Sending {
                     id,
                     body,
@@ -251,6 +246,12 @@ impl Run {
             match shell.core.poll(&mut shell.out) {
                 Action::Send { id, .. } => {
                     shell.to_send = Some((id, std::mem::take(&mut shell.out)));
+                    // From here on: a stop that comes before the worker takes it up must find it.
+                    shell.exchange = Some(Exchange {
+                        id,
+                        is_opened: false,
+                        must_end: false,
+                    });
                 }
                 // Only a WebSocket policy opens connections of its own.
                 Action::Connect { .. } => {}
@@ -329,12 +330,13 @@ impl Watch for Lifeline {
     fn check(&self) -> ControlFlow<(), Option<Instant>> {
         let run = &self.0;
         run.with_shell(|shell| {
-            if let Some(id) = shell.not_opened().filter(|_| run.is_connected()) {
-                shell.exchange = Some(Exchange {
-                    id,
-                    is_opened: true,
-                    must_end: false,
-                });
+            let news = shell
+                .exchange
+                .as_mut()
+                .filter(|e| !e.is_opened && run.is_connected());
+            if let Some(exchange) = news {
+                exchange.is_opened = true;
+                let id = exchange.id;
                 run.feed(
                     shell,
                     Input::Link {
@@ -349,14 +351,6 @@ impl Watch for Lifeline {
                 _ => ControlFlow::Continue(shell.next.map(|next| clock::instant_of(next.at))),
             }
         })
-    }
-}
-
-impl Shell {
-    fn not_opened(&self) -> Option<TryId> {
-        self.exchange
-            .filter(|exchange| !exchange.is_opened)
-            .map(|exchange| exchange.id)
     }
 }
 
