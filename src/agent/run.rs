@@ -21,7 +21,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    protocol::{self, Action, Core, Deadline, Fact, Input, Outcome, Snapshot, TryId},
+    protocol::{self, Action, Core, Deadline, Fact, FailKind, Input, Outcome, Snapshot, TryId},
     transport::{Facts, Headers, Traffic, Watch},
 };
 
@@ -48,6 +48,10 @@ struct Shell {
     core: Core,
     journal: Journal,
     headers: Arc<Headers>,
+    /// Those of the last request: what its answer must not bring into an event or a log.
+    shown: Arc<Headers>,
+    /// The last error_response's text, without them.
+    refusal: Arc<str>,
     /// Where the core writes the next message.
     out: Vec<u8>,
     to_send: Option<(TryId, Vec<u8>)>,
@@ -99,7 +103,9 @@ impl Run {
         let shell = Shell {
             core,
             journal,
+            shown: headers.clone(),
             headers,
+            refusal: Arc::default(),
             out: Vec::new(),
             to_send: None,
             must_forget: false,
@@ -139,6 +145,7 @@ impl Run {
         self.with_shell(|shell| {
             self.take_in(shell);
             if let Some((id, body)) = shell.to_send.take() {
+                shell.shown = shell.headers.clone();
                 return Next::Send(Sending {
                     id,
                     body,
@@ -174,7 +181,14 @@ impl Run {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        self.shell.lock().core.snapshot()
+        let shell = self.shell.lock();
+        let mut snapshot = shell.core.snapshot();
+        if let Some((_, failure)) = &mut snapshot.last_error
+            && failure.kind == FailKind::Server
+        {
+            failure.text = shell.refusal.clone();
+        }
+        snapshot
     }
 
     /// Leaves everything that a restart needs with the client.
@@ -289,7 +303,8 @@ impl Run {
         self.client.state().carry = shell.core.carry();
     }
 
-    fn tell(&self, shell: &mut Shell, event: protocol::Event) {
+    fn tell(&self, shell: &mut Shell, mut event: protocol::Event) {
+        shell.hide_secrets(&mut event);
         shell.journal.on_event(&event);
         match event {
             protocol::Event::Stopped => {
@@ -351,6 +366,25 @@ impl Watch for Lifeline {
                 _ => ControlFlow::Continue(shell.next.map(|next| clock::instant_of(next.at))),
             }
         })
+    }
+}
+
+impl Shell {
+    /// Some servers show the request that they refuse, its headers included.
+    fn hide_secrets(&mut self, event: &mut protocol::Event) {
+        match event {
+            protocol::Event::ServerError { text, .. } => {
+                *text = self.shown.hidden_in(text).into();
+                self.refusal = text.clone();
+            }
+            protocol::Event::ReportDone {
+                outcome: Outcome::GaveUp(failure),
+                ..
+            } if failure.kind == FailKind::Server => {
+                failure.text = self.shown.hidden_in(&failure.text).into();
+            }
+            _ => {}
+        }
     }
 }
 

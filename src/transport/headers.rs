@@ -20,6 +20,10 @@ const RESERVED: [&str; 12] = [
     "upgrade",
 ];
 
+/// Shorter words of a header's value are no secrets.
+const SHORTEST_SECRET: usize = 4;
+const HIDDEN: &str = "***";
+
 /// Why a header is refused. Never holds the value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HeaderError {
@@ -60,6 +64,29 @@ impl Headers {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The text without the values of these headers: some servers show the request that they
+    /// refuse. A value whose end was cut away with the text's is found too.
+    pub fn hidden_in(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (_, value) in self.iter() {
+            let value = String::from_utf8_lossy(value);
+            for secret in value
+                .split_whitespace()
+                .filter(|part| part.len() >= SHORTEST_SECRET)
+            {
+                text = text.replace(secret, HIDDEN);
+                let begun = (SHORTEST_SECRET..secret.len())
+                    .rev()
+                    .find(|&n| secret.is_char_boundary(n) && text.ends_with(&secret[..n]));
+                if let Some(length) = begun {
+                    text.truncate(text.len() - length);
+                    text.push_str(HIDDEN);
+                }
+            }
+        }
+        text
     }
 
     pub(crate) fn pairs(&self) -> &[(HeaderName, HeaderValue)] {

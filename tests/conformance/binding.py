@@ -216,6 +216,14 @@ class Client:
     def set_option(self, name, value):
         call(LIB.client_set_option, self.handle, LIB.constant("OPTION_" + name), value)
 
+    def set_endpoint(self, endpoint):
+        call(LIB.client_set_endpoint, self.handle, endpoint.encode())
+
+    def option(self, name):
+        value = ctypes.c_uint64()
+        check(LIB.client_option(self.handle, LIB.constant("OPTION_" + name), ctypes.byref(value)))
+        return value.value
+
     def set_header(self, name, value):
         call(LIB.client_set_header, self.handle, name.encode(), value if value is None else value.encode())
 
@@ -317,6 +325,9 @@ class Agent:
 
     def report_full_state(self):
         check(LIB.agent_report_full_state(self.handle))
+
+    def reconnect(self):
+        check(LIB.agent_reconnect(self.handle))
 
     def flush(self, timeout_ms=5000):
         check(LIB.agent_flush(self.handle, timeout_ms))
