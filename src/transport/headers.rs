@@ -72,10 +72,13 @@ impl Headers {
         let mut text = text.to_owned();
         for (_, value) in self.iter() {
             let value = String::from_utf8_lossy(value);
-            for secret in value
-                .split_whitespace()
-                .filter(|part| part.len() >= SHORTEST_SECRET)
-            {
+            let words = value.split_whitespace();
+            // Of `session=abc; other=def` a server may show `abc` alone.
+            let parts = value.split(|c: char| c.is_whitespace() || "=;,\"".contains(c));
+            let secrets = words
+                .chain(parts)
+                .filter(|part| part.len() >= SHORTEST_SECRET);
+            for secret in secrets {
                 text = text.replace(secret, HIDDEN);
                 let begun = (SHORTEST_SECRET..secret.len())
                     .rev()
