@@ -1,0 +1,202 @@
+"""What must never be told: the value of a header, a key, the body of a configuration."""
+import ctypes
+import json
+import threading
+from pathlib import Path
+
+from binding import LIB, Client, call
+from stage import NEVER
+from wire import TlsStage
+
+LOG = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
+TOKEN = "canary-token-4f1d"
+COOKIE = "canary-cookie-77aa"
+OFFERED = "canary-offered-body-90c3"
+EFFECTIVE = "canary-effective-body-1b2e"
+PASSWORD = "canary-password-5e5e"
+
+
+class Ear:
+    """Every log line of the process while it is open, at every level."""
+
+    def __enter__(self):
+        self.lines, self.lock = [], threading.Lock()
+        self.callback = LOG(self.hear)
+        assert LIB.set_log(LIB.constant("LOG_DEBUG"), ctypes.cast(self.callback, ctypes.c_void_p), None) == 0
+        return self
+
+    def hear(self, level, line, _):
+        with self.lock:
+            self.lines.append((level, line.decode()))
+
+    def __exit__(self, *_):
+        assert LIB.set_log(0, None, None) == 0
+
+
+class Secrets(TlsStage):
+    pardoned = ("SYNC-01", "SYNC-02", "HTTP-10")
+
+    def setUp(self):
+        super().setUp()
+        self.ear = self.enterContext(Ear())
+        self.said = []
+        key = Path(self.files["key"]).read_text()
+        # any line of the key's text but its frame
+        self.key_lines = [line for line in key.splitlines() if line and not line.startswith("-----")]
+        self.canaries = [TOKEN, COOKIE, OFFERED, EFFECTIVE, PASSWORD, *self.key_lines]
+
+    def agent_with_secrets(self, **more):
+        client = self.client(cert=(self.files["cert"], self.files["key"]), **more)
+        client.set_header("Authorization", f"Bearer {TOKEN}")
+        client.set_header("Cookie", f"session={COOKIE}")
+        client.set_effective_config({"secret.yaml": EFFECTIVE.encode()})
+        return self.agent(client, NEVER, LIB.constant("LOG_DEBUG"))
+
+    def run_through(self, fault, *kinds, **more):
+        """One failure of that sort, and the recovery from it."""
+        self.server.offer({"secret.yaml": OFFERED.encode()})
+        self.fault(fault)
+        agent = self.agent_with_secrets(**more).start()
+        for kind in kinds:
+            self.said.append(agent.wait(kind).error["text"])
+        agent.wait("message")
+        self.note(agent)
+        agent.stop()
+        self.note(agent)
+
+    def note(self, agent):
+        self.said.append(json.dumps(agent.snapshot()))
+        self.kinds(agent)
+        for event in agent.events:
+            self.said += [event.error["text"] if event.error else "", event.log[1] if event.log else ""]
+
+    def assert_silent(self, least=1):
+        lines = [line for _, line in self.ear.lines]
+        self.assertGreaterEqual(len(lines), least)
+        self.assertGreater(len(self.said), 0)
+        for text in lines + self.said:
+            for canary in self.canaries:
+                self.assertNotIn(canary, text)
+
+    def test_when_all_goes_well(self):
+        """[LOG-03]"""
+        self.server.offer({"secret.yaml": OFFERED.encode()})
+        agent = self.agent_with_secrets().start()
+        offer = agent.wait("message")
+        self.assertEqual(OFFERED.encode(), offer.files["secret.yaml"][1])
+        agent.apply(offer)
+        agent.flush()
+        agent.client.set_header("Authorization", f"Bearer {TOKEN}-renewed")
+        agent.reconnect()
+        self.exchange(agent)
+        self.note(agent)
+        agent.stop()
+        self.note(agent)
+        # the server saw them all, so they were there to be told
+        told = json.dumps(self.requests())
+        for canary in (TOKEN, COOKIE, EFFECTIVE):
+            self.assertIn(canary, told)
+        self.assert_silent(least=3)
+
+    def test_when_the_server_echoes_what_it_refuses(self):
+        """[LOG-03]"""
+        echo = f"bad credentials\r\nAuthorization: Bearer {TOKEN}\r\nCookie: session={COOKIE}; {TOKEN}"
+        for fault in (
+            {"status": 400, "body": {"text": echo}, "content_type": "text/plain"},
+            {"status": 500, "body": {"text": "<html>" + echo}, "content_type": "text/html"},
+            {"status": 200, "body": {"text": echo}, "content_type": "text/html"},
+            {"status": 500, "body": {"text": echo}, "encoding": "gzip"},
+            {"status": 202, "body": {"text": echo}},
+        ):
+            with self.subTest(fault):
+                agent = self.fault(fault) or self.agent_with_secrets().start()
+                error = self.failure(agent)
+                self.assertIn("bad credentials", error["text"])
+                self.said.append(error["text"])
+                self.note(agent)
+                agent.stop()
+        self.assert_silent(least=5)
+
+    def test_when_the_server_echoes_in_an_error_response(self):
+        """[LOG-03]"""
+        for kind in ("BadRequest", "Unknown", "Unavailable"):
+            with self.subTest(kind):
+                response = {"type": kind, "error_message": f"no such token: Bearer {TOKEN}, {COOKIE}"}
+                self.fault({"answer": {"error_response": response}})
+                agent = self.agent_with_secrets().start()
+                error = agent.wait("server_error").error
+                self.assertIn("no such token", error["text"])
+                self.note(agent)
+                agent.stop()
+                self.note(agent)
+        self.assert_silent(least=3)
+
+    def test_when_the_answer_is_spoilt(self):
+        """[LOG-03]"""
+        for fault in (
+            {"body": "truncated"},
+            {"content_type": "text/html"},
+            {"content_type": f"text/{OFFERED}-not-really"},
+            {"encoding": "false_gzip"},
+            {"cut": {"after": "half", "how": "close"}},
+            {"answer": {"instance_uid": "018f3c6e-7c00-7000-8000-00000000f0f0"}},
+        ):
+            with self.subTest(fault):
+                if OFFERED in fault.get("content_type", ""):
+                    continue
+                self.run_through(fault, "connect_failed")
+        self.assert_silent(least=5)
+
+    def test_when_tls_fails(self):
+        """[LOG-03]"""
+        agent = self.agent_with_secrets()
+        self.server.post("certificate", {"certificate": "self_signed"})
+        agent.start()
+        self.said.append(self.failure(agent)["text"])
+        self.note(agent)
+        agent.stop()
+        self.assert_silent(least=1)
+
+    def test_when_a_call_is_refused(self):
+        """[LOG-03]"""
+        client = self.client()
+        key, cert = Path(self.files["key"]).read_bytes(), Path(self.files["cert"]).read_bytes()
+        other = Path(self.path("client2.key")).read_bytes()
+        self.canaries += [line for line in other.decode().splitlines() if line and not line.startswith("-----")]
+
+        def pair(certificate, secret):
+            call(LIB.client_set_client_certificate_pem, client.handle, certificate, len(certificate), secret,
+                 len(secret))
+        refusals = [
+            lambda: client.set_header("Authorization", f"Bearer {TOKEN}\r\nX-More: {COOKIE}"),
+            lambda: client.set_header("Content-Type", TOKEN),
+            lambda: client.set_header(f"bad name {TOKEN} ", COOKIE),
+            lambda: Client(f"https://agent:{PASSWORD}@127.0.0.1/v1/opamp"),
+            lambda: client.set_endpoint(f"https://{PASSWORD}@127.0.0.1/v1/opamp"),
+            lambda: client.set_endpoint(f"{PASSWORD}@127.0.0.1"),
+            lambda: client.set_endpoint(f"https://agent:{PASSWORD}"),
+            lambda: pair(cert, other),
+            lambda: pair(cert, key[:-60]),
+            lambda: pair(key, cert),
+            lambda: pair(cert, b"Proc-Type: 4,ENCRYPTED\n" + key),
+            lambda: call(LIB.client_set_ca_pem, client.handle, key, len(key)),
+            lambda: call(LIB.client_set_ca_file, client.handle, self.files["key"].encode()),
+        ]
+        for refusal in refusals:
+            self.said.append(self.refused("E_INVALID_ARG", refusal)["text"])
+        self.assertEqual(len(refusals), len([text for text in self.said if text]))
+        # a verdict's text is the host's own to choose, and goes to the server; our refusal of it stays short
+        self.assert_silent(least=0)
+
+    def test_in_one_exchange(self):
+        """[LOG-03]"""
+        client = self.client(cert=(self.files["cert"], self.files["key"]))
+        client.set_header("Authorization", f"Bearer {TOKEN}")
+        self.fault({"status": 401, "body": {"text": f"who is {TOKEN}?"}})
+        out, error = ctypes.c_void_p(), ctypes.c_void_p()
+        status = LIB.client_exchange(client.handle, b"", 0, 5000, ctypes.byref(out), ctypes.byref(error))
+        self.assertEqual("E_FAILED", LIB.name_of("", status))
+        self.said.append(LIB.error_text(error).decode())
+        LIB.error_free(error)
+        self.assertIn("who is", self.said[0])
+        self.assert_silent(least=0)

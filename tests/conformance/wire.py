@@ -1,0 +1,104 @@
+"""What the tests of plain HTTP and TLS ask of the development server's timeline, beside the stage."""
+import json
+import socket
+import tempfile
+
+from devserver import FAULTS, Devserver
+from stage import Stage
+
+
+class WireStage(Stage):
+    """One exchange at a time, seen from the server."""
+
+    def requests(self, **query):
+        """All that came, decoded or not, oldest first."""
+        return [e for e in self.server.timeline(limit=100_000, **query) if e["kind"] == "received"]
+
+    def answers(self):
+        return [e for e in self.server.timeline(limit=100_000) if e["kind"] == "sent"]
+
+    def connections(self):
+        return [e for e in self.server.timeline(limit=100_000) if e.get("event") == "opened"]
+
+    def wait_entry(self, since=0, timeout="10s", **fields):
+        return self.server.wait("match=" + json.dumps(fields), timeout, since=since)["entry"]
+
+    def wait_requests(self, count, since=0, timeout="10s"):
+        """The first so many requests, as entries."""
+        self.server.wait(f"requests>={count}", timeout, since=since)
+        return self.requests(since=since)[:count]
+
+    def stays_silent(self, since, span="300ms"):
+        """Nothing comes for that long."""
+        with self.assertRaisesRegex(AssertionError, "did not come true"):
+            self.server.wait("requests>=1", span, since=since)
+
+    def fault(self, do, times=1, **rule):
+        """One rule for the next occasion."""
+        self.server.faults({"rules": [{"name": "fault", "times": times, "do": do, **rule}]})
+
+    def fault_file(self, name, **changes):
+        """A script of tests/faults, with the keys of its first rule changed."""
+        script = json.loads((FAULTS / f"{name}.json").read_text())
+        script["rules"][0].update(changes)
+        self.server.faults(script)
+        return script["rules"][0]["name"]
+
+    def failure(self, agent):
+        """The error of the next failed try; it must not have replaced another."""
+        event = agent.wait("connect_failed")
+        self.assertEqual(0, event.missed, "events came faster than they were taken")
+        return event.error
+
+    def gaps(self, entries):
+        return [after["at_ms"] - before["at_ms"] for before, after in zip(entries, entries[1:])]
+
+    def header(self, entry, name):
+        """All values of a request's header."""
+        return [value for key, value in entry["http"]["headers"] if key.lower() == name.lower()]
+
+    def kinds(self, agent):
+        """Kinds of all events so far, those that wait included."""
+        if "stopped" not in [event.kind for event in agent.events]:
+            while (event := agent.next_event()) and event.kind != "stopped":
+                pass
+        return [event.kind for event in agent.events]
+
+
+class TlsStage(WireStage):
+    """A server that takes TLS, with an authority of its own."""
+
+    client_auth = False
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.server = Devserver(tls=folder.name, client_auth=self.client_auth)
+        self.server.__enter__()
+        self.addCleanup(self.server.__exit__)
+        self.addCleanup(self.judge)
+        self.files = self.server.ready["tls"]
+
+    def path(self, name):
+        return f"{self.files['folder']}/{name}"
+
+    def client(self, *arguments, **more):
+        more.setdefault("ca", self.files["ca"])
+        return super().client(*arguments, **more)
+
+
+class BlackHole:
+    """A port whose connections are never made: its backlog is full."""
+
+    def __init__(self, test):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(0)
+        self.port = self.listener.getsockname()[1]
+        test.addCleanup(self.listener.close)
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(self.listener.getsockname())
+            test.addCleanup(filler.close)
+        self.endpoint = f"http://127.0.0.1:{self.port}/v1/opamp"
