@@ -83,7 +83,13 @@ class Goodbye(Stage):
         agent = self.agent(options={"STOP_GRACE_MS": 100}).start()
         self.wait("messages>=1")
         agent.stop()
-        self.assertEqual([[]], [[p for p in m["_parts"] if p == "agent_disconnect"] for m in self.messages()])
+        agent.free()
+        # Nor does one that only refused; no gate is closed after a 413.
+        self.server.faults({"rules": [{"times": "always", "do": {"status": 413}}]})
+        agent = self.agent().start()
+        self.assertEqual(413, agent.wait("connect_failed").error["status"])
+        agent.stop()
+        self.assertEqual([], self.goodbyes())
 
 
 class Calls(Stage):
