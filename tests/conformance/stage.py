@@ -14,6 +14,8 @@ ALL = ("REPORTS_STATUS", "REPORTS_HEARTBEAT", "ACCEPTS_REMOTE_CONFIG", "REPORTS_
 # Waits that a test can sit through; all else as shipped.
 QUICK = {"FIRST_RETRY_SPREAD_MS": 20, "BACKOFF_BASE_MS": 20, "BACKOFF_MAX_MS": 40, "RETRY_AFTER_JITTER_MS": 0,
          "RETRY_AFTER_FLOOR_MS": 100, "STOP_GRACE_MS": 1000, "CHANGE_INTERVAL_MS": 0}
+# The fields of a message that has no news.
+BARE = {"instance_uid", "sequence_num", "capabilities"}
 # An agent of this interval says nothing by itself while a test runs.
 NEVER = 3_600_000
 
@@ -115,6 +117,11 @@ class Stage(unittest.TestCase):
 def said(entry):
     return {**entry["message"], "_parts": entry["parts"], "_index": entry["index"], "_at_ms": entry["at_ms"],
             "_http": entry.get("http"), "_connection": entry.get("connection"), "_full": entry.get("full")}
+
+
+def fields(message):
+    """The names of the fields that it has."""
+    return {name for name in message if not name.startswith("_")}
 
 
 def files(message):

@@ -1,8 +1,7 @@
 """What this release takes of an offer of connection settings: the interval."""
 import unittest
 
-from stage import ALL, NEVER, Stage
-from test_sync_report import BARE, fields
+from stage import BARE, Stage, fields
 
 
 class Interval(Stage):

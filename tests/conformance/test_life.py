@@ -4,11 +4,10 @@ import os
 import threading
 import unittest
 
-from binding import LIB, OpampError
+from binding import LIB
 from callbacks import CallbackAgent
 from child import Child, Shim
-from stage import ALL, NEVER, QUICK, Stage, attributes_of, files
-from test_sync_report import BARE, fields
+from stage import NEVER, Stage, attributes_of, files
 
 
 class Goodbye(Stage):
@@ -336,7 +335,6 @@ class Frozen(Stage):
         since = self.now()
         self.server.post("connections", {"how": "reset"})
         self.nothing_comes(since, 800)
-        thawed = self.server.post("interval", {"interval": None})
         since = self.now()
         child.thaw()
         self.server.wait("messages>=1", since=since, timeout="1s")

@@ -1,10 +1,8 @@
 """Messages that are wrong, foreign, or for somebody with other capabilities."""
-import json
 import unittest
 
 from child import Child
-from stage import ALL, Stage, delimited, uid_text, varint
-from test_sync_report import BARE, fields
+from stage import BARE, Stage, delimited, fields, uid_text
 
 FOREIGN = "00000000-0000-7000-8000-00000000ffff"
 NOT_FOR_US = {
@@ -199,20 +197,36 @@ class Malformed(Stage):
     def test_a_body_of_many_fields_costs_little_memory(self):
         """[RCV-10] Peak memory is at most twice the body and 32 MiB."""
         size = 32 << 20
+        told = self.peak({"body": {"many_fields": size}}, "connect_failed")
+        self.assertEqual("size", told["kind"])
+        self.assertLess(told["grown"] << 10, 2 * size + (32 << 20))
+
+    def test_a_large_body_costs_little_memory(self):
+        """[RCV-10] One that is taken, with fields just below their limit and one large file."""
+        empty = delimited(3, delimited(1, b"".join(delimited(1, delimited(1, b"%d" % n)) for n in range(9_000))))
+        self.server.offer({"large": bytes(24 << 20)})
+        told = self.peak({"body": {"size": 40 << 20}}, "message")
+        self.assertLess(told["grown"] << 10, 2 * (40 << 20) + (32 << 20))
+        self.server.delete("config")
+        told = self.peak({"body": {"hex": empty.hex()}}, "message")
+        self.assertLess(told["grown"] << 10, 2 * len(empty) + (32 << 20))
+
+    def peak(self, do, kind):
+        """What the answer that is spoiled so adds to the memory of a process, in KiB, and the kind of its error."""
         child = Child(self, """
             agent = started()
-            agent.poll_now()
             before = status_kib("VmRSS")
             reset_peak()
             say(ready=True)
-            error = agent.wait("connect_failed", timeout=30).error
-            say(grown=status_kib("VmHWM") - before, kind=error["kind"])
-            """, self.server.endpoint)
-        self.server.faults({"rules": [{"match": {"from": 2}, "times": 1, "do": {"body": {"many_fields": size}}}]})
+            hear()
+            agent.poll_now()
+            event = agent.wait(sys.argv[2], timeout=30)
+            say(grown=status_kib("VmHWM") - before, kind=event.error and event.error["kind"])
+            """, self.server.endpoint, kind)
         child.line()
-        told = child.line(30)
-        self.assertEqual("size", told["kind"])
-        self.assertLess(told["grown"] << 10, 2 * size + (32 << 20))
+        self.server.faults({"rules": [{"do": do}]})
+        child.tell()
+        return child.line(30)
 
 
 if __name__ == "__main__":

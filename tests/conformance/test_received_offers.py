@@ -1,9 +1,7 @@
 """Remote configurations: delivered once, answered once, told apart."""
 import unittest
 
-from binding import LIB
-from stage import ALL, NEVER, Stage
-from test_sync_report import BARE, fields
+from stage import BARE, Stage, fields
 
 
 def statuses(messages):

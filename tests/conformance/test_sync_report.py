@@ -2,14 +2,9 @@
 import unittest
 
 from child import Child, Shim
-from stage import ALL, Stage, attributes_of, files, uid_text
+from stage import ALL, BARE, Stage, attributes_of, fields, files, uid_text
 
-BARE = {"instance_uid", "sequence_num", "capabilities"}
 NAMES = ["AcceptsRemoteConfig", "ReportsEffectiveConfig", "ReportsHeartbeat", "ReportsRemoteConfig", "ReportsStatus"]
-
-
-def fields(message):
-    return {name for name in message if not name.startswith("_")}
 
 
 class Report(Stage):

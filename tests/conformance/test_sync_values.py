@@ -2,10 +2,9 @@
 import ctypes
 import unittest
 
-from binding import LIB, Client, attributes, config_map, made
+from binding import LIB, Client, attributes, made
 from callbacks import CallbackAgent
-from stage import ALL, NEVER, Stage, attributes_of, files, uid_text
-from test_sync_report import BARE, fields
+from stage import ALL, BARE, NEVER, Stage, attributes_of, fields, files, uid_text
 
 EVERY_KIND = {
     "text": "grüße \U0001f600", "empty text": "", "yes": True, "no": False, "least": -2**63, "most": 2**63 - 1,

@@ -2,9 +2,8 @@
 import unittest
 
 from binding import LIB
-from callbacks import CallbackAgent
 from child import Child
-from stage import ALL, NEVER, Stage, snapshot_number, uid_text
+from stage import Stage, snapshot_number, uid_text
 
 
 class Failures(Stage):
@@ -33,6 +32,18 @@ class Failures(Stage):
                 self.assertGreaterEqual(agent.snapshot()["attempts"] - attempts, 4)
                 if "body" in do and "text" in do["body"]:
                     self.assertIn("no agents here", failed[0]["text"])
+
+    def test_the_next_try_comes_when_it_was_said_to(self):
+        """[LOG-01]"""
+        agent = self.started(options={"FIRST_RETRY_SPREAD_MS": 1500})
+        self.server.faults({"rules": [{"do": {"status": 500}}]})
+        since = self.now()
+        agent.poll_now()
+        error = agent.wait("connect_failed").error
+        agent.wait("connected")
+        failed, again = self.messages(since)
+        gap = again["_at_ms"] - failed["_at_ms"]
+        self.assertTrue(error["retry_in_ms"] - 5 <= gap <= error["retry_in_ms"] + 500, (error, gap))
 
     def failures(self, agent):
         """Events, and those that they replaced because we were slow to take them."""
