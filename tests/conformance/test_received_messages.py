@@ -65,6 +65,21 @@ class Errors(Stage):
             self.assertEqual(["agent_description", "effective_config"], sorted(second["_parts"]))
             self.assertGreaterEqual(second["_at_ms"] - first["_at_ms"], 495)
 
+    def test_unavailable_without_a_time_is_half_a_minute_at_least(self):
+        """[RCV-01] As shipped; nothing that the host does sends meanwhile."""
+        agent = self.started(options={"RETRY_AFTER_FLOOR_MS": 30_000, "RETRY_AFTER_JITTER_MS": 30_000})
+        self.server.next({"error_response": {"type": "Unavailable"}})
+        agent.poll_now()
+        error = agent.wait("server_error").error
+        self.assertTrue(30_000 <= error["retry_in_ms"] <= 60_000, error)
+        since = self.now()
+        agent.client.set_effective_config({"a": b"1"})
+        agent.poll_now()
+        agent.report_full_state()
+        self.refused("E_TIMEOUT", agent.flush, 300)
+        self.assertEqual("retry_after", agent.snapshot()["next_reason"])
+        self.assertEqual([], self.messages(since))
+
 
 class Filters(Stage):
     def test_what_no_capability_covers_is_not_delivered(self):

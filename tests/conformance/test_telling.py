@@ -3,7 +3,7 @@ import unittest
 
 from binding import LIB
 from child import Child
-from stage import Stage, snapshot_number, uid_text
+from stage import Stage, delimited, files, snapshot_number, uid_text
 
 
 class Failures(Stage):
@@ -67,6 +67,39 @@ class Failures(Stage):
         self.until(lambda: agent.snapshot()["failures"] >= 10)
         event = agent.wait("connect_failed")
         self.assertGreaterEqual(event.missed + 1, 10)
+
+
+class Reports(Stage):
+    def done(self, agent, ticket):
+        while (event := agent.wait("report_done")).ticket != ticket:
+            pass
+        return event.error
+
+    def test_a_message_of_the_host_ends_once(self):
+        """Its parts become the client's state; confirmed, or given up after so many tries and why."""
+        agent = self.started(options={"BACKOFF_BASE_MS": 2000, "BACKOFF_MAX_MS": 2000})
+        part = delimited(1, delimited(1, delimited(1, b"a") + delimited(2, delimited(1, b"1"))))
+        self.assertIsNone(self.done(agent, agent.send(delimited(6, part), 1)))
+        self.assertEqual({"a": ("", b"1")}, files(self.wait("part=effective_config")))
+        self.server.faults({"rules": [{"times": 3, "do": {"status": 500}}]})
+        error = self.done(agent, agent.send(b"", 2))
+        self.assertEqual(("http_status", 500), (error["kind"], error["status"]))
+        self.assertEqual(2, sum(e.missed + 1 for e in self.told(agent) if e.kind == "connect_failed"))
+        # One that is not bounded gets through.
+        self.assertIsNone(self.done(agent, agent.send(b"")))
+        agent.send(b"")
+        agent.drain()
+        tickets = [e.ticket for e in agent.events if e.kind == "report_done"]
+        self.assertEqual(sorted(set(tickets)), sorted(tickets))
+
+    def test_a_stop_ends_what_waits(self):
+        """The completion comes before the end."""
+        self.server.faults({"rules": [{"times": "always", "do": {"silent": True}}]})
+        agent = self.agent(options={"STOP_GRACE_MS": 50}).start()
+        ticket = agent.send(b"")
+        agent.stop()
+        self.assertEqual("E_STATE", self.done(agent, ticket)["code"])
+        self.assertEqual("stopped", agent.next_event().kind)
 
 
 class Connected(Stage):
