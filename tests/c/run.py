@@ -38,7 +38,7 @@ NATIVE = re.compile(r"\[native\]")
 PLANTED = re.compile(r"\[planted\]")
 # What needs the library of its own kind.
 SHARED = re.compile(r"\[shared only\]")
-TIMEOUT_S = 240
+TIMEOUT_S = int(os.environ.get("OPAMP_TEST_TIMEOUT_S", "240"))
 
 
 def output(*command, **more):
@@ -118,6 +118,7 @@ class Runner:
         env = {**os.environ, "OPAMP_TEST_LIBRARY": str(self.lib / "libopamp.so"), **env}
         if self.is_foreign:
             env["OPAMP_TEST_SLOW"] = "1"
+            env["TSAN_OPTIONS"] = f"suppressions={HERE / 'tsan.supp'}"
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=env, timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired as late:
