@@ -45,53 +45,58 @@
  *
  * Conventions, which hold for every function unless it says otherwise.
  *
- * Ownership. What an out parameter or a _ref gives is yours, and ends with its _free or _unref. What a callback gets, and
- * what an accessor answers, is borrowed from the object it came from and lives as long. Every argument is copied before the
- * call returns; changing or freeing it afterwards changes nothing. _free and _unref take NULL. No object needs another to
- * be freed first.
+ * Ownership. What an out parameter or a _ref gives is yours, and ends with its _free or _unref. What a callback gets,
+ * and what an accessor answers, is borrowed from the object it came from and lives as long. Every argument is copied
+ * before the call returns; changing or freeing it afterwards changes nothing. _free and _unref take NULL. No object
+ * needs another to be freed first.
  *
- * Text and binary. Text in is NUL-terminated UTF-8 (paths: any bytes). Binary in is a pointer and a length; (NULL, 0) is
- * empty. What the library hands out of others' data is an opamp_slice: never NULL, not NUL-terminated. What it says itself
- * (errors, names, log lines, JSON) is a NUL-terminated text without control characters. No secret stands in it: no header
- * value, no key, no body of a configuration.
+ * Text and binary. Text in is NUL-terminated UTF-8 (paths: any bytes). Binary in is a pointer and a length; (NULL, 0)
+ * is empty. What the library hands out of others' data is an opamp_slice: never NULL, not NUL-terminated. What it says
+ * itself (errors, names, log lines, JSON) is a NUL-terminated text without control characters. No secret stands in it:
+ * no header value, no key, no body of a configuration.
  *
- * Outputs come last and are written only on success; one that you do not want may be NULL where the function says so or
- * where it is one of several. An `opamp_error **err` follows them, may be NULL, and is written only on failure: free it.
+ * Outputs come last and are written only on success; one that you do not want may be NULL where the function says so
+ * or where it is one of several. An `opamp_error **err` follows them, may be NULL, and is written only on failure:
+ * free it.
  *
- * Errors. A status is 0 (OPAMP_OK) or negative, never positive. Beside what a function names, any function with a handle may
- * answer the common ones: OPAMP_E_INVALID_ARG for a NULL handle or a pointer, length or text that can not be right,
- * OPAMP_E_FORKED, OPAMP_E_PANIC. A refused call changes nothing. Nothing is ever printed. Later releases may add codes, kinds
- * of errors and events: treat an unknown negative status as a failure and leave alone events you do not know.
+ * Errors. A status is 0 (OPAMP_OK) or negative, never positive. Beside what a function names, any function with a
+ * handle may answer the common ones: OPAMP_E_INVALID_ARG for a NULL handle or a pointer, length or text that can not
+ * be right, OPAMP_E_FORKED, OPAMP_E_PANIC. A refused call changes nothing (OPAMP_E_CAPABILITY keeps the value).
+ * Nothing is ever printed. Later releases may add codes, kinds of errors and events: treat an unknown negative status
+ * as a failure and leave alone events you do not know.
  *
- * Threads. A client and an agent may be used by any number of threads at once. Messages, frozen maps, errors, events and
- * snapshots are immutable. Builders (attributes, arrays, maps that are not set yet) belong to one thread at a time. Threads
- * of the library carry a name that begins with "opamp", have all signals blocked, and never run code of yours but the
- * callbacks. Every descriptor is close-on-exec, and no SIGPIPE comes from here. Loading the library does nothing.
+ * Threads. A client and an agent may be used by any number of threads at once. Messages, frozen maps, errors, events
+ * and snapshots are immutable. Builders (attributes, arrays, maps that are not set yet) belong to one thread at a
+ * time. Threads of the library carry a name that begins with "opamp", have all signals blocked, and never run code of
+ * yours but the callbacks. Every descriptor is close-on-exec, and no SIGPIPE comes from here. Loading the library does
+ * nothing.
  *
  * Callbacks. Serial per agent, with no lock of the library held, and every function may be called in them. With
- * OPAMP_DELIVERY_THREAD they run on a thread of the library; with OPAMP_DELIVERY_POLL inside your own opamp_agent_dispatch, or
- * you take events with opamp_agent_next_event and there are no callbacks at all. A callback may take its time: heartbeats go
- * on, and the queue behind it is bounded and keeps the newest of each kind. opamp_agent_stop in a callback is a request;
- * opamp_agent_free is done when the callback has returned. After opamp_agent_stop has answered OPAMP_OK, or opamp_agent_free
- * has returned, none runs.
+ * OPAMP_DELIVERY_THREAD they run on a thread of the library; with OPAMP_DELIVERY_POLL inside your own
+ * opamp_agent_dispatch, or you take events with opamp_agent_next_event and there are no callbacks at all. A callback
+ * may take its time: heartbeats go on, and the queue behind it is bounded and keeps the newest of each kind.
+ * opamp_agent_stop in a callback is a request; opamp_agent_free is done when the callback has returned. After
+ * opamp_agent_stop has answered OPAMP_OK, or opamp_agent_free has returned, none runs.
  *
- * C++. The header may be included from C++. A callback must not throw through the library, nor longjmp or end its thread.
+ * C++. The header may be included from C++; two enumerations share their name with a function and need their keyword
+ * there (`enum opamp_error_kind`, `enum opamp_event_kind`). A callback must not throw through the library, nor longjmp
+ * or end its thread.
  *
- * Fork. In a forked child every call on a client, agent or request that the fork brought along answers OPAMP_E_FORKED (NULL,
- * 0 or nothing where there is no status), every _free and _unref of what existed before does nothing, and messages, maps,
- * errors and snapshots stay readable. The parent's connection is left alone. New clients and agents work in the child; they
- * get an instance uid of their own.
+ * Fork. In a forked child every call on a client, agent or request that the fork brought along answers OPAMP_E_FORKED
+ * (NULL, 0 or nothing where there is no status), every _free and _unref of what existed before does nothing, and
+ * messages, maps, errors and snapshots stay readable. The parent's connection is left alone. New clients and agents
+ * work in the child; they get an instance uid of their own.
  *
- * Exhausted memory ends the process, as it does in most programs; but sizes that a peer chooses are checked first and answer
- * OPAMP_E_TOO_LARGE or an error event. Out of descriptors or threads: OPAMP_E_RESOURCE.
+ * Exhausted memory ends the process, as it does in most programs; but sizes that a peer chooses are checked first and
+ * answer OPAMP_E_TOO_LARGE or an error event. Out of descriptors or threads: OPAMP_E_RESOURCE.
  *
- * A bug in the library that would have ended the process is caught at this boundary: the call answers OPAMP_E_PANIC and so do
- * all later ones on that handle but its free, and but opamp_agent_next_event and opamp_agent_dispatch until
+ * A bug in the library that would have ended the process is caught at this boundary: the call answers OPAMP_E_PANIC
+ * and so do all later ones on that handle but its free, and but opamp_agent_next_event and opamp_agent_dispatch until
  * OPAMP_EVENT_STOPPED was taken.
  *
- * ABI. Within libopamp.so.0 there are only additions: functions, constants, and slots at the end of opamp_callbacks, whose
- * first member says how large it was when you were compiled. No other struct grows. In a language without the C preprocessor
- * use opamp.ffi.h, opamp_callbacks_init, and opamp_agent_next_event instead of callbacks.
+ * ABI. Within libopamp.so.0 there are only additions: functions, constants, and slots at the end of opamp_callbacks,
+ * whose first member says how large it was when you were compiled. No other struct grows. In a language without the C
+ * preprocessor use opamp.ffi.h, opamp_callbacks_init, and opamp_agent_next_event instead of callbacks.
  *
  * Times are in milliseconds. A timeout of -1 is no bound, 0 does not wait; other negative ones are refused.
  *
@@ -122,7 +127,8 @@
  *     EVERY_ANSWER                       0  0 .. 1                 1: on_connect and on_message for every answer
  *     REDELIVER_FAILED                   0  0 .. 1                 1: an offer that FAILED before is delivered again
  *
- * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery: OPAMP_DELIVERY_THREAD. Log: off.
+ * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery:
+ * OPAMP_DELIVERY_THREAD. Log: off.
  */
 
 #ifndef OPAMP_H

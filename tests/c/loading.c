@@ -25,10 +25,10 @@ int main(void) {
   for (signal = 1; signal < 32; signal++) sigaction(signal, NULL, &before[signal]);
   tasks = entries("/proc/self/task");
   files = entries("/proc/self/fd");
+  environ = (char **)(uintptr_t)8;
   library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!library) fprintf(stderr, "%s\n", dlerror());
   CHECK(library != NULL);
-  environ = (char **)(uintptr_t)8;
   *(void **)&version = dlsym(library, "opamp_version");
   CHECK(version != NULL && strncmp(version(), "0.", 2) == 0);
   environ = kept;
