@@ -165,6 +165,15 @@ class Roots(TlsStage):
             for client in (self.client(), by_text, by_folder):
                 self.assert_joins(client)
 
+    def test_a_self_signed_certificate_that_the_host_gave(self):
+        """[TLS-03] It is trusted as what it is: that server's, and nobody else's."""
+        self.server.post("certificate", {"certificate": "self_signed"})
+        agent = self.started(self.client(ca=self.path("self_signed.pem")))
+        self.server.post("certificate", {"certificate": "server"})
+        agent.reconnect()
+        agent.poll_now()
+        self.assertIn("unknown issuer", self.failure(agent)["text"])
+
     def test_what_the_host_gave_is_all(self):
         """[TLS-03]"""
         # given an environment that would do, and a host that wants another authority
