@@ -61,8 +61,9 @@ impl Journal {
                 };
                 self.say(level, || match retry_in {
                     Some(wait) => format!(
-                        "failure {count}: {text}; next try in {:.1} s",
-                        wait.as_secs_f64()
+                        "failure {count}: {text}; next try in {}.{} s",
+                        wait.as_secs(),
+                        wait.subsec_millis() / 100
                     ),
                     None => format!("failure {count}: {text}"),
                 });

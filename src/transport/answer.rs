@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
 use ureq::http::StatusCode;
 
+use super::gunzip::Gunzip;
 use super::{Answer, FailKind, Failure, Headers, Reached};
 
 /// A body that is only shown, or read away to keep its connection, is read up to this.
@@ -202,7 +202,7 @@ pub(crate) fn read_gzip(source: &mut impl Read, limit: usize) -> Result<Bytes, B
         is_empty: true,
     };
     let mut body = Vec::new();
-    let result = read_bounded(&mut MultiGzDecoder::new(&mut noting), &mut body, limit);
+    let result = read_bounded(&mut Gunzip::new(&mut noting), &mut body, limit);
     match result {
         Ok(()) => Ok(body.into()),
         // A body of no bytes is an empty message, whatever its encoding says.
@@ -244,7 +244,7 @@ pub(crate) fn drain(source: &mut impl Read, head: &Head<'_>, limit: usize) -> Ve
         return body;
     }
     let mut plain = Vec::new();
-    let _ = MultiGzDecoder::new(&body[..])
+    let _ = Gunzip::new(&body[..])
         .take(MOST_SEARCHED as u64)
         .read_to_end(&mut plain);
     plain

@@ -14,6 +14,7 @@ mod dial;
 pub mod endpoint;
 pub mod failure;
 pub mod fds;
+mod gunzip;
 pub mod headers;
 pub mod host;
 pub mod http;
