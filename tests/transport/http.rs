@@ -247,7 +247,7 @@ fn a_gzip_answer_is_decoded_in_both_framings() {
 /// [HTTP-16]
 #[test]
 fn what_is_not_a_server_to_agent_is_reported_with_an_excerpt() {
-    let html = b"<html>\r\n<h1>Proxy\x07 says no</h1></html>";
+    let html = b"<html>\r\n<h1>Proxy\x1b says no</h1></html>";
     let packed = gzip(&[1; 1000]);
     let mut flipped = packed.clone();
     let end = flipped.len() - 6;
