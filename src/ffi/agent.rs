@@ -45,7 +45,8 @@ impl Handle for opamp_agent {
     }
 }
 
-/// A call during which the host may free the handle: on another thread, or inside a callback.
+/// A call during which the host may free the handle, on another thread or in a callback: behind the guard only the agent
+/// itself is touched, also after a panic.
 unsafe fn call(
     row: &calls::Call,
     agent: *const opamp_agent,
@@ -54,7 +55,10 @@ unsafe fn call(
 ) -> opamp_status {
     guard::call(row, agent, err, |handle| {
         let agent = handle.agent.clone();
-        body(&agent)
+        guard::contain(row, || body(&agent)).unwrap_or_else(|bug| {
+            agent.set_poison(bug.clone());
+            Err(Refusal::bug(bug))
+        })
     })
 }
 

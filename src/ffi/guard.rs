@@ -145,7 +145,7 @@ unsafe fn admit<'a, H: Handle>(row: &Call, handle: *const H) -> Outcome<&'a H> {
 }
 
 /// Runs the call. A handle that saw a panic is poisoned, so nobody looks at what it left half done.
-fn contain<T>(row: &Call, body: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn contain<T>(row: &Call, body: impl FnOnce() -> T) -> Result<T, String> {
     panics::contain(|| {
         plant(row);
         body()
