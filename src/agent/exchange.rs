@@ -15,10 +15,11 @@ use super::{
     convert,
     error::{Code, Error, Kind, Result},
     event::{Content, Message},
+    host_message::HostMessage,
     identity, start,
 };
 use crate::{
-    proto::{AgentToServer, ServerToAgent},
+    proto::ServerToAgent,
     protocol,
     transport::{Reached, Request, Wake, Watch, http::Http},
 };
@@ -39,9 +40,7 @@ impl Client {
     /// Sends the parts of an encoded AgentToServer under this client's uid, number and capabilities, and waits for the
     /// answer. Nothing of the answer is acted on. Not while an agent runs, and not with the host's own transport.
     pub fn exchange(&self, message: &[u8], timeout: Option<Duration>) -> Result<Message> {
-        let mut parts = AgentToServer::decode(message)
-            .map_err(|_| Error::argument("the bytes are no AgentToServer"))?;
-        parts.agent_disconnect = None;
+        let mut parts = HostMessage::read(message)?;
         let end = super::queue::deadline_after(timeout);
         let (settings, headers, field_limit) = {
             let mut state = self.state();

@@ -11,6 +11,7 @@ pub mod error;
 pub mod event;
 mod exchange;
 pub mod fork;
+mod host_message;
 mod identity;
 mod journal;
 pub mod life;

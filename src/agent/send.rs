@@ -1,15 +1,14 @@
 //! A message made by the host: its parts become the client's state, and its end is told.
 
-use prost::Message as _;
-
 use super::{
     client::Client,
     config_map::ConfigMap,
     error::{Code, Error, Kind, Result},
+    host_message::{HostMessage, part},
     life::Agent,
     mailbox::Report,
 };
-use crate::proto::AgentToServer;
+use crate::proto::{AgentDescription, EffectiveConfig, RemoteConfigStatus};
 
 impl Agent {
     /// Takes the parts of an encoded AgentToServer over and sends a message; uid, number and capabilities are the library's.
@@ -40,37 +39,36 @@ impl Agent {
     }
 }
 
+/// The parts that this release reports.
+struct Parts {
+    status: Option<RemoteConfigStatus>,
+    description: Option<AgentDescription>,
+    config: Option<EffectiveConfig>,
+}
+
 /// Refuses what is no AgentToServer, and parts that this release does not report.
-fn decode(message: &[u8]) -> Result<AgentToServer> {
-    let parts = AgentToServer::decode(message)
-        .map_err(|_| Error::argument("the bytes are no AgentToServer"))?;
-    let later = [
-        ("health", parts.health.is_some()),
-        ("package_statuses", parts.package_statuses.is_some()),
-        (
-            "connection_settings_request",
-            parts.connection_settings_request.is_some(),
-        ),
-        ("custom_capabilities", parts.custom_capabilities.is_some()),
-        ("custom_message", parts.custom_message.is_some()),
-        ("available_components", parts.available_components.is_some()),
-        (
-            "connection_settings_status",
-            parts.connection_settings_status.is_some(),
-        ),
-    ];
-    match later.iter().find(|(_, is_there)| *is_there) {
-        None => Ok(parts),
-        Some((name, _)) => Err(Error::new(
+fn decode(message: &[u8]) -> Result<Parts> {
+    let message = HostMessage::read(message)?;
+    if let Some(name) = message.unsupported() {
+        return Err(Error::new(
             Code::Unsupported,
             Kind::Argument,
             format!("this release does not report {name}"),
-        )),
+        ));
     }
+    Ok(Parts {
+        status: message
+            .remote_config_status
+            .as_ref()
+            .map(part)
+            .transpose()?,
+        description: message.agent_description.as_ref().map(part).transpose()?,
+        config: message.effective_config.as_ref().map(part).transpose()?,
+    })
 }
 
-fn take_over(client: &Client, parts: AgentToServer) -> Result<()> {
-    if let Some(status) = parts.remote_config_status {
+fn take_over(client: &Client, parts: Parts) -> Result<()> {
+    if let Some(status) = parts.status {
         let error = (!status.error_message.is_empty()).then_some(status.error_message.as_str());
         kept(client.set_remote_config_status(
             &status.last_remote_config_hash,
@@ -78,10 +76,10 @@ fn take_over(client: &Client, parts: AgentToServer) -> Result<()> {
             error,
         ))?;
     }
-    if let Some(description) = parts.agent_description {
+    if let Some(description) = parts.description {
         kept(client.set_description(description))?;
     }
-    if let Some(config) = parts.effective_config {
+    if let Some(config) = parts.config {
         let files = config.config_map.unwrap_or_default();
         kept(client.set_effective_config(ConfigMap::new(files.into())))?;
     }
