@@ -359,7 +359,7 @@ class Sides(TlsStage):
         self.server.post("certificate", {"certificate": "self_signed"})
         agents = [self.agent(client, NEVER).start() for client in (any_, good)]
         agents[0].wait("connected")
-        self.assertIn("self-signed", self.failure(agents[1])["text"])
+        self.assertIn("self-signed", agents[1].wait("connect_failed").error["text"])
 
     def test_a_session_is_not_resumed_without_a_look(self):
         """[TLS-05]"""

@@ -7,6 +7,10 @@ from devserver import FAULTS, Devserver
 from stage import Stage
 
 
+# How late a busy server may note a message: what an agent leaves between two of its own may look shorter by that.
+LAG_MS = 150
+
+
 class WireStage(Stage):
     """One exchange at a time, seen from the server."""
 
@@ -52,6 +56,11 @@ class WireStage(Stage):
 
     def gaps(self, entries):
         return [after["at_ms"] - before["at_ms"] for before, after in zip(entries, entries[1:])]
+
+    def assert_pace(self, entries, interval_ms):
+        """Many messages are spread over the time that so many intervals take."""
+        took = entries[-1]["at_ms"] - entries[0]["at_ms"]
+        self.assertGreaterEqual(took, 0.9 * interval_ms * (len(entries) - 1) - LAG_MS)
 
     def header(self, entry, name):
         """All values of a request's header."""
