@@ -1,6 +1,6 @@
 """What becomes of connections: kept, replaced, renewed, and never waited for without end."""
 from stage import NEVER
-from wire import LAG_MS, BlackHole, TlsStage, WireStage
+from wire import LAG_MS, TlsStage, WireStage
 
 QUICK_BOUNDS = {"CONNECT_TIMEOUT_MS": 150, "TLS_TIMEOUT_MS": 150, "FIRST_BYTE_TIMEOUT_MS": 150,
                 "EXCHANGE_TIMEOUT_MS": 800}
@@ -160,12 +160,22 @@ class Bounds(WireStage):
         """[HTTP-18]"""
         self.assert_timeout("http-18-slow-bytes", "", 800 - LAG_MS)
 
+    def test_a_message_that_is_not_read(self):
+        """[HTTP-18]"""
+        # The server has not seen the number of what it did not read.
+        self.pardoned = ("SYNC-12",)
+        agent = self.started(options=QUICK_BOUNDS)
+        self.fault({"wait_before_reading": "60s"})
+        agent.client.set_effective_config({"large": bytes(16 << 20)})
+        error = self.failure(agent)
+        self.assertEqual("timeout", error["kind"])
+        agent.wait("connected")
+        agent.flush()
+
     def test_a_connection_that_is_never_made(self):
         """[HTTP-18]"""
-        hole = BlackHole(self)
-        client = self.client(options=BY_THE_STEP)
-        client.set_endpoint(hole.endpoint)
-        agent = self.agent(client).start()
+        self.hang()
+        agent = self.agent(self.client(options=BY_THE_STEP)).start()
         for _ in range(2):
             error = self.failure(agent)
             self.assertEqual("timeout", error["kind"])
@@ -173,9 +183,8 @@ class Bounds(WireStage):
 
     def test_the_whole_bound_holds_for_a_connection_too(self):
         """[HTTP-18]"""
-        hole = BlackHole(self)
+        self.hang()
         client = self.client(options={"CONNECT_TIMEOUT_MS": 60_000, "EXCHANGE_TIMEOUT_MS": 150})
-        client.set_endpoint(hole.endpoint)
         self.assertEqual("timeout", self.failure(self.agent(client).start())["kind"])
 
     def test_every_bound_is_finite_by_default(self):

@@ -1,6 +1,5 @@
 """What the tests of plain HTTP and TLS ask of the development server's timeline, beside the stage."""
 import json
-import socket
 import tempfile
 
 from devserver import FAULTS, Devserver
@@ -48,6 +47,10 @@ class WireStage(Stage):
         self.server.faults(script)
         return script["rules"][0]["name"]
 
+    def hang(self):
+        """From now on connections are never made: not a packet comes in return."""
+        self.server.post("listen", {"listening": False, "hang": True})
+
     def failure(self, agent):
         """The error of the next failed try; it must not have replaced another."""
         event = agent.wait("connect_failed")
@@ -94,20 +97,3 @@ class TlsStage(WireStage):
     def client(self, *arguments, **more):
         more.setdefault("ca", self.files["ca"])
         return super().client(*arguments, **more)
-
-
-class BlackHole:
-    """A port whose connections are never made: its backlog is full."""
-
-    def __init__(self, test):
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(0)
-        self.port = self.listener.getsockname()[1]
-        test.addCleanup(self.listener.close)
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(self.listener.getsockname())
-            test.addCleanup(filler.close)
-        self.endpoint = f"http://127.0.0.1:{self.port}/v1/opamp"
