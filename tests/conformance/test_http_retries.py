@@ -211,9 +211,6 @@ class Backoff(WireStage):
     # A first try within 50 ms, then tops of 300 and 600 ms.
     GROWING = {"FIRST_RETRY_SPREAD_MS": 50, "BACKOFF_BASE_MS": 300, "BACKOFF_MAX_MS": 100_000}
 
-    def tries(self):
-        return self.requests()
-
     def assert_grows(self, name, kind, status=0, tries=None, **more):
         """Three failures, each told, each with a longer wait; then all is said once more and well."""
         rule = self.fault_file(name)
@@ -228,7 +225,7 @@ class Backoff(WireStage):
         for error, (least, most) in zip(errors, [(0, 50), (150, 300), (300, 600)]):
             self.assertLessEqual(error["retry_in_ms"], most)
             self.assertGreaterEqual(error["retry_in_ms"], least - 100)
-        gaps = self.gaps((tries or self.tries)())
+        gaps = self.gaps((tries or self.requests)())
         self.assertEqual(3, len(gaps))
         self.assertGreaterEqual(gaps[1], 150)
         self.assertGreaterEqual(gaps[2], 300)

@@ -38,7 +38,8 @@ class Secrets(TlsStage):
 
     def setUp(self):
         super().setUp()
-        self.ear = self.enterContext(Ear())
+        self.ear = Ear().__enter__()
+        self.addCleanup(self.ear.__exit__)
         self.said = []
         key = Path(self.files["key"]).read_text()
         # any line of the key's text but its frame
@@ -109,7 +110,8 @@ class Secrets(TlsStage):
             {"status": 202, "body": {"text": echo}},
         ):
             with self.subTest(fault):
-                agent = self.fault(fault) or self.agent_with_secrets().start()
+                self.fault(fault)
+                agent = self.agent_with_secrets().start()
                 error = self.failure(agent)
                 self.assertIn("bad credentials", error["text"])
                 self.said.append(error["text"])
@@ -136,14 +138,11 @@ class Secrets(TlsStage):
         for fault in (
             {"body": "truncated"},
             {"content_type": "text/html"},
-            {"content_type": f"text/{OFFERED}-not-really"},
             {"encoding": "false_gzip"},
             {"cut": {"after": "half", "how": "close"}},
             {"answer": {"instance_uid": "018f3c6e-7c00-7000-8000-00000000f0f0"}},
         ):
             with self.subTest(fault):
-                if OFFERED in fault.get("content_type", ""):
-                    continue
                 self.run_through(fault, "connect_failed")
         self.assert_silent(least=5)
 
@@ -185,7 +184,6 @@ class Secrets(TlsStage):
         for refusal in refusals:
             self.said.append(self.refused("E_INVALID_ARG", refusal)["text"])
         self.assertEqual(len(refusals), len([text for text in self.said if text]))
-        # a verdict's text is the host's own to choose, and goes to the server; our refusal of it stays short
         self.assert_silent(least=0)
 
     def test_in_one_exchange(self):

@@ -10,7 +10,8 @@ from wire import TlsStage, WireStage
 PATIENT = {name: 60_000 for name in ("RESOLVE_TIMEOUT_MS", "CONNECT_TIMEOUT_MS", "TLS_TIMEOUT_MS",
                                      "FIRST_BYTE_TIMEOUT_MS", "EXCHANGE_TIMEOUT_MS")}
 GRACE = 200
-# What the library promises beyond the grace; the best of several stops keeps it on a busy machine too, each of them ROOM.
+# What the library promises beyond the grace: the best of several stops keeps it
+# on a busy machine too, each of them ROOM.
 PROMISED, ROOM, TIMES = 50, 1500, 5
 
 

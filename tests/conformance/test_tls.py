@@ -1,12 +1,12 @@
 """Whom an agent believes, and what it shows."""
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from unittest import mock
 
 from binding import LIB, Client, call
+from devserver import Devserver
 from stage import NEVER
 from wire import TlsStage, WireStage
 
@@ -263,7 +263,8 @@ class Pairs(TlsStage):
             set_pair_pem(by_text, cert, key)
             set_pair_pem(by_one_text, cert + key, b"")
             set_pair_files(by_one_file, both, None)
-            for client in (self.client(cert=(self.files["cert"], self.files["key"])), by_text, by_one_text, by_one_file):
+            by_files = self.client(cert=(self.files["cert"], self.files["key"]))
+            for client in (by_files, by_text, by_one_text, by_one_file):
                 agent = self.started(client)
                 agent.stop()
         self.assertEqual(4, len(self.shown()))
@@ -287,8 +288,8 @@ class Pairs(TlsStage):
         cert, key = self.files["cert"], self.files["key"]
         with tempfile.TemporaryDirectory() as folder:
             locked = f"{folder}/locked.key"
-            subprocess.run(["openssl", "pkcs8", "-topk8", "-in", key, "-out", locked, "-passout", "pass:pa55phrase"],
-                           check=True, capture_output=True)
+            # As an encrypted one calls itself; its content does not matter before the passphrase.
+            Path(locked).write_text(Path(key).read_text().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"))
             for certificate, secret, fact in (
                 (cert, self.path("client2.key"), "does not belong"),
                 (cert, locked, "encrypted"),
@@ -305,8 +306,7 @@ class Pairs(TlsStage):
                         continue
                     texts = [name and Path(name).read_bytes() or b"" for name in (certificate, secret)]
                     error = self.refused("E_INVALID_ARG", set_pair_pem, client, *texts)
-                    if "nowhere" not in fact:
-                        self.assertIn(fact, error["text"])
+                    self.assertIn(fact, error["text"])
         # and nothing was kept
         agent = self.agent(client).start()
         self.assertEqual("tls", self.failure(agent)["kind"])
@@ -414,6 +414,5 @@ class SkipVerify(TlsStage):
 
 def make_authority(folder):
     """ca.pem, client.pem and client.key, from a server that ends again."""
-    from devserver import Devserver
     with Devserver(tls=folder):
         pass
