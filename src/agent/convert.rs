@@ -96,7 +96,7 @@ pub(crate) fn error_of_outcome(outcome: Outcome) -> Option<Error> {
         Outcome::HeldBack => Some(Error::new(
             Code::State,
             Kind::Server,
-            "the server refused a part of it",
+            "a part of it is held back: the server refused it, or it is over the message limit",
         )),
         Outcome::GaveUp(failure) => Some(error_of(&failure)),
         Outcome::Stopped => Some(Error::new(Code::State, Kind::None, "the agent stopped")),

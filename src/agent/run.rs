@@ -223,7 +223,7 @@ impl Run {
         match outcome {
             Some(Outcome::Confirmed) => Ok(()),
             Some(Outcome::HeldBack) => Err(Error::state(
-                "the server refused a part of it; it is held back",
+                "a part of it is held back: the server refused it, or it is over the message limit",
             )),
             None if !flushes.is_over => Err(convert::timeout("not confirmed yet")),
             _ => Err(Error::state("the agent stopped")),

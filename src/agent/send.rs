@@ -10,11 +10,22 @@ use super::{
 };
 use crate::proto::{AgentDescription, EffectiveConfig, RemoteConfigStatus};
 
+/// The number of MESSAGE_LIMIT_BYTES in the table of defaults.
+const MESSAGE_LIMIT: i32 = 6;
+
 impl Agent {
     /// Takes the parts of an encoded AgentToServer over and sends a message; uid, number and capabilities are the library's.
     /// Exactly one completion comes for the ticket: confirmed, or given up after so many failed tries.
     pub fn send(&self, message: &[u8], tries: Option<u32>) -> Result<u64> {
         let run = self.running()?;
+        let limit = self.client().option(MESSAGE_LIMIT)?;
+        if message.len() as u64 > limit {
+            let text = format!(
+                "the message has {} bytes, the limit is {limit}",
+                message.len()
+            );
+            return Err(Error::new(Code::TooLarge, Kind::Size, text));
+        }
         let parts = decode(message)?;
         if !self.queue().reserve_report() {
             return Err(Error::new(

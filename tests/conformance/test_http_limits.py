@@ -150,6 +150,12 @@ class Reports(WireStage):
         self.assertEqual(1, self.kinds(agent).count("warning"))
         self.assertNotIn("connect_failed", self.kinds(agent))
 
+    def test_a_message_of_the_host_over_the_limit_is_refused(self):
+        """[HTTP-08]"""
+        agent = self.started(self.client(options={"MESSAGE_LIMIT_BYTES": SMALL}), interval_ms=50)
+        self.refused("E_TOO_LARGE", agent.send, bytes(SMALL + 1))
+        agent.flush()
+
     def test_a_first_report_over_the_limit_does_not_hold_up_the_rest(self):
         """[HTTP-08]"""
         client = self.client(options={"MESSAGE_LIMIT_BYTES": SMALL})
