@@ -34,6 +34,9 @@ impl Core {
     }
 
     fn on_opened(&mut self) {
+        if planted!(BackoffResetOnConnect) {
+            self.backoffs = 0;
+        }
         match &mut self.link {
             Link::Exchange(exchange) => exchange.opened = true,
             Link::Opening { id, .. } => {
@@ -76,6 +79,9 @@ impl Core {
         // A marker that we never sent proves nothing.
         if marker <= session.last_news {
             session.ponged = session.ponged.max(marker);
+            if session.heard_after < marker {
+                session.unanswered = Some(marker);
+            }
             session.on_awaited(|awaited| awaited.ponged |= awaited.mark <= marker);
         }
         self.clear_patience();
@@ -88,8 +94,13 @@ impl Core {
             Link::Exchange(exchange) => exchange.mark,
             Link::Open(session) if session.leaving.is_none() => {
                 session.answered = true;
+                session.unanswered = None;
                 session.on_awaited(|awaited| awaited.answered = true);
-                session.ponged
+                if planted!(AnyMessageConfirms) {
+                    session.last_news
+                } else {
+                    session.ponged
+                }
             }
             _ => return,
         };
@@ -120,7 +131,7 @@ impl Core {
 
     fn on_over(&mut self, failure: Failure) {
         let link = self.take_link();
-        if failure.reached == Reached::No && link.has_unsent() {
+        if failure.reached == Reached::No && link.has_unsent() && !planted!(NumberNotGivenBack) {
             self.next_number -= 1;
         }
         match link {

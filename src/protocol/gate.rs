@@ -33,7 +33,10 @@ impl Gate {
 
     /// A wait that was asked for is never shortened.
     fn close_as(&mut self, closed: Closed) {
-        if self.0.is_none_or(|present| present.until < closed.until) {
+        if self
+            .0
+            .is_none_or(|present| present.until < closed.until || planted!(WaitShortened))
+        {
             self.0 = Some(closed);
         }
     }

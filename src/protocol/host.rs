@@ -9,6 +9,9 @@ use crate::proto::AgentCapabilities;
 
 impl Core {
     pub(super) fn on_change(&mut self, change: Change) {
+        if planted!(SetterThroughGate) {
+            self.gate = super::Gate::default();
+        }
         match change {
             Change::Description(value) => self.reported.set_description(value),
             Change::EffectiveConfig(value) => self.reported.set_effective_config(value),

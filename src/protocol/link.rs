@@ -43,6 +43,10 @@ pub(super) struct Session {
     pub(super) last_news: Mark,
     /// The last message with news that the peer has surely read.
     pub(super) ponged: Mark,
+    /// The last message with news when the peer spoke last.
+    pub(super) heard_after: Mark,
+    /// The peer has read this one and has not spoken since: what it says next is about that.
+    pub(super) unanswered: Option<Mark>,
     /// A message could be decoded: one half of "stable".
     pub(super) answered: bool,
     pub(super) thawed: bool,
@@ -184,6 +188,8 @@ impl Session {
             awaited: None,
             last_news: 0,
             ponged: 0,
+            heard_after: 0,
+            unanswered: None,
             answered: false,
             thawed: false,
             leaving: None,

@@ -120,7 +120,7 @@ impl Reported {
         let before = self.allowed();
         if std::mem::replace(&mut self.capabilities, value) != value {
             self.known[Part::Capabilities as usize].wanted += 1;
-            self.forget_withdrawn(before);
+            self.renew_returned(before);
         }
     }
 
@@ -129,7 +129,7 @@ impl Reported {
         let before = self.allowed();
         if value != 0 {
             self.server_capabilities = value;
-            self.forget_withdrawn(before);
+            self.renew_returned(before);
         }
     }
 
@@ -158,6 +158,9 @@ impl Reported {
         for part in parts.iter() {
             let known = &mut self.known[part as usize];
             (known.sent, known.sent_in) = (known.wanted, mark);
+            if planted!(ConfirmedBeforeAnswered) {
+                known.confirmed = known.sent;
+            }
         }
     }
 
@@ -185,7 +188,11 @@ impl Reported {
         for part in Part::ALL {
             let known = &mut self.known[part as usize];
             if known.sent != known.confirmed && is_meant(known) {
-                known.refused = known.sent;
+                known.refused = if planted!(ResendAfterRefusal) {
+                    0
+                } else {
+                    known.sent
+                };
                 known.refused_in = known.sent_in;
                 known.sent = known.confirmed;
                 refused |= Parts::of(part);
@@ -250,11 +257,16 @@ impl Reported {
         Part::ALL.into_iter().filter(is).collect()
     }
 
-    /// What may be sent no more is reported afresh once it may be again.
-    fn forget_withdrawn(&mut self, before: Parts) {
-        for part in before.iter() {
-            if !self.is_allowed(part) {
-                self.forget(part);
+    /// What may be sent again, after it might not for a while, is reported afresh, if it was not refused.
+    fn renew_returned(&mut self, before: Parts) {
+        for part in Part::ALL {
+            if self.is_allowed(part) && !before.has(part) {
+                let known = &mut self.known[part as usize];
+                // What is on its way just now is fresh.
+                if known.sent == known.confirmed {
+                    known.sent = 0;
+                }
+                known.confirmed = 0;
             }
         }
     }
@@ -291,6 +303,10 @@ impl Parts {
     #[must_use]
     pub const fn bits(self) -> u32 {
         self.0
+    }
+
+    pub(super) const fn without(self, part: Part) -> Self {
+        Self(self.0 & !(1 << part as u32))
     }
 
     pub fn iter(self) -> impl Iterator<Item = Part> {

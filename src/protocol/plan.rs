@@ -84,11 +84,13 @@ impl Core {
         } else {
             None
         };
-        self.timers
-            .next()
-            .into_iter()
-            .chain(plan)
-            .min_by_key(|deadline| deadline.at)
+        let forgotten = self.next_beat().filter(|_| planted!(TimerInThePast));
+        let forgotten = forgotten.map(|at| Deadline {
+            at,
+            why: Timer::Heartbeat,
+        });
+        let all = self.timers.next().into_iter().chain(plan).chain(forgotten);
+        all.min_by_key(|deadline| deadline.at)
     }
 
     /// When the next message or connection is due; `None` while it waits for something else than time.
@@ -181,7 +183,11 @@ impl Core {
         let draft = Draft {
             uid: &self.identity.uid,
             sequence_num: self.next_number,
-            parts,
+            parts: if planted!(LostPart) {
+                parts.without(Part::EffectiveConfig)
+            } else {
+                parts
+            },
             goodbye,
             request_uid: self.identity.wanted,
             reported: &self.reported,
@@ -214,7 +220,11 @@ impl Core {
         let repeats = std::mem::take(&mut self.wishes.repeat);
         let has_news = !parts.is_empty() || self.tickets.want_message();
         let mark = self.mark;
-        if let Some(stop) = self.stop.as_mut().filter(|_| goodbye) {
+        if let Some(stop) = self
+            .stop
+            .as_mut()
+            .filter(|_| goodbye && !planted!(DisconnectTwice))
+        {
             stop.stage = Stage::LastInFlight;
         }
         let Link::Open(session) = &mut self.link else {

@@ -6,9 +6,13 @@ use prost::Message as _;
 
 use super::{
     Core, Event, FailKind, Failure, Message, MessageParts, Policy, Reached, RemoteConfig,
-    ServerErrorKind, TryId, Uid, WarningKind, event::clipped, link::Link, offers::Answer, walk,
+    ServerErrorKind, TryId, Uid, WarningKind, event::clipped, link::Link, offers::Answer,
+    parts::Parts, walk,
 };
-use crate::proto::{self, AgentCapabilities, ServerErrorResponseType, ServerToAgentFlags};
+use crate::proto::{
+    self, AgentCapabilities, ServerErrorResponseType, ServerToAgentFlags,
+    server_error_response::Details,
+};
 
 impl Core {
     pub(super) fn on_message(&mut self, bytes: &Bytes) {
@@ -17,7 +21,21 @@ impl Core {
         match &mut self.link {
             Link::Exchange(_) => {}
             // Whatever it says, the connection has outlived a freeze.
-            Link::Open(session) => session.thawed = false,
+            Link::Open(session) => {
+                session.thawed = false;
+                session.heard_after = session.last_news;
+            }
+            // On the way out, nothing but a longer wait concerns us.
+            Link::Closing(_) => {
+                let error = self
+                    .decoded(bytes)
+                    .ok()
+                    .and_then(|message| message.error_response);
+                if let Some(error) = error.filter(is_unavailable) {
+                    self.put_off(wait_asked_by(&error));
+                }
+                return;
+            }
             _ => return,
         }
         match self.decoded(bytes) {
@@ -138,20 +156,10 @@ impl Core {
 
     /// The same message would be refused again: what it carried is held back (HTTP-09).
     fn on_refused(&mut self, kind: ServerErrorKind, text: Arc<str>) {
-        let (id, mark, read) = match &mut self.link {
-            Link::Exchange(exchange) => (exchange.id, exchange.mark, 0),
-            Link::Open(session) => {
-                session.awaited = None;
-                (session.id, session.last_news, session.ponged)
-            }
-            _ => return,
-        };
+        let Some(id) = self.link.id() else { return };
+        let held_back = self.blame();
         self.clear_patience();
         self.on_decoded();
-        let mut held_back = self.reported.on_refused(mark);
-        if held_back.is_empty() {
-            held_back = self.reported.on_refused_upto(read);
-        }
         let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
         self.events.push_back(Event::ServerError {
             kind,
@@ -165,16 +173,30 @@ impl Core {
         self.journal.last_error = Some((self.now, failure));
     }
 
+    /// Holds back what was refused. Over WebSocket an error names no message: it is about the one that was read and not yet
+    /// answered, else about the last one with news.
+    fn blame(&mut self) -> Parts {
+        match &mut self.link {
+            Link::Exchange(exchange) => self.reported.on_refused(exchange.mark),
+            Link::Open(session) => {
+                session.awaited = None;
+                if let Some(mark) = session.unanswered.take() {
+                    return self.reported.on_refused_upto(mark);
+                }
+                let parts = self.reported.on_refused(session.last_news);
+                if !parts.is_empty() {
+                    return parts;
+                }
+                self.reported.on_refused_upto(session.ponged)
+            }
+            _ => Parts::NONE,
+        }
+    }
+
     /// WS-11, HTTP-10: stay away for as long as it says, then report what was not confirmed.
     fn on_unavailable(&mut self, error: &proto::ServerErrorResponse, text: Arc<str>) {
-        use proto::server_error_response::Details;
-        let asked = error
-            .details
-            .as_ref()
-            .map(|Details::RetryInfo(info)| Duration::from_nanos(info.retry_after_nanoseconds));
-        let asked = asked.filter(|wait| !wait.is_zero());
         let Some(id) = self.link.id() else { return };
-        self.put_off(asked);
+        self.put_off(wait_asked_by(error));
         if let Link::Exchange(_) = &self.link {
             self.end_exchange();
         } else {
@@ -328,6 +350,18 @@ impl Problem {
             }
         }
     }
+}
+
+fn is_unavailable(error: &proto::ServerErrorResponse) -> bool {
+    error.r#type == ServerErrorResponseType::Unavailable as i32
+}
+
+fn wait_asked_by(error: &proto::ServerErrorResponse) -> Option<Duration> {
+    let Some(Details::RetryInfo(info)) = &error.details else {
+        return None;
+    };
+    let wait = Duration::from_nanos(info.retry_after_nanoseconds);
+    (!wait.is_zero()).then_some(wait)
 }
 
 /// 0 can not be told from "absent": only alone it means "no heartbeats".

@@ -66,6 +66,13 @@ impl Core {
         let is_due = stop.stage == Stage::Wanted && self.now < stop.by;
         match self.config.policy {
             Policy::Http if has_way && is_due => Step::Build { goodbye: true },
+            Policy::Http
+                if planted!(HeartbeatAfterDisconnect)
+                    && has_way
+                    && stop.stage == Stage::LastInFlight =>
+            {
+                Step::Build { goodbye: false }
+            }
             _ => Step::Finish,
         }
     }
