@@ -167,9 +167,9 @@ class Reports(WireStage):
         self.assertEqual(["agent_description"], self.requests()[0]["parts"])
 
     def test_a_message_of_the_host_over_the_limit_ends_as_such(self):
-        """[HTTP-08]"""
+        """[HTTP-08] It fits by itself, and no more once uid and number stand in it."""
         agent = self.started(self.client(options={"MESSAGE_LIMIT_BYTES": SMALL}))
-        long = delimited(1, b"service.name") + delimited(2, delimited(1, b"x" * 2 * SMALL))
+        long = delimited(1, b"service.name") + delimited(2, delimited(1, b"x" * (SMALL - 30)))
         ticket = agent.send(delimited(3, delimited(1, long)))
         self.assertEqual("size", agent.wait("warning").error["kind"])
         done = next(event for event in agent.events + [agent.wait("report_done")] if event.ticket == ticket)
