@@ -60,6 +60,8 @@ struct Shell {
     /// The exchange that runs or is about to, and what is known of it.
     exchange: Option<Exchange>,
     next: Option<Deadline>,
+    /// The host was told something since the last exchange; its answer is likely to come soon.
+    is_answer_likely: bool,
     is_over: bool,
 }
 
@@ -82,7 +84,10 @@ pub(crate) struct Sending {
 /// What the worker does next.
 pub(crate) enum Next {
     Send(Sending),
-    Rest(Option<Duration>),
+    Rest {
+        limit: Option<Duration>,
+        is_answer_likely: bool,
+    },
     Over,
 }
 
@@ -111,6 +116,7 @@ impl Run {
             must_forget: false,
             exchange: None,
             next: None,
+            is_answer_likely: false,
             is_over: false,
         };
         Arc::new(Self {
@@ -156,8 +162,10 @@ impl Run {
             }
             match shell.next {
                 _ if shell.is_over => Next::Over,
-                Some(deadline) => Next::Rest(Some(deadline.at.since(clock::now()))),
-                None => Next::Rest(None),
+                next => Next::Rest {
+                    limit: next.map(|deadline| deadline.at.since(clock::now())),
+                    is_answer_likely: shell.is_answer_likely,
+                },
             }
         })
     }
@@ -171,6 +179,7 @@ impl Run {
                 shell.out = buffer;
             }
             shell.exchange = None;
+            shell.is_answer_likely = false;
             self.feed(shell, Input::Link { id, fact });
             self.share(shell);
         });
@@ -329,6 +338,7 @@ impl Run {
                     protocol::Event::Message(_) | protocol::Event::NewUid(_)
                 ) {
                     self.share(shell);
+                    shell.is_answer_likely = true;
                 }
                 if let Some(kind) = convert::event_kind(other) {
                     self.queue.push(kind);

@@ -32,9 +32,12 @@ fn turn_after_turn(run: &Run, link: &mut Link) {
     loop {
         match run.turn() {
             Next::Send(sending) => exchange(run, link, sending),
-            Next::Rest(limit) => {
-                if let Some(lowest) = lowest.filter(|_| limit.is_none_or(|rest| rest >= LONG_REST))
-                {
+            Next::Rest {
+                limit,
+                is_answer_likely,
+            } => {
+                let is_long = limit.is_none_or(|rest| rest >= LONG_REST) && !is_answer_likely;
+                if let Some(lowest) = lowest.filter(|_| is_long) {
                     stack::give_back(lowest);
                 }
                 run.mailbox.wake().wait(limit);

@@ -221,7 +221,10 @@ impl Pieces {
             self.input.copy_within(self.taken..self.filled, 0);
             (self.taken, self.filled) = (0, self.filled - self.taken);
         }
-        if self.input.len() - self.filled < space {
+        if self.input.is_empty() {
+            // The allocator's zeros: a loop optimised for size takes longer than the exchange around it.
+            self.input = vec![0; space];
+        } else if self.input.len() - self.filled < space {
             self.input.resize(self.filled + space, 0);
         }
     }
