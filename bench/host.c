@@ -25,7 +25,7 @@ enum { WARM_UP = 20, BEAT_MS = 50 };
 static opamp_client *client;
 static opamp_agent *agent;
 static sem_t arrived;
-static volatile long offers_seen, connects_seen;
+static volatile long offers_seen, connects_seen, wanted_offers, wanted_connects; /* no waking of the main thread before */
 static long long cpu_at_callback;
 static size_t body_bytes;
 static int is_big;
@@ -50,7 +50,7 @@ static void pause_ms(long ms) {
 static void on_connect(opamp_agent *on_agent, opamp_client *on_client, void *user) {
   (void)on_agent, (void)on_client, (void)user;
   connects_seen = connects_seen + 1;
-  (void)sem_post(&arrived);
+  if (connects_seen >= wanted_connects) (void)sem_post(&arrived);
 }
 
 static void on_message(opamp_agent *on_agent, opamp_client *on_client, const opamp_message *message, void *user) {
@@ -64,8 +64,8 @@ static void on_message(opamp_agent *on_agent, opamp_client *on_client, const opa
   }
   (void)opamp_client_set_remote_config_status(on_client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL);
   offers_seen = offers_seen + 1;
+  if (offers_seen >= wanted_offers) (void)sem_post(&arrived);
   (void)on_agent, (void)user;
-  (void)sem_post(&arrived);
 }
 
 static void make(const char *url, int is_poll, uint64_t interval_ms) {
@@ -89,8 +89,8 @@ static void make(const char *url, int is_poll, uint64_t interval_ms) {
   must(opamp_agent_set_interval(agent, interval_ms), "interval");
 }
 
-/* Waits for the next event that posts `arrived`. */
-static void wait_for(int is_poll, volatile long *count, long wanted) {
+static void wait_for(int is_poll, volatile long *count, volatile long *threshold, long wanted) {
+  *threshold = wanted;
   while (*count < wanted) {
     if (is_poll) must(opamp_agent_dispatch(agent, -1, NULL), "dispatch");
     else (void)sem_wait(&arrived);
@@ -114,7 +114,7 @@ static void end(void) {
 
 static void beat(int is_poll, long count) {
   must(opamp_agent_start(agent, NULL), "start");
-  wait_for(is_poll, &connects_seen, 1);
+  wait_for(is_poll, &connects_seen, &wanted_connects, 1);
   pause_ms(WARM_UP * BEAT_MS);
   uint64_t before = number(OPAMP_SNAPSHOT_MESSAGES_SENT);
   long long cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -125,10 +125,10 @@ static void beat(int is_poll, long count) {
 
 static void offers(int is_poll, long count) {
   must(opamp_agent_start(agent, NULL), "start");
-  wait_for(is_poll, &offers_seen, WARM_UP);
+  wait_for(is_poll, &offers_seen, &wanted_offers, WARM_UP);
   long before = offers_seen;
   long long cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
-  wait_for(is_poll, &offers_seen, before + count);
+  wait_for(is_poll, &offers_seen, &wanted_offers, before + count);
   (void)printf("%ld %lld\n", offers_seen - before, now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 }
 
@@ -136,7 +136,7 @@ static void start(int is_poll, long count, int is_told) {
   for (long i = 0; i < count; i++) {
     if (is_told) (void)printf("%lld\n", now_ns(CLOCK_MONOTONIC));
     must(opamp_agent_start(agent, NULL), "start");
-    wait_for(is_poll, &connects_seen, i + 1);
+    wait_for(is_poll, &connects_seen, &wanted_connects, i + 1);
     must(opamp_agent_stop(agent, 10000), "stop");
     while (is_poll && opamp_agent_dispatch(agent, 0, NULL) == OPAMP_OK) continue;
   }
@@ -202,14 +202,14 @@ static void cycles(int is_poll, long count) {
 
 static void idle(int is_poll, long seconds) {
   must(opamp_agent_start(agent, NULL), "start");
-  wait_for(is_poll, &connects_seen, 1);
+  wait_for(is_poll, &connects_seen, &wanted_connects, 1);
   pause_ms(seconds * 1000);
 }
 
 static void memory(int is_poll, int has_agent) {
   if (has_agent) {
     must(opamp_agent_start(agent, NULL), "start");
-    wait_for(is_poll, &connects_seen, 1);
+    wait_for(is_poll, &connects_seen, &wanted_connects, 1);
   }
   pause_ms(3000);
   (void)printf("%ld\n", status_kib("Private_Dirty:", "/proc/self/smaps_rollup"));

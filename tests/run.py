@@ -28,7 +28,6 @@ STEPS = [
     ("library", PYTHON + ["tests/library/run.py"], None),
     ("licences", PYTHON + ["tests/licences/third_party.py", "--check"], None),
     ("c", PYTHON + ["tests/c/run.py"], None),
-    ("valgrind", PYTHON + ["tests/c/run.py", "--valgrind"], None),
     ("conformance", PYTHON + ["tests/conformance/run.py"], None),
     ("examples", PYTHON + ["tests/examples/run.py"], None),
     ("install", PYTHON + ["tests/install/run.py"], None),
