@@ -298,8 +298,8 @@ pub(super) struct Beat {
     of_host: Duration,
     of_server: Option<Duration>,
     sent: Option<Time>,
-    /// In parts of a million: 0 is the shortest beat that the jitter allows, 1 the mean, 2 the longest.
-    jitter: Duration,
+    /// 0 is the shortest beat that the jitter allows, a million the mean, two the longest.
+    jitter: u64,
     percent: u32,
 }
 
@@ -309,7 +309,7 @@ impl Beat {
             of_host,
             of_server,
             sent: None,
-            jitter: Duration::from_secs(1),
+            jitter: 1_000_000,
             percent,
         }
     }
@@ -333,7 +333,9 @@ impl Beat {
 
     fn on_sent(&mut self, now: Time, chance: &mut Chance) {
         self.sent = Some(now);
-        self.jitter = chance.up_to(Purpose::Heartbeat, Duration::from_secs(2));
+        self.jitter = chance
+            .up_to(Purpose::Heartbeat, Duration::from_secs(2))
+            .as_micros() as u64;
     }
 
     /// `None` before the first message.
@@ -342,7 +344,10 @@ impl Beat {
             Duration::ZERO => defaults::INTERVAL,
             interval => interval,
         };
-        let most = interval * self.percent / 100;
-        Some(self.sent? + (interval - most) + most.mul_f64(self.jitter.as_secs_f64()))
+        // In microseconds: a day of them, times two million, is far below 2^64.
+        let micros = interval.as_micros() as u64;
+        let most = micros / 100 * u64::from(self.percent);
+        let beat = micros - most + most * self.jitter / 1_000_000;
+        Some(self.sent? + Duration::from_micros(beat))
     }
 }
