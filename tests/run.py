@@ -22,7 +22,10 @@ CARGO_TEST = ["cargo", "test", "--locked"]
 # name, command, and the shape of the lines that close it
 STEPS = [
     ("build", ["make", "--no-print-directory", "examples", "devserver"], r"^skipped:"),
-    ("rust", CARGO_TEST + ["--workspace", "--exclude", "opamp-devserver", "--no-fail-fast"], r"^test result:"),
+    # The simulation has a step of its own: without optimisation it is slow.
+    ("rust", ["env", "OPAMP_SIM_SEEDS=200"] + CARGO_TEST + ["-p", "libopamp", "--no-fail-fast"], r"^test result:"),
+    ("simulation", CARGO_TEST + ["--profile", "sim", "-p", "libopamp", "--features", "planted-bugs", "--test", "simulation", "--", "--nocapture"],
+     r"^test result:|seeds"),
     ("devserver", CARGO_TEST + ["-p", "opamp-devserver", "--no-fail-fast"], r"^test result:"),
     ("header", ["include/renew.sh", "--check"], None),
     ("library", PYTHON + ["tests/library/run.py"], None),
