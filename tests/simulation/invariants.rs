@@ -355,7 +355,8 @@ impl Watch {
     /// The pong behind a refused message: together with the refusal it makes sure that this message was meant, unless the
     /// server also speaks unasked.
     pub(crate) fn on_refused_read(&mut self, told: &Told, is_clear: bool) {
-        if is_clear {
+        // On the way out the agent listens no more.
+        if is_clear && !self.is_leaving && !self.said_goodbye {
             self.refused_read = self.still(told).or(&self.refused_read);
             self.note_sure();
         }

@@ -88,7 +88,7 @@ pub(crate) struct Meaning {
     pub(crate) put_off: Option<Duration>,
     /// The parts of the message that was refused.
     pub(crate) refused: Option<Told>,
-    /// It comes before the agent sends the next news.
+    /// Over WebSocket: nothing else can be meant, because no other message is without its answer.
     pub(crate) is_prompt: bool,
     /// A good message.
     pub(crate) good: bool,

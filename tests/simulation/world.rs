@@ -78,6 +78,8 @@ enum Net {
         id: TryId,
         message: Box<AgentToServer>,
         marker: Option<u64>,
+        /// No other message was without its answer when this one left.
+        is_alone: bool,
     },
 }
 
@@ -96,6 +98,8 @@ struct World<'a> {
     is_kept: bool,
     /// The connection on which nothing arrives any more.
     severed: Option<TryId>,
+    /// Messages on this connection that have no answer yet.
+    unanswered: u32,
     seed: u64,
     server: Server,
     host: Host,
@@ -127,6 +131,7 @@ pub(crate) fn run(bytes: &[u8], story: Option<&mut Vec<String>>) -> Result<Stats
         stream: now,
         is_kept: false,
         severed: None,
+        unanswered: 0,
         seed,
         stats: Stats::ZERO,
         story,
@@ -255,8 +260,9 @@ impl World<'_> {
                         id,
                         message,
                         marker,
+                        is_alone,
                     } => {
-                        self.arrive(id, &message, marker);
+                        self.arrive(id, &message, marker, is_alone);
                         Ok(())
                     }
                 }
@@ -419,7 +425,10 @@ impl World<'_> {
             match &fact {
                 Fact::Opened => self.watch.on_opened(self.now),
                 Fact::Written => self.watch.on_written(),
-                Fact::Message(_) => self.watch.on_message(self.now, meaning),
+                Fact::Message(_) => {
+                    self.unanswered = self.unanswered.saturating_sub(1);
+                    self.watch.on_message(self.now, meaning);
+                }
                 Fact::Over(failure) => self.note_over(failure, meaning),
                 Fact::Pong { .. } => {
                     self.watch.on_alive();
@@ -617,6 +626,7 @@ impl World<'_> {
     /// A WebSocket connection is made, or not.
     fn dial(&mut self, id: TryId) {
         self.stream = self.now;
+        self.unanswered = 0;
         if self.hits(Fault::Refused) {
             let failure = Failure::new(FailKind::Connect, Reached::No, "refused");
             return self.over(id, LATENCY, failure);
@@ -658,19 +668,19 @@ impl World<'_> {
             self.severed = Some(id);
             return self.over(id, SILENCE, silence);
         }
-        let message = Box::new(message);
-        self.send_later(
-            LATENCY,
-            Net::Arrival {
-                id,
-                message,
-                marker,
-            },
-        );
+        let is_alone = self.unanswered == 0;
+        self.unanswered += 1;
+        let net = Net::Arrival {
+            id,
+            message: Box::new(message),
+            marker,
+            is_alone,
+        };
+        self.send_later(LATENCY, net);
     }
 
     /// A frame arrives at the server, perhaps after the connection died.
-    fn arrive(&mut self, id: TryId, message: &AgentToServer, marker: Option<u64>) {
+    fn arrive(&mut self, id: TryId, message: &AgentToServer, marker: Option<u64>, is_alone: bool) {
         self.tell(|_| format!("   the server reads {}", message.sequence_num));
         let (answer, mut meaning) = self.answer(message);
         let is_deaf = self.watch.open != Some(id) || self.severed == Some(id);
@@ -687,7 +697,7 @@ impl World<'_> {
         } else {
             Duration::ZERO
         };
-        meaning.is_prompt = self.stream.max(self.now + pause).since(self.now) < PAUSE;
+        meaning.is_prompt = is_alone && self.stream.max(self.now + pause).since(self.now) < PAUSE;
         let pong = marker.map(|marker| Fact::Pong { marker });
         if self.swarm.pongs == Pongs::BeforeAnswer
             && let Some(pong) = pong.clone()
