@@ -135,8 +135,7 @@ def tls(work):
     sys.path.insert(0, str(ROOT / "tests/conformance"))
     from devserver import Devserver
     with Devserver(tls=work / "tls") as server:
-        authority = next(path for path in sorted((work / "tls").rglob("*.pem")) if "ca" in path.name and "key" not in path.name)
-        calls_of_beats("heartbeat, https, thread: system calls", server.endpoint, "thread", BENCH_CA=str(authority))
+        calls_of_beats("heartbeat, https, thread: system calls", server.endpoint, "thread", BENCH_CA=server.ready["tls"]["ca"])
 
 
 def idle(work):
