@@ -426,8 +426,14 @@ impl World<'_> {
                 Fact::Opened => self.watch.on_opened(self.now),
                 Fact::Written => self.watch.on_written(),
                 Fact::Message(_) => {
+                    // Still so, and not only when it left: news may have followed after a freeze.
+                    let is_prompt = meaning.is_prompt && self.unanswered <= 1;
                     self.unanswered = self.unanswered.saturating_sub(1);
-                    self.watch.on_message(self.now, meaning);
+                    let meaning = Meaning {
+                        is_prompt,
+                        ..*meaning
+                    };
+                    self.watch.on_message(self.now, &meaning);
                 }
                 Fact::Over(failure) => self.note_over(failure, meaning),
                 Fact::Pong { .. } => {
