@@ -89,15 +89,15 @@ def traced(arguments, seconds, settle, **environment):
 
 
 def counted(log):
-    """Calls that began and ended while traced; a wait that was going on already is not one, nor one that has not ended."""
-    counts = {}
+    """Calls that began while traced. The first line of each thread is the wait that attaching interrupted and began again."""
+    counts, seen = {}, set()
     for line in log.splitlines():
-        began = re.match(r"\d+ (\w+)\(", line)
-        resumed = re.match(r"\d+ <\.\.\. (\w+) resumed>", line)
-        if began and ("<unfinished" in line or " = " in line) and "<detached" not in line and "restart_syscall" not in line:
-            counts[began.group(1)] = counts.get(began.group(1), 0) + 1
-        elif resumed and counts.get(resumed.group(1), 0) == 0:
-            counts[resumed.group(1)] = 1
+        began = re.match(r"(\d+) (\w+)\(", line)
+        thread = line.split(" ", 1)[0]
+        is_first = thread not in seen
+        seen.add(thread)
+        if began and not is_first and began.group(2) != "restart_syscall":
+            counts[began.group(2)] = counts.get(began.group(2), 0) + 1
     return counts
 
 
