@@ -78,7 +78,7 @@ enum Net {
         id: TryId,
         message: Box<AgentToServer>,
         marker: Option<u64>,
-        /// No other message was without its answer when this one left.
+        /// An error that comes next is about this one.
         is_alone: bool,
     },
 }
@@ -657,6 +657,10 @@ impl World<'_> {
 
     /// A frame goes out over WebSocket.
     fn transmit(&mut self, id: TryId, message: AgentToServer, marker: Option<u64>) {
+        // An error names no message: it is clear which one is meant only if there is no other, and the server does not speak
+        // unasked.
+        let is_alone = self.unanswered == 0 && self.swarm.speaks_only_when_asked();
+        self.unanswered += 1;
         let silence = Failure::new(FailKind::Timeout, Reached::Maybe, "silence");
         if self.hits(Fault::Stuck) {
             return self.over(id, SILENCE, silence);
@@ -674,8 +678,6 @@ impl World<'_> {
             self.severed = Some(id);
             return self.over(id, SILENCE, silence);
         }
-        let is_alone = self.unanswered == 0;
-        self.unanswered += 1;
         let net = Net::Arrival {
             id,
             message: Box::new(message),
