@@ -37,7 +37,7 @@ pub(super) struct Session {
     pub(super) unwritten: bool,
     /// Messages built on this connection.
     pub(super) sent: u64,
-    /// A message with news whose answer and pong are awaited before the next one with news leaves.
+    /// The message whose answer (and pong, if it carries news) is awaited before the next one leaves.
     pub(super) awaited: Option<Awaited>,
     /// The last message with news.
     pub(super) last_news: Mark,
@@ -205,7 +205,7 @@ impl Session {
             .take_if(|awaited| awaited.ponged && awaited.answered);
     }
 
-    /// Whether the next message may be built: one with news waits for the answer to the last one with news.
+    /// Whether the next message may be built: it waits for the answer to the last one.
     pub(super) const fn is_ready(&self) -> bool {
         !self.unwritten && self.awaited.is_none()
     }

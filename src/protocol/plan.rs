@@ -244,12 +244,16 @@ impl Core {
         session.unwritten = true;
         if goodbye {
             session.leaving = Some(Leaving::Said);
-        } else if has_news {
+        } else {
+            // What carries no news waits for its answer alone: one answer at a time, so that each finds its message.
+            let ponged = !has_news;
             session.awaited = Some(Awaited {
                 mark,
-                ponged: false,
+                ponged,
                 answered: false,
             });
+        }
+        if has_news && !goodbye {
             session.last_news = mark;
         }
         Action::Send {
