@@ -192,10 +192,10 @@ impl Run {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let shell = self.shell.lock();
         let mut snapshot = shell.core.snapshot();
-        if let Some((_, failure)) = &mut snapshot.last_error
-            && failure.kind == FailKind::Server
-        {
-            failure.text = shell.refusal.clone();
+        if let Some((_, failure)) = &mut snapshot.last_error {
+            if failure.kind == FailKind::Server {
+                failure.text = shell.refusal.clone();
+            }
         }
         snapshot
     }

@@ -153,10 +153,10 @@ impl Link {
 
     /// An answer came, or a failure that the cut did not make: the exchange ends as any other.
     pub(super) fn uncut(&mut self, is_answer: bool) {
-        if let Self::Closing(closing) = self
-            && let Some(exchange) = closing.exchange.take_if(|_| is_answer || !closing.meant)
-        {
-            *self = Self::Exchange(exchange);
+        if let Self::Closing(closing) = self {
+            if let Some(exchange) = closing.exchange.take_if(|_| is_answer || !closing.meant) {
+                *self = Self::Exchange(exchange);
+            }
         }
     }
 

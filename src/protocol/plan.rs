@@ -58,10 +58,11 @@ impl Core {
                 None => Step::Rest(self.timers.next()),
             };
         }
-        if let Link::Open(session) = &self.link
-            && session.leaving == Some(Leaving::Wanted)
-            && !session.unwritten
-        {
+        let owes_goodbye = matches!(
+            &self.link,
+            Link::Open(session) if session.leaving == Some(Leaving::Wanted) && !session.unwritten
+        );
+        if owes_goodbye {
             return Step::Build { goodbye: true };
         }
         if let Some(stop) = &self.stop {

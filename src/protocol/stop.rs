@@ -91,12 +91,12 @@ impl Core {
 
     /// WS-15: every end that we begin on a working connection starts with a goodbye, and all of it is bounded.
     pub(super) fn leave(&mut self) {
-        if let Link::Open(session) = &mut self.link
-            && session.leaving.is_none()
-        {
-            session.leaving = Some(Leaving::Wanted);
-            self.timers
-                .set(Timer::CloseWait, self.now + self.config.close_wait);
+        if let Link::Open(session) = &mut self.link {
+            if session.leaving.is_none() {
+                session.leaving = Some(Leaving::Wanted);
+                self.timers
+                    .set(Timer::CloseWait, self.now + self.config.close_wait);
+            }
         }
     }
 
