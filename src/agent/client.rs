@@ -267,6 +267,11 @@ impl Client {
         self.state.lock()
     }
 
+    /// How long a stop may still talk to the server. No lock outlives the call.
+    pub(crate) fn stop_grace(&self) -> Duration {
+        self.state.lock().millis(9)
+    }
+
     /// The state, for a change that is refused while an agent runs.
     fn settle(&self) -> Result<parking_lot::MutexGuard<'_, State>> {
         let state = self.state.lock();

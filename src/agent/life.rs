@@ -181,7 +181,7 @@ impl Agent {
 
     /// Asks for a stop; returns at once. Without a run there is nothing to do.
     pub fn request_stop(&self) -> Result<()> {
-        let grace = self.client.state().millis(9);
+        let grace = self.client.stop_grace();
         if let Ok(run) = self.life.lock().running() {
             run.mailbox.put(|mail| mail.stop = Some(grace));
         }
@@ -200,7 +200,7 @@ impl Agent {
     /// Ends everything within the stop grace and a second; waits for a callback that runs on another thread. Inside a
     /// callback it happens when that has returned. Afterwards only the memory is left.
     pub fn free(&self) {
-        let grace = self.client.state().millis(9);
+        let grace = self.client.stop_grace();
         let _ = self.request_stop();
         let mut life = self.life.lock();
         life.is_freed = true;
@@ -295,7 +295,7 @@ impl Agent {
         drop(host);
         if self.leave_delivery() {
             // Not within the call: the client must not be locked meanwhile.
-            let grace = self.client.state().millis(9);
+            let grace = self.client.stop_grace();
             self.finish(grace);
         }
         result
@@ -436,7 +436,7 @@ impl Agent {
         self.changed.notify_all();
         if is_freed {
             // Not within the call: the client must not be locked meanwhile.
-            let grace = self.client.state().millis(9);
+            let grace = self.client.stop_grace();
             self.finish(grace);
         }
     }
