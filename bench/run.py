@@ -77,10 +77,15 @@ def traced(arguments, seconds, settle, **environment):
     try:
         time.sleep(settle)
         with tempfile.NamedTemporaryFile("r", suffix=".strace") as log:
-            tracer = subprocess.Popen([STRACE, "-f", "-qq", "-o", log.name, "-p", str(process.pid)], stderr=subprocess.DEVNULL)
+            tracer = subprocess.Popen([STRACE, "-f", "-qq", "-o", log.name, "-p", str(process.pid)],
+                                      stderr=subprocess.PIPE, text=True)
             time.sleep(seconds)
+            has_ended = tracer.poll() is not None
             tracer.terminate()
-            tracer.wait()
+            _, complaint = tracer.communicate()
+            # Nothing seen is a figure only where somebody looked.
+            if has_ended or process.poll() is not None:
+                sys.exit(f"strace saw nothing: {complaint.strip() or 'the traced program ended'}")
             return counted(log.read())
     finally:
         process.kill()
@@ -179,7 +184,7 @@ def offers(work):
             seen = max(calls.get("sendto", 0), calls.get("sendmsg", 0), 1)
             names = ", ".join(f"{name} {number / seen:.1f}" for name, number in sorted(calls.items()))
             per_offer = sum(calls.values()) / seen
-            row(f"offer to APPLIED, {delivery}: system calls", f"{per_offer:.1f} ({names})", str(bound), per_offer <= bound + 0.05)
+            row(f"offer to APPLIED, {delivery}: system calls", f"{per_offer:.1f} ({names})", str(bound), per_offer > 0 and per_offer <= bound + 0.05)
 
 
 def size(work):

@@ -301,7 +301,9 @@ impl Run {
         for input in convert::inputs_of(mail) {
             self.feed(shell, input);
         }
-        self.feed(shell, Input::Deadline);
+        if shell.next.is_some_and(|next| next.at <= clock::now()) {
+            self.feed(shell, Input::Deadline);
+        }
         if has_verdict {
             self.share(shell);
         }

@@ -39,6 +39,9 @@ PLANTED = re.compile(r"\[planted\]")
 # What needs the library of its own kind.
 SHARED = re.compile(r"\[shared only\]")
 TIMEOUT_S = int(os.environ.get("OPAMP_TEST_TIMEOUT_S", "240"))
+# Said once more at the very end, where a log that is cut still has it.
+FAILURES = []
+TEXT_LINES = 15
 
 
 def output(*command, **more):
@@ -178,8 +181,11 @@ def arguments(words=None):
 
 def report(results, counts):
     for name, status, text in results:
-        print(f"{status}: {name}" + (f": {text.strip()}" if status != "ok" else ""), flush=True)
+        line = f"{status}: {name}" + (f": {text.strip()}" if status != "ok" else "")
+        print(line, flush=True)
         counts[status] += 1
+        if status == "FAILED":
+            FAILURES.append(line)
 
 
 def run_all(options, counts):
@@ -222,6 +228,8 @@ def main():
         run_planted(counts)
     if (is_whole or options.valgrind) and not has_valgrind:
         report([("C tests under valgrind", "skipped", "no valgrind")], counts)
+    for failure in FAILURES:
+        print("\n".join(failure.splitlines()[:TEXT_LINES]))
     print(f"{counts['ok']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
     is_bad = counts["FAILED"] or not counts["ok"] or (counts["skipped"] and os.environ.get("CI") == "true")
     return 1 if is_bad else 0

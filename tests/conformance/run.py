@@ -5,6 +5,7 @@ usage: tests/conformance/run.py [-j JOBS] [PATTERN ...]      each pattern select
 """
 import argparse
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -12,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+# Of each failed test, said once more at the very end, where a log that is cut still has it.
+TEXT_LINES = 15
 
 
 def ids(suite):
@@ -30,6 +33,13 @@ def run_class(name, tests):
     if child.returncode not in (0, 1) or len(last) != 4 or last[0] != "counted":
         return name, child.stdout + f"\n{name} ended with {child.returncode}", (0, len(tests), 0)
     return name, child.stdout.rstrip().rsplit("\n", 1)[0], tuple(int(n) for n in last[1:])
+
+
+def failures(output):
+    """The failures that unittest wrote down: each with its name and the end of its text, where the reason stands."""
+    for found in re.finditer(r"^=+\n((?:FAIL|ERROR): .*)\n(?:.*\n)*?-+\n((?:(?!=====|-----).*\n)*)", output + "\n", re.MULTILINE):
+        text = [line for line in found.group(2).splitlines() if line.strip()]
+        yield "\n".join([f"FAILED: {found.group(1)}"] + [f"    {line}" for line in text[-TEXT_LINES:]])
 
 
 def child(tests):
@@ -54,13 +64,16 @@ def main():
     classes = {}
     for test in chosen:
         classes.setdefault(test.rsplit(".", 1)[0], []).append(test)
-    totals = [0, 0, 0]
+    totals, failed = [0, 0, 0], []
     with ThreadPoolExecutor(options.j) as pool:
         for name, output, counts in pool.map(lambda item: run_class(*item), classes.items()):
             print(f"== {name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped", flush=True)
             if counts[1] or counts[2] or options.patterns:
                 print(output, flush=True)
             totals = [a + b for a, b in zip(totals, counts)]
+            if counts[1]:
+                failed += list(failures(output)) or [f"FAILED: {name}\n" + "\n".join(output.splitlines()[-TEXT_LINES:])]
+    print("\n".join(failed), end="\n" if failed else "")
     print("{} passed, {} failed, {} skipped".format(*totals))
     is_strict = os.environ.get("CI") == "true"
     sys.exit(1 if totals[1] or not totals[0] or (is_strict and totals[2]) else 0)
