@@ -1,0 +1,35 @@
+"""An OpAMP agent in this process: takes configurations from a server, applies what your callbacks apply, reports what became of it.
+
+    agent = opamp.OpAMPAgent(callbacks=MyCallbacks(), client=opamp.OpAMPClient(
+        endpoint="https://server/v1/opamp", agent_identifying_attributes={"service.name": "shop"}))
+    agent.start()
+
+Names, keywords and defaults are those of OpenTelemetry Python's `opentelemetry._opamp`. The work is done by libopamp.so, on a thread
+of its own that never holds the interpreter; callbacks come on one daemon thread.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .agent import Event, OpAMPAgent
+from .callbacks import MessageData, OpAMPCallbacks
+from .client import OpAMPClient
+from ._alias import install_as
+
+if TYPE_CHECKING:
+    #: Whether libopamp.so was found and loaded; without it `OpAMPAgent.start` warns once and does nothing.
+    available: bool
+    #: Why not; None where it is available.
+    unavailable_reason: str | None
+
+__all__ = ["Event", "MessageData", "OpAMPAgent", "OpAMPCallbacks", "OpAMPClient", "available", "install_as", "unavailable_reason"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("available", "unavailable_reason"):
+        from . import _library
+
+        return _library.library() is not None if name == "available" else _library.reason()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,104 @@
+"""Exchanges that Python carries out: `OpAMPClient.send`, and a transport of the host's own."""
+from __future__ import annotations
+
+import ctypes
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import Any
+
+from . import _library, client as clients, messages
+from .exceptions import OpAMPTimeoutError
+
+
+@contextmanager
+def suppressed() -> Iterator[None]:
+    """Own traffic is not instrumented where OpenTelemetry is installed."""
+    try:
+        from opentelemetry import context as api  # pyright: ignore
+    except ImportError:
+        yield
+        return
+    context: Any = api
+    key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+    token = context.attach(context.set_value(key, True))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def by_transport(client: Any, headers: dict[str, str], data: bytes, timeout_millis: int) -> Any:
+    """One call of the host's own transport."""
+    trust, certificate, key = client._tls
+    with suppressed():
+        return client._transport.send(url=client._endpoint, headers=headers, data=data, timeout_millis=timeout_millis,
+                                      tls_certificate=trust, tls_client_certificate=certificate, tls_client_key=key)
+
+
+def send(client: Any, data: bytes) -> Any:
+    from . import _handle as h
+
+    if client._agent is not None:
+        return client._agent._exchange(data)
+    if client._transport is not None:
+        return by_transport(client, {**clients.base_headers, **client._headers}, clients.numbered(client, data), client._timeout_millis)
+    lib, handle = _library.required(), client._open()
+    out = ctypes.c_void_p()
+    try:
+        h.call(lib.client_exchange, handle.pointer, data, len(data), -1, ctypes.byref(out))
+    except h.Refused as error:
+        if error.status == _library.E_TIMEOUT:
+            raise OpAMPTimeoutError(str(error.why)) from None
+        if error.status == _library.E_INVALID_ARG and error.why.kind in ("", "argument"):
+            raise ValueError(f"data: {error.why}") from None
+        raise error.why from None
+    message = h.Handle(out.value or 0, lib.message_unref)
+    piece = h.Slice()
+    lib.message_bytes(message.pointer, ctypes.byref(piece))
+    return messages.message_class("ServerToAgent").FromString(h.view_of(message, piece))
+
+
+def serve(client: Any, request: Any) -> None:
+    """Carries out one opamp_request and ends it."""
+    from . import _handle as h
+
+    lib = _library.required()
+    body, wait = h.Slice(), ctypes.c_uint64()
+    lib.request_body(request.pointer, ctypes.byref(body))
+    lib.request_timeout_ms(request.pointer, ctypes.byref(wait))
+    headers: dict[str, str] = {}
+    name, value = h.Slice(), h.Slice()
+    while lib.request_header_at(request.pointer, len(headers), ctypes.byref(name), ctypes.byref(value)) == 0:
+        headers[bytes(h.view_of(request, name)).decode()] = bytes(h.view_of(request, value)).decode("latin-1")
+    try:
+        limit = max(1, min(int(client._timeout_millis), wait.value))
+        answer = by_transport(client, headers, bytes(h.view_of(request, body)), limit).SerializeToString()
+    except BaseException as error:
+        _fail(lib, request, error)
+        if not isinstance(error, Exception):
+            raise
+        return
+    _complete(lib, request, 200, {"Content-Type": "application/x-protobuf"}, answer)
+
+
+def _complete(lib: Any, request: Any, status: int, headers: dict[str, str], body: bytes) -> None:
+    texts = [text.encode("latin-1", "replace") for pair in headers.items() for text in pair]
+    array = (ctypes.c_char_p * len(texts))(*texts)
+    lib.request_complete(request.pointer, status, array, len(headers), body, len(body))
+
+
+def _fail(lib: Any, request: Any, error: BaseException) -> None:
+    """An answer with a bad status is told with its Retry-After; else: not reached where that is sure."""
+    chain: list[Any] = [error]
+    while len(chain) < 8 and (chain[-1].__cause__ or chain[-1].__context__):
+        chain.append(chain[-1].__cause__ or chain[-1].__context__)
+    for each in chain:
+        response = getattr(each, "response", None)
+        status = getattr(response, "status_code", None)
+        if isinstance(status, int) and 300 <= status <= 999:
+            after = {k: str(v) for k, v in dict(getattr(response, "headers", {})).items() if str(k).lower() == "retry-after"}
+            _complete(lib, request, status, after, b"")
+            return
+    names = {type(each).__name__ for each in chain}
+    is_reached = not names & {"NewConnectionError", "ConnectionRefusedError", "gaierror", "NameResolutionError", "ConnectTimeout"}
+    lib.request_fail(request.pointer, int(is_reached), f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "replace"))

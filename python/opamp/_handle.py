@@ -1,0 +1,123 @@
+"""Calls into the library: handles that free themselves, errors as exceptions, borrowed buffers as memoryviews."""
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from . import _library
+from .exceptions import OpAMPTimeoutError
+from .transport.exceptions import OpAMPException
+
+
+class Slice(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+
+
+class Handle:
+    """A pointer that is given back when the last user of it is gone."""
+
+    __slots__ = ("pointer", "_free")
+
+    def __init__(self, pointer: int, free: Any) -> None:
+        self.pointer = pointer
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free(self.pointer)
+
+
+
+
+def view_of(owner: Handle, piece: Slice) -> memoryview:
+    """The borrowed bytes, without a copy; the handle lives as long as any view of them."""
+    size = int(piece.len)
+    if not size:
+        return memoryview(b"")
+    array: Any = (ctypes.c_ubyte * size).from_address(piece.data or 0)
+    array.owner = owner
+    return memoryview(array).cast("B").toreadonly()
+
+
+def exception_of(error: int) -> OpAMPException:
+    """A borrowed opamp_error."""
+    lib = _library.required()
+    kind = lib.error_kind_name(lib.error_kind(error)).decode()
+    made = (OpAMPTimeoutError if kind == "timeout" else OpAMPException)(lib.error_text(error).decode("utf-8", "replace"))
+    made.kind, made.http_status = kind, lib.error_http_status(error)
+    wait = ctypes.c_uint64()
+    if lib.error_retry_in_ms(error, ctypes.byref(wait)) == 0:
+        made.retry_in = wait.value / 1000
+    return made
+
+
+class Refused(Exception):
+    """A call answered something else than OK."""
+
+    def __init__(self, status: int, why: OpAMPException) -> None:
+        super().__init__(str(why))
+        self.status, self.why = status, why
+
+
+def check(status: int) -> None:
+    if status:
+        name = _library.required().status_name(status).decode()
+        raise Refused(status, OpAMPException(name))
+
+
+def call(function: Any, *arguments: Any) -> None:
+    """Calls a function whose last parameter is the error. Raises Refused."""
+    error = ctypes.c_void_p()
+    status = function(*arguments, ctypes.byref(error))
+    if error.value:
+        why = exception_of(error.value)
+        _library.required().error_free(error)
+        raise Refused(status, why)
+    check(status)
+
+
+def attributes(values: dict[str, Any]) -> Handle:
+    """A filled opamp_attributes."""
+    lib = _library.required()
+    made = ctypes.c_void_p()
+    check(lib.attributes_new(ctypes.byref(made)))
+    handle = Handle(made.value or 0, lib.attributes_free)
+    for key, value in values.items():
+        _put("attributes_set_", handle, (text(key),), value)
+    return handle
+
+
+def _put(prefix: str, handle: Handle, key: tuple[bytes, ...], value: Any) -> None:
+    lib = _library.required()
+
+    def put(kind: str, *more: Any) -> None:
+        check(getattr(lib, prefix + kind)(handle.pointer, *key, *more))
+
+    if value is None:
+        put("empty")
+    elif isinstance(value, bool):
+        put("bool", int(value))
+    elif isinstance(value, int):
+        put("int", value)
+    elif isinstance(value, float):
+        put("double", value)
+    elif isinstance(value, str):
+        put("string", text(value))
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        put("bytes", bytes(value), len(value))
+    elif hasattr(value, "items"):
+        inner = attributes(dict(value))
+        put("map", inner.pointer)
+    else:
+        made = ctypes.c_void_p()
+        check(lib.array_new(ctypes.byref(made)))
+        array = Handle(made.value or 0, lib.array_free)
+        for each in value:
+            _put("array_add_", array, (), each)
+        put("array", array.pointer)
+
+
+def text(value: str) -> bytes:
+    """UTF-8 for a NUL-terminated parameter. Raises ValueError for a NUL inside."""
+    if "\0" in value:
+        raise ValueError("a text with a NUL character")
+    return value.encode("utf-8", "replace")

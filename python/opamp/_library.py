@@ -1,0 +1,124 @@
+"""Finds and loads libopamp.so, and knows the prototypes of what this package calls.
+
+Looked for once, when first needed: the file that OPAMP_LIBRARY names, else `libopamp.so` beside this package. Where neither
+is there, everything can be imported and built, but no agent runs; `reason()` says why.
+"""
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ctypes
+
+# name without "opamp_": result, parameters. i int32, I int64, u uint32, U uint64, z size_t, d double, s char *, p pointer, v nothing.
+PROTOTYPES = {
+    "version": "s", "status_name": "si", "event_kind_name": "si", "error_kind_name": "si",
+    "client_new": "ispp", "client_unref": "vp", "client_set_endpoint": "ipsp",
+    "client_set_instance_uid": "ippzp", "client_instance_uid": "ippz", "client_set_header": "ipssp",
+    "client_set_user_agent_prefix": "ipsp", "client_use_host_transport": "ipi", "client_set_ca_file": "ipsp",
+    "client_set_ca_dir": "ipsp", "client_set_client_certificate_files": "ipssp",
+    "client_set_insecure_skip_verify": "ipip", "client_set_capabilities": "ipUp", "client_set_description": "ippp",
+    "client_set_effective_config": "ipp", "client_set_remote_config_status": "ippzis", "client_set_option": "ipiUp",
+    "client_exchange": "ippzIpp",
+    "attributes_new": "ip", "attributes_free": "vp", "attributes_set_string": "ipss", "attributes_set_bool": "ipsi",
+    "attributes_set_int": "ipsI", "attributes_set_double": "ipsd", "attributes_set_bytes": "ipspz",
+    "attributes_set_empty": "ips", "attributes_set_array": "ipsp", "attributes_set_map": "ipsp",
+    "array_new": "ip", "array_free": "vp", "array_add_string": "ips", "array_add_bool": "ipi", "array_add_int": "ipI",
+    "array_add_double": "ipd", "array_add_bytes": "ippz", "array_add_empty": "ip", "array_add_array": "ipp",
+    "array_add_map": "ipp",
+    "config_map_new": "ip", "config_map_add": "ippzspz", "config_map_unref": "vp", "config_map_ref": "pp",
+    "error_code": "ip", "error_kind": "ip", "error_http_status": "ip", "error_text": "sp", "error_retry_in_ms": "ipp",
+    "error_free": "vp",
+    "agent_new": "ippppp" + "p", "agent_free": "vp", "agent_set_delivery": "ipi", "agent_set_log_events": "ipi",
+    "agent_set_interval": "ipU", "agent_start": "ipp", "agent_request_stop": "ip", "agent_stop": "ipI",
+    "agent_poll_now": "ip", "agent_report_full_state": "ip", "agent_reconnect": "ip", "agent_flush": "ipI",
+    "agent_send": "ippzupp", "agent_poll_fd": "ipp", "agent_next_event": "ipIp", "agent_snapshot": "ipp",
+    "event_kind": "ip", "event_message": "pp", "event_error": "pp", "event_request": "pp", "event_ticket": "ipp",
+    "event_uid": "ipp", "event_log": "ippp", "event_missed": "Up", "event_free": "vp",
+    "message_parts": "Up", "message_remote_config": "ppp", "message_bytes": "vpp", "message_ref": "pp",
+    "message_unref": "vp",
+    "request_header_at": "ipzpp", "request_body": "vpp", "request_timeout_ms": "ipp", "request_complete": "ipipzpz",
+    "request_fail": "ipis", "request_ref": "pp", "request_unref": "vp",
+    "snapshot_json": "sp", "snapshot_free": "vp",
+}
+
+OK, E_INVALID_ARG, E_STATE, E_TIMEOUT, E_FORKED, E_UNSUPPORTED = 0, -1, -2, -3, -4, -5
+E_TOO_LARGE, E_AGAIN, E_CAPABILITY, E_FAILED = -6, -7, -10, -12
+DELIVERY_POLL = 1
+
+
+class Library:
+    """The functions as attributes without their prefix; prototypes are set when first used."""
+
+    def __init__(self, dll: ctypes.CDLL, path: str) -> None:
+        import ctypes as c
+
+        self._dll = dll
+        self.path = path
+        self._types: dict[str, Any] = {
+            "i": c.c_int32, "I": c.c_int64, "u": c.c_uint32, "U": c.c_uint64, "z": c.c_size_t, "d": c.c_double,
+            "s": c.c_char_p, "p": c.c_void_p, "v": None,
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in PROTOTYPES:
+            raise AttributeError(name)
+        function = getattr(self._dll, "opamp_" + name)
+        result, *parameters = (self._types[letter] for letter in PROTOTYPES[name])
+        function.restype, function.argtypes = result, parameters
+        self.__dict__[name] = function
+        return function
+
+
+_loaded: Library | None = None
+_reason: str | None = None
+
+
+def candidates() -> list[str]:
+    """Where the library may be: what OPAMP_LIBRARY names alone, or the file of the wheel."""
+    named = os.environ.get("OPAMP_LIBRARY")
+    return [named] if named else [os.path.join(os.path.dirname(os.path.abspath(__file__)), "libopamp.so")]
+
+
+def _load() -> None:
+    global _loaded, _reason
+    [path] = candidates()
+    if not sys.platform.startswith("linux"):
+        _reason = f"libopamp runs on Linux; this is {sys.platform}"
+        return
+    if os.path.dirname(path) and not os.path.exists(path):
+        _reason = (f"OPAMP_LIBRARY names {path}, which is not there" if os.environ.get("OPAMP_LIBRARY") else
+                   "this installation brings no libopamp.so (no wheel for this platform), and OPAMP_LIBRARY names none")
+        return
+    try:
+        import ctypes
+
+        dll = ctypes.CDLL(path)
+        dll.opamp_agent_next_event  # an older or another library has no such function
+    except (ImportError, OSError, AttributeError) as error:
+        _reason = f"{path} can not be loaded: {error}"
+        return
+    _loaded, _reason = Library(dll, path), None
+
+
+def library() -> Library | None:
+    """The library, or None where there is none."""
+    if _loaded is None and _reason is None:
+        _load()
+    return _loaded
+
+
+def required() -> Library:
+    """The library. Raises RuntimeError with the reason where there is none."""
+    loaded = library()
+    if loaded is None:
+        raise RuntimeError(f"libopamp is not available: {_reason}")
+    return loaded
+
+
+def reason() -> str | None:
+    """Why there is no library; None where there is one."""
+    library()
+    return _reason

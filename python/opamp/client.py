@@ -1,0 +1,244 @@
+"""Who the agent is, where its server is, and what is true of it now."""
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from . import _library, _log, messages
+from ._message import message_class
+from .transport.base import HttpTransport, base_headers
+from .transport.exceptions import OpAMPException
+
+DEFAULT_CAPABILITIES = 0x3007
+# The options of include/opamp.h that a constructor's argument sets.
+RESOLVE, CONNECT, TLS, FIRST_BYTE, FIRST_RETRY, BACKOFF_BASE, EVERY_ANSWER = 1, 2, 3, 4, 16, 17, 22
+STAND_IN = b"http://transport.invalid/v1/opamp"
+
+
+def _uuid7() -> bytes:
+    random = bytearray(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
+    random[6], random[8] = random[6] & 0x0F | 0x70, random[8] & 0x3F | 0x80
+    return bytes(random)
+
+
+class OpAMPClient:
+    """All keyword-only; `timeout_millis` bounds connect, TLS and each wait for bytes, one by one.
+
+    Nothing of the endpoint or the files is checked here: what is wrong with them is told by `on_connect_failed` after `start()`, or
+    raised by the first `send`. Raises ValueError for capabilities without ReportsStatus and for values that are no attribute.
+    `tls_certificate`: True for the system's authorities, the path of a file or folder for these only, False for no verification.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        headers: Mapping[str, str] | None = None,
+        timeout_millis: int = 1000,
+        agent_identifying_attributes: Mapping[str, Any],
+        agent_non_identifying_attributes: Mapping[str, Any] | None = None,
+        capabilities: int = DEFAULT_CAPABILITIES,
+        transport: HttpTransport | None = None,
+        tls_certificate: str | bool = True,
+        tls_client_certificate: str | None = None,
+        tls_client_key: str | None = None,
+    ) -> None:
+        if not capabilities & 1:
+            raise ValueError("OpAMP capabilities must include ReportsStatus")
+        self._description = messages.build_agent_description(agent_identifying_attributes, agent_non_identifying_attributes)
+        self._attributes = (dict(agent_identifying_attributes), dict(agent_non_identifying_attributes or {}))
+        self._endpoint, self._headers = _split_user(endpoint, {**(headers or {})})
+        self._timeout_millis, self._capabilities, self._transport = timeout_millis, capabilities, transport
+        self._tls = (tls_certificate, tls_client_certificate, tls_client_key)
+        self._uid = _uuid7()
+        self._sequence_num = 0
+        self._status: Any = None
+        self._config: Any = None
+        self._handle: Any = None
+        self._agent: Any = None
+
+    @property
+    def instance_uid(self) -> bytes:
+        """The 16 bytes that name the agent; the server may assign others."""
+        if self._handle is not None:
+            out = ctypes.create_string_buffer(16)
+            if _library.required().client_instance_uid(self._handle.pointer, out, 16) == 0:
+                self._uid = out.raw
+        return self._uid
+
+    def _known(self) -> tuple[bytes, int, int]:
+        return self.instance_uid, 0, self._capabilities
+
+    def build_heartbeat_message(self) -> bytes:
+        """Bytes for `OpAMPAgent.send`; what an override adds is reported at start and at each interval."""
+        return messages.encode_message(messages.build_heartbeat_message(*self._known()))
+
+    def build_agent_disconnect_message(self) -> bytes:
+        """A goodbye; an agent says its own when it stops, and ignores this one."""
+        return messages.encode_message(messages.build_agent_disconnect_message(*self._known()))
+
+    def build_remote_config_status_response_message(self, remote_config_status: Any) -> bytes:
+        """Bytes for `OpAMPAgent.send` that report this status."""
+        uid, number, capabilities = self._known()
+        return messages.encode_message(
+            messages.build_remote_config_status_response_message(uid, number, capabilities, remote_config_status))
+
+    def build_full_state_message(self) -> bytes:
+        """Bytes for `OpAMPAgent.send` that report everything."""
+        uid, number, capabilities = self._known()
+        return messages.encode_message(
+            messages.build_full_state_message(uid, number, self._description, capabilities, self._status, self._config))
+
+    def update_effective_config(self, effective_config: Mapping[str, Any], content_type: str) -> Any:
+        """Keeps and reports the configuration in force: name to value, JSON-encoded for `application/json`. Returns the message."""
+        self._config = messages.build_effective_config_message(effective_config, content_type)
+        if self._handle is not None:
+            self._push_config(self._handle)
+        return self._config
+
+    def update_remote_config_status(self, remote_config_hash: bytes, status: int, error_message: str = "") -> Any:
+        """Keeps and reports the verdict on an offer. Returns the RemoteConfigStatus, or None when nothing changed."""
+        new = messages.build_remote_config_status_message(remote_config_hash, status, error_message)
+        if self._status == new:
+            return None
+        self._status = new
+        if self._handle is not None:
+            self._push_status(self._handle)
+        return new
+
+    def send(self, data: bytes) -> Any:
+        """One exchange; returns the ServerToAgent. Blocks. Raises OpAMPException and its kin, ValueError for bytes that are no message."""
+        from . import _exchange
+
+        return _exchange.send(self, data)
+
+    @staticmethod
+    def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
+        """As `opamp.messages.decode_remote_config`."""
+        return messages.decode_remote_config(remote_config)
+
+    def _open(self) -> Any:
+        """The client of the library, made and filled when first needed. Raises OpAMPException."""
+        from . import _handle as h
+
+        if self._handle is None:
+            lib = _library.required()
+            out = ctypes.c_void_p()
+            try:
+                endpoint = STAND_IN if self._transport is not None else h.text(self._endpoint)
+                h.call(lib.client_new, endpoint, ctypes.byref(out))
+                handle = h.Handle(out.value or 0, lib.client_unref)
+                self._fill(lib, handle)
+            except h.Refused as error:
+                raise error.why from None
+            except ValueError as error:
+                raise OpAMPException(str(error)) from error
+            self._handle = handle
+        return self._handle
+
+    def _fill(self, lib: Any, handle: Any) -> None:
+        from . import _handle as h
+
+        h.call(lib.client_set_instance_uid, handle.pointer, self._uid, 16)
+        for option in (RESOLVE, CONNECT, TLS, FIRST_BYTE):
+            h.call(lib.client_set_option, handle.pointer, option, max(1, int(self._timeout_millis)))
+        h.call(lib.client_set_option, handle.pointer, EVERY_ANSWER, 1)
+        for name, value in self._headers.items():
+            if name.lower() == "content-type":
+                if value != base_headers["Content-Type"]:
+                    _log.warn_once("client", "headers: Content-Type is the protocol's own; the given one is ignored")
+                continue
+            h.call(lib.client_set_header, handle.pointer, h.text(name), h.text(str(value)))
+        self._declare(lib, handle)
+        identifying, other = (h.attributes(values) for values in self._attributes)
+        h.check(lib.client_set_description(handle.pointer, identifying.pointer, other.pointer))
+        if self._transport is not None:
+            h.check(lib.client_use_host_transport(handle.pointer, 1))
+        else:
+            self._set_tls(lib, handle)
+        if self._config is not None:
+            self._push_config(handle)
+        if self._status is not None:
+            self._push_status(handle)
+
+    def _declare(self, lib: Any, handle: Any) -> None:
+        """Declares what the library knows how to do; the rest is left out with a warning."""
+        from . import _handle as h
+
+        if lib.client_set_capabilities(handle.pointer, self._capabilities, None) == _library.OK:
+            return
+        kept = 1
+        for bit in (1 << n for n in range(1, 64) if self._capabilities >> n & 1):
+            if lib.client_set_capabilities(handle.pointer, kept | bit, None) == _library.OK:
+                kept |= bit
+            else:
+                _log.warn_once("client", f"capability {bit:#x} is not in this release of libopamp and is not declared")
+        h.call(lib.client_set_capabilities, handle.pointer, kept)
+
+    def _set_tls(self, lib: Any, handle: Any) -> None:
+        from . import _handle as h
+
+        trust, certificate, key = self._tls
+        if not self._endpoint.lower().startswith(("https:", "wss:")):
+            if trust is not True or certificate:
+                _log.warn_once("client", "TLS settings are ignored for an endpoint without TLS")
+            return
+        if trust is True:
+            trust = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        if trust is False:
+            h.call(lib.client_set_insecure_skip_verify, handle.pointer, 1)
+        elif trust is not True:
+            set_path = lib.client_set_ca_dir if os.path.isdir(trust) else lib.client_set_ca_file
+            h.call(set_path, handle.pointer, os.fsencode(trust))
+        if certificate:
+            h.call(lib.client_set_client_certificate_files, handle.pointer, os.fsencode(certificate), os.fsencode(key) if key else None)
+
+    def _push_config(self, handle: Any) -> None:
+        from . import _handle as h
+
+        lib = _library.required()
+        out = ctypes.c_void_p()
+        h.check(lib.config_map_new(ctypes.byref(out)))
+        files = h.Handle(out.value or 0, lib.config_map_unref)
+        for name, file in self._config.config_map.config_map.items():
+            encoded, body = name.encode("utf-8", "replace"), file.body
+            h.check(lib.config_map_add(files.pointer, encoded, len(encoded), h.text(file.content_type), body, len(body)))
+        self._note("effective configuration", lib.client_set_effective_config(handle.pointer, files.pointer))
+
+    def _push_status(self, handle: Any) -> None:
+        from . import _handle as h
+
+        lib, status = _library.required(), self._status
+        why = h.text(status.error_message) if status.status == 3 and status.error_message else None
+        hash_ = status.last_remote_config_hash
+        self._note("status", lib.client_set_remote_config_status(handle.pointer, hash_, len(hash_), status.status, why))
+
+    def _note(self, what: str, status: int) -> None:
+        """A refused value is no reason to fail in a callback: an offer may have been replaced meanwhile."""
+        if status not in (_library.OK, _library.E_CAPABILITY):
+            _log.logger("client").info("the %s is not reported: %s", what, _library.required().status_name(status).decode())
+
+
+def _split_user(endpoint: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Takes `user:password@` out of a URL and makes a header of it."""
+    scheme, mark, rest = endpoint.partition("://")
+    end = min((rest.find(c) for c in "/?#" if c in rest), default=len(rest))
+    user, at, host = rest[:end].rpartition("@")
+    if not mark or not at:
+        return endpoint, headers
+    import base64
+    from urllib.parse import unquote
+
+    headers.setdefault("Authorization", "Basic " + base64.b64encode(unquote(user).encode()).decode())
+    return f"{scheme}://{host}{rest[end:]}", headers
+
+
+def numbered(client: OpAMPClient, data: bytes) -> bytes:
+    """An AgentToServer with the client's uid, next number and capabilities."""
+    message = message_class("AgentToServer").FromString(data)
+    message.instance_uid, message.capabilities, message.sequence_num = client.instance_uid, client._capabilities, client._sequence_num  # pyright: ignore[reportPrivateUsage]
+    client._sequence_num += 1  # pyright: ignore[reportPrivateUsage]
+    return message.SerializeToString()

@@ -1,0 +1,118 @@
+"""Builds and reads protocol messages, without protobuf; both our views and real protobuf messages are taken."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ._message import message_class
+from .exceptions import OpAMPRemoteConfigDecodeException, OpAMPRemoteConfigParseException
+
+
+def decode_message(data: bytes) -> Any:
+    """The ServerToAgent of these bytes. Raises ValueError."""
+    return message_class("ServerToAgent").FromString(data)
+
+
+def encode_message(data: Any) -> bytes:
+    """The bytes of an AgentToServer."""
+    return bytes(data.SerializeToString())
+
+
+def any_value(value: Any, depth: int = 0) -> dict[str, Any]:
+    """An AnyValue's fields. Raises ValueError for a type that has no place in it."""
+    if depth > 32:
+        raise ValueError("attributes nest deeper than 32 levels")
+    if value is None:
+        return {}
+    if isinstance(value, bool):
+        return {"bool_value": value}
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return {"int_value": value}
+    if isinstance(value, float):
+        return {"double_value": value}
+    if isinstance(value, str):
+        return {"string_value": value}
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"bytes_value": bytes(value)}
+    if isinstance(value, Mapping):
+        return {"kvlist_value": {"values": key_values(value, depth + 1)}}
+    if isinstance(value, Sequence):
+        return {"array_value": {"values": [any_value(each, depth + 1) for each in value]}}
+    raise ValueError(f"Invalid type {type(value)} of value {value!r}")
+
+
+def key_values(values: Mapping[str, Any], depth: int = 0) -> list[dict[str, Any]]:
+    return [{"key": key, "value": any_value(value, depth)} for key, value in values.items()]
+
+
+def build_agent_description(identifying_attributes: Mapping[str, Any], non_identifying_attributes: Mapping[str, Any] | None = None) -> Any:
+    """An AgentDescription. Raises ValueError for values that are no attribute."""
+    return message_class("AgentDescription")(
+        identifying_attributes=key_values(identifying_attributes),
+        non_identifying_attributes=key_values(non_identifying_attributes or {}))
+
+
+def _agent_to_server(instance_uid: bytes, sequence_num: int, capabilities: int, **parts: Any) -> Any:
+    return message_class("AgentToServer")(instance_uid=instance_uid, sequence_num=sequence_num, capabilities=capabilities, **parts)
+
+
+def build_heartbeat_message(instance_uid: bytes, sequence_num: int, capabilities: int) -> Any:
+    """An AgentToServer without news."""
+    return _agent_to_server(instance_uid, sequence_num, capabilities)
+
+
+def build_agent_disconnect_message(instance_uid: bytes, sequence_num: int, capabilities: int) -> Any:
+    """An AgentToServer that says goodbye."""
+    return _agent_to_server(instance_uid, sequence_num, capabilities, agent_disconnect={})
+
+
+def build_remote_config_status_message(last_remote_config_hash: bytes, status: int, error_message: str = "") -> Any:
+    """A RemoteConfigStatus."""
+    return message_class("RemoteConfigStatus")(last_remote_config_hash=last_remote_config_hash, status=status, error_message=error_message)
+
+
+def build_remote_config_status_response_message(instance_uid: bytes, sequence_num: int, capabilities: int, remote_config_status: Any) -> Any:
+    """An AgentToServer with a RemoteConfigStatus."""
+    return _agent_to_server(instance_uid, sequence_num, capabilities, remote_config_status=remote_config_status)
+
+
+def build_effective_config_message(config: Mapping[str, Any], content_type: str) -> Any:
+    """An EffectiveConfig of named values."""
+    files = {name: {"body": encode_effective_config_body(content_type, value), "content_type": content_type} for name, value in config.items()}
+    return message_class("EffectiveConfig")(config_map={"config_map": files})
+
+
+def encode_effective_config_body(content_type: str, value: Any) -> bytes:
+    """JSON for `application/json`, else text or bytes as they are. Raises ValueError for anything else."""
+    if content_type == "application/json":
+        import json
+
+        return json.dumps(value).encode()
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise ValueError(f"value: {type(value).__name__} can not be encoded as {content_type}")
+
+
+def build_full_state_message(instance_uid: bytes, sequence_num: int, agent_description: Any, capabilities: int,
+                             remote_config_status: Any, effective_config: Any) -> Any:
+    """An AgentToServer with everything."""
+    return _agent_to_server(instance_uid, sequence_num, capabilities, agent_description=agent_description,
+                            remote_config_status=remote_config_status, effective_config=effective_config)
+
+
+def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
+    """Name and decoded value of each JSON file. Raises OpAMPRemoteConfigParseException for another content type, and
+    OpAMPRemoteConfigDecodeException for what is no JSON."""
+    import json
+
+    for name, file in remote_config.config.config_map.items():
+        kind = file.content_type
+        if kind not in ("application/json", "text/json"):
+            raise OpAMPRemoteConfigParseException(f"Cannot parse {name} with content type {kind}")
+        try:
+            value = json.loads(file.body.decode("utf-8"))
+        except ValueError as error:
+            raise OpAMPRemoteConfigDecodeException(f"Failed to decode {name} with content type {kind}: {error}") from error
+        yield name, value

@@ -1,0 +1,43 @@
+"""What `opamp_pb2` and `anyvalue_pb2` hold, made when first asked for."""
+from __future__ import annotations
+
+from typing import Any
+
+from ._schema import DESCRIPTORS, ENUMS, MESSAGES
+
+_real: dict[str, Any] = {}
+
+
+def real(name: str) -> Any:
+    """The protobuf class of a message. Raises ImportError where protobuf is not installed."""
+    if not _real:
+        import base64
+        import zlib
+
+        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+        pool: Any = descriptor_pool.DescriptorPool()  # of its own: another package may have the same names in the default one
+        files: Any = descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(base64.b85decode(DESCRIPTORS)))
+        for file in files.file:
+            pool.AddSerializedFile(file.SerializeToString())
+        factory: Any = message_factory
+        make = getattr(factory, "GetMessageClass", None) or factory.MessageFactory(pool).GetPrototype
+        _real.update({each: make(pool.FindMessageTypeByName("opamp.proto." + each)) for each in MESSAGES})
+    return _real[name]
+
+
+def lookup(module: str, name: str) -> Any:
+    """An attribute of one of the two modules. Without protobuf a message class is our own, which has the same attributes."""
+    if name in MESSAGES and MESSAGES[name][0] == module:
+        try:
+            return real(name)
+        except ImportError:
+            from .._message import message_class
+
+            return message_class(name)
+    raise AttributeError(f"module 'opamp.proto.{module}' has no attribute {name!r}")
+
+
+def constants() -> dict[str, int]:
+    """All enumeration values by name."""
+    return {name: value for values in ENUMS.values() for name, value in values.items()}

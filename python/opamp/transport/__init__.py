@@ -1,0 +1,1 @@
+"""Transports of the host's own: see `transport.base.HttpTransport`."""

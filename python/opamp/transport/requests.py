@@ -1,0 +1,40 @@
+"""A transport over the `requests` package, for hosts that want its sessions, adapters or hooks."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .base import HttpTransport, base_headers
+from .exceptions import OpAMPException
+
+
+class RequestsTransport(HttpTransport):
+    """Posts with a `requests.Session`: the given one, or one of its own. Raises ImportError where requests is not installed."""
+
+    def __init__(self, session: Any = None) -> None:
+        import requests  # pyright: ignore[reportMissingModuleSource, reportMissingImports]
+
+        self.session: Any = requests.Session() if session is None else session
+
+    def send(
+        self,
+        *,
+        url: str,
+        headers: Mapping[str, str],
+        data: bytes,
+        timeout_millis: int,
+        tls_certificate: str | bool,
+        tls_client_certificate: str | None = None,
+        tls_client_key: str | None = None,
+    ) -> Any:
+        """As `HttpTransport.send`. Raises OpAMPException, with the cause, for every failure."""
+        from ..messages import decode_message
+
+        pair = (tls_client_certificate, tls_client_key) if tls_client_key else tls_client_certificate
+        try:
+            response = self.session.post(
+                url, headers={**base_headers, **headers}, data=data, timeout=timeout_millis / 1000, verify=tls_certificate, cert=pair)
+            response.raise_for_status()
+            return decode_message(response.content)
+        except Exception as error:
+            raise OpAMPException(str(error)) from error
