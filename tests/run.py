@@ -32,6 +32,7 @@ STEPS = [
     ("licences", PYTHON + ["tests/licences/third_party.py", "--check"], None),
     ("c", PYTHON + ["tests/c/run.py"], None),
     ("conformance", PYTHON + ["tests/conformance/run.py"], None),
+    ("python", PYTHON + ["python/tests/run.py"], None),
     ("examples", PYTHON + ["tests/examples/run.py"], None),
     ("install", PYTHON + ["tests/install/run.py"], None),
 ]

@@ -1,0 +1,159 @@
+"""The package over real sockets, against the development server."""
+import asyncio
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+from devserver import Devserver
+
+from opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient
+from opamp.proto import opamp_pb2
+from opamp.transport.base import HttpTransport
+
+PACKAGE = Path(__file__).resolve().parents[1]
+PATIENCE_S = 20
+
+
+def client_of(endpoint, **more):
+    return OpAMPClient(endpoint=endpoint, agent_identifying_attributes={"service.name": "shop"}, **more)
+
+
+class Applying(OpAMPCallbacks):
+    """Applies what is offered, and says so."""
+
+    def __init__(self):
+        self.seen = queue.Queue()
+
+    def on_message(self, agent, client, message):
+        if not message.remote_config:
+            return
+        files = message.remote_config.config.config_map
+        self.seen.put({name: (file.content_type, bytes(file.body)) for name, file in files.items()})
+        status = client.update_remote_config_status(
+            remote_config_hash=message.remote_config.config_hash,
+            status=opamp_pb2.RemoteConfigStatuses_APPLIED, error_message="")
+        agent.send(payload=client.build_remote_config_status_response_message(status))
+
+
+class Offers(unittest.TestCase):
+    def test_an_offer_reaches_on_message_byte_for_byte_and_its_verdict_the_server(self):
+        """[SYNC-18] [RCV-03]"""
+        with Devserver() as server:
+            server.offer({"a.json": ("application/json", b'{"a":1}'), "": b"\x00\xff"})
+            callbacks = Applying()
+            agent = OpAMPAgent(interval=30, callbacks=callbacks, client=client_of(server.endpoint))
+            agent.start()
+            files = callbacks.seen.get(timeout=PATIENCE_S)
+            server.wait("status=APPLIED:offered")
+            agent.stop()
+            server.wait("disconnected")
+            self.assertEqual(files, {"a.json": ("application/json", b'{"a":1}'), "": ("", b"\x00\xff")})
+            self.assertEqual(server.problems(), [])
+
+    def test_events_come_by_async_iteration(self):
+        async def kinds(endpoint):
+            agent = OpAMPAgent(callbacks=None, client=client_of(endpoint))
+            seen = []
+            async for event in agent.events():
+                seen.append(event.kind)
+                if event.kind == "message":
+                    agent.stop()
+                    return seen
+
+        with Devserver() as server:
+            server.offer({"a": b"1"})
+            self.assertEqual(asyncio.run(asyncio.wait_for(kinds(server.endpoint), PATIENCE_S)), ["connected", "message"])
+
+
+class Failures(unittest.TestCase):
+    def test_a_server_that_is_not_there_is_told_to_on_connect_failed(self):
+        """[LOG-01]"""
+        told = queue.Queue()
+
+        class Callbacks(OpAMPCallbacks):
+            def on_connect_failed(self, agent, client, error):
+                told.put(error)
+
+        agent = OpAMPAgent(callbacks=Callbacks(), client=client_of("http://127.0.0.1:9/v1/opamp"))
+        agent.start()
+        try:
+            self.assertIsInstance(told.get(timeout=PATIENCE_S), Exception)
+        finally:
+            agent.stop()
+
+    def test_without_a_library_all_imports_and_start_does_nothing(self):
+        script = ("import opamp; a = opamp.OpAMPAgent(callbacks=None, client=opamp.OpAMPClient("
+                  "endpoint='http://127.0.0.1:9/', agent_identifying_attributes={'a': 'b'})); a.start(); a.stop();"
+                  "print(opamp.available, opamp.unavailable_reason)")
+        env = {**os.environ, "OPAMP_LIBRARY": "/nowhere/libopamp.so", "PYTHONPATH": str(PACKAGE)}
+        done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.strip(), "False OPAMP_LIBRARY names /nowhere/libopamp.so, which is not there")
+
+
+class OwnTransport(unittest.TestCase):
+    def test_it_is_used_whatever_the_endpoint_says(self):
+        urls, answered = [], threading.Event()
+
+        class Transport(HttpTransport):
+            def send(self, *, url, **_):
+                urls.append(url)
+                return opamp_pb2.ServerToAgent()
+
+        class Callbacks(OpAMPCallbacks):
+            def on_message(self, agent, client, message):
+                answered.set()
+
+        agent = OpAMPAgent(callbacks=Callbacks(), client=client_of("url", transport=Transport()))
+        agent.start()
+        try:
+            self.assertTrue(answered.wait(PATIENCE_S))
+            self.assertEqual(urls[0], "url")
+        finally:
+            agent.stop()
+
+
+# Keeps no reference, and never stops.
+CARELESS = """
+import gc, sys
+from opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient
+tls = dict(zip(("tls_certificate", "tls_client_certificate", "tls_client_key"), sys.argv[2:]))
+OpAMPAgent(interval=0.2, callbacks=OpAMPCallbacks(), client=OpAMPClient(
+    endpoint=sys.argv[1], agent_identifying_attributes={"service.name": "shop"}, **tls)).start()
+gc.collect()
+sys.stdin.read()
+"""
+
+
+class Careless(unittest.TestCase):
+    def beats_then_leaves(self, server, *files):
+        env = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+        host = subprocess.Popen([sys.executable, "-c", CARELESS, server.endpoint, *files], stdin=subprocess.PIPE, env=env)
+        server.wait("messages>=4")
+        host.communicate(timeout=PATIENCE_S)
+        self.assertEqual(host.returncode, 0)
+        server.wait("disconnected")
+        received = server.timeline(kind="received")
+        numbers = [entry["sequence_number"] for entry in received]
+        self.assertEqual(numbers, list(range(len(numbers))))
+        self.assertEqual(["agent_disconnect" in entry["message"] for entry in received], [False] * (len(received) - 1) + [True])
+        self.assertEqual(server.problems(), [])
+
+    def test_over_http_its_heartbeats_and_one_disconnect_at_exit_are_seen(self):
+        """[LIFE-01] [SYNC-12]"""
+        with Devserver() as server:
+            self.beats_then_leaves(server)
+
+    def test_the_same_over_https_with_own_authority_and_client_certificate(self):
+        """[TLS-04]"""
+        with tempfile.TemporaryDirectory() as folder, Devserver(tls=folder, client_auth=True) as server:
+            self.beats_then_leaves(server, f"{folder}/ca.pem", f"{folder}/client.pem", f"{folder}/client.key")
+
+
+if __name__ == "__main__":
+    unittest.main()
