@@ -7,6 +7,7 @@
 #endif
 #include <opamp.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -45,6 +46,16 @@ static inline void kit_fail(const char *file, int line, const char *what, long l
   if (left != right) fprintf(stderr, " (%lld, %lld)", left, right);
   fprintf(stderr, "\n");
   _exit(1);
+}
+
+/* How many names a folder holds, `.` and `..` included. */
+static inline int kit_entries(const char *path) {
+  DIR *dir = opendir(path);
+  int count = 0;
+  CHECK(dir != NULL);
+  while (readdir(dir)) count++;
+  closedir(dir);
+  return count;
 }
 
 /* ---- the server: given by the runner in the environment ---- */

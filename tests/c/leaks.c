@@ -2,23 +2,11 @@
  * [LIFE-07] [native] */
 #include "kit.h"
 
-#include <dirent.h>
-#include <poll.h>
-
-static int entries(const char *path) {
-  DIR *dir = opendir(path);
-  int count = 0;
-  CHECK(dir != NULL);
-  while (readdir(dir)) count++;
-  closedir(dir);
-  return count;
-}
-
 /* A joined thread may stand in /proc for a moment more. */
 static int threads_left(int expected) {
   int i;
-  for (i = 0; i < 1000 && entries("/proc/self/task") > expected; i++) (void)poll(NULL, 0, 1);
-  return entries("/proc/self/task");
+  for (i = 0; i < 1000 && kit_entries("/proc/self/task") > expected; i++) (void)poll(NULL, 0, 1);
+  return kit_entries("/proc/self/task");
 }
 
 static long resident_kib(void) {
@@ -40,14 +28,14 @@ static void cycle(opamp_client *client, int32_t delivery) {
 int main(void) {
   /* OPAMP_TEST_CYCLES=10000 is the whole of it */
   const char *asked = getenv("OPAMP_TEST_CYCLES");
-  int cycles = asked ? atoi(asked) : 100, tasks = entries("/proc/self/task"), i, files;
+  int cycles = asked ? atoi(asked) : 100, tasks = kit_entries("/proc/self/task"), i, files;
   long before;
   opamp_client *client = kit_client();
   opamp_agent *restarted = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
   for (i = 0; i < 20; i++) cycle(client, i % 2);
   kit_start(restarted); /* until it is freed it keeps the descriptor that wakes its worker */
   OK(opamp_agent_stop(restarted, -1));
-  files = entries("/proc/self/fd");
+  files = kit_entries("/proc/self/fd");
   before = resident_kib();
   for (i = 0; i < cycles; i++) {
     switch (i % 3) {
@@ -67,7 +55,7 @@ int main(void) {
     }
   }
   SAME(threads_left(tasks), tasks);
-  SAME(entries("/proc/self/fd"), files);
+  SAME(kit_entries("/proc/self/fd"), files);
   if (resident_kib() > before + 1024) fprintf(stderr, "%ld KiB became %ld\n", before, resident_kib());
   CHECK(resident_kib() <= before + 1024);
   opamp_agent_free(restarted);

@@ -2,17 +2,7 @@
  * read; only opamp_* is exported, by name. [GUEST-01] [GUEST-03] [no server] [native] [shared only] */
 #include "kit.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
-
-static int entries(const char *path) {
-  DIR *dir = opendir(path);
-  int count = 0;
-  CHECK(dir != NULL);
-  while (readdir(dir)) count++;
-  closedir(dir);
-  return count;
-}
 
 int main(void) {
   struct sigaction before[32], after;
@@ -23,8 +13,8 @@ int main(void) {
   /* An environment in which any look would be a crash: getenv walks into it. */
   char **kept = environ;
   for (signal = 1; signal < 32; signal++) sigaction(signal, NULL, &before[signal]);
-  tasks = entries("/proc/self/task");
-  files = entries("/proc/self/fd");
+  tasks = kit_entries("/proc/self/task");
+  files = kit_entries("/proc/self/fd");
   environ = (char **)(uintptr_t)8;
   library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!library) fprintf(stderr, "%s\n", dlerror());
@@ -33,13 +23,13 @@ int main(void) {
   CHECK(version != NULL && strncmp(version(), "0.", 2) == 0);
   environ = kept;
   CHECK(dlsym(library, "rust_eh_personality") == NULL);
-  SAME(entries("/proc/self/task"), tasks);
-  SAME(entries("/proc/self/fd"), files);
+  SAME(kit_entries("/proc/self/task"), tasks);
+  SAME(kit_entries("/proc/self/fd"), files);
   for (signal = 1; signal < 32; signal++) {
     sigaction(signal, NULL, &after);
     CHECK(after.sa_handler == before[signal].sa_handler);
   }
   CHECK(dlclose(library) == 0);
-  SAME(entries("/proc/self/fd"), files);
+  SAME(kit_entries("/proc/self/fd"), files);
   return 0;
 }
