@@ -184,7 +184,7 @@ def offers(work):
             seen = max(calls.get("sendto", 0), calls.get("sendmsg", 0), 1)
             names = ", ".join(f"{name} {number / seen:.1f}" for name, number in sorted(calls.items()))
             per_offer = sum(calls.values()) / seen
-            row(f"offer to APPLIED, {delivery}: system calls", f"{per_offer:.1f} ({names})", str(bound), per_offer > 0 and per_offer <= bound + 0.05)
+            row(f"offer to APPLIED, {delivery}: system calls", f"{per_offer:.1f} ({names})", str(bound), 0 < per_offer <= bound + 0.05)
 
 
 def size(work):

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _library, client as clients, messages
 from .exceptions import OpAMPTimeoutError
+from .transport.base import base_headers
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def send(client: Any, data: bytes) -> Any:
     if client._agent is not None:
         return client._agent._exchange(data)
     if client._transport is not None:
-        return by_transport(client, {**clients.base_headers, **client._headers}, clients.numbered(client, data), client._timeout_millis)
+        return by_transport(client, {**base_headers, **client._headers}, clients.numbered(client, data), client._timeout_millis)
     lib, handle = _library.required(), client._open()
     out = ctypes.c_void_p()
     try:
@@ -53,9 +54,7 @@ def send(client: Any, data: bytes) -> Any:
             raise ValueError(f"data: {error.why}") from None
         raise error.why from None
     message = h.Handle(out.value or 0, lib.message_unref)
-    piece = h.Slice()
-    lib.message_bytes(message.pointer, ctypes.byref(piece))
-    return messages.message_class("ServerToAgent").FromString(h.view_of(message, piece))
+    return messages.decode_message(h.bytes_of(lib.message_bytes, message))
 
 
 def serve(client: Any, request: Any) -> None:
@@ -63,8 +62,7 @@ def serve(client: Any, request: Any) -> None:
     from . import _handle as h
 
     lib = _library.required()
-    body, wait = h.Slice(), ctypes.c_uint64()
-    lib.request_body(request.pointer, ctypes.byref(body))
+    wait = ctypes.c_uint64()
     lib.request_timeout_ms(request.pointer, ctypes.byref(wait))
     headers: dict[str, str] = {}
     name, value = h.Slice(), h.Slice()
@@ -72,7 +70,7 @@ def serve(client: Any, request: Any) -> None:
         headers[bytes(h.view_of(request, name)).decode()] = bytes(h.view_of(request, value)).decode("latin-1")
     try:
         limit = max(1, min(int(client._timeout_millis), wait.value))
-        answer = by_transport(client, headers, bytes(h.view_of(request, body)), limit).SerializeToString()
+        answer = by_transport(client, headers, bytes(h.bytes_of(lib.request_body, request)), limit).SerializeToString()
     except BaseException as error:
         _fail(lib, request, error)
         if not isinstance(error, Exception):

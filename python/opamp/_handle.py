@@ -26,8 +26,6 @@ class Handle:
         self._free(self.pointer)
 
 
-
-
 def view_of(owner: Handle, piece: Slice) -> memoryview:
     """The borrowed bytes, without a copy; the handle lives as long as any view of them."""
     size = int(piece.len)
@@ -48,6 +46,13 @@ def exception_of(error: int) -> OpAMPException:
     if lib.error_retry_in_ms(error, ctypes.byref(wait)) == 0:
         made.retry_in = wait.value / 1000
     return made
+
+
+def bytes_of(function: Any, owner: Handle) -> memoryview:
+    """What a function of an object and a slice lends."""
+    piece = Slice()
+    function(owner.pointer, ctypes.byref(piece))
+    return view_of(owner, piece)
 
 
 class Refused(Exception):
@@ -75,12 +80,17 @@ def call(function: Any, *arguments: Any) -> None:
     check(status)
 
 
+def made(function: Any, free: Any, *arguments: Any) -> Handle:
+    """What a function without an error puts into its last parameter. Raises Refused."""
+    out = ctypes.c_void_p()
+    check(function(*arguments, ctypes.byref(out)))
+    return Handle(out.value or 0, free)
+
+
 def attributes(values: dict[str, Any]) -> Handle:
     """A filled opamp_attributes."""
     lib = _library.required()
-    made = ctypes.c_void_p()
-    check(lib.attributes_new(ctypes.byref(made)))
-    handle = Handle(made.value or 0, lib.attributes_free)
+    handle = made(lib.attributes_new, lib.attributes_free)
     for key, value in values.items():
         _put("attributes_set_", handle, (text(key),), value)
     return handle
@@ -108,9 +118,7 @@ def _put(prefix: str, handle: Handle, key: tuple[bytes, ...], value: Any) -> Non
         inner = attributes(dict(value))
         put("map", inner.pointer)
     else:
-        made = ctypes.c_void_p()
-        check(lib.array_new(ctypes.byref(made)))
-        array = Handle(made.value or 0, lib.array_free)
+        array = made(lib.array_new, lib.array_free)
         for each in value:
             _put("array_add_", array, (), each)
         put("array", array.pointer)

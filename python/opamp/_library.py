@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 # name without "opamp_": result, parameters. i int32, I int64, u uint32, U uint64, z size_t, d double, s char *, p pointer, v nothing.
 PROTOTYPES = {
-    "version": "s", "status_name": "si", "event_kind_name": "si", "error_kind_name": "si",
-    "client_new": "ispp", "client_unref": "vp", "client_set_endpoint": "ipsp",
+    "status_name": "si", "error_kind_name": "si",
+    "client_new": "ispp", "client_unref": "vp",
     "client_set_instance_uid": "ippzp", "client_instance_uid": "ippz", "client_set_header": "ipssp",
-    "client_set_user_agent_prefix": "ipsp", "client_use_host_transport": "ipi", "client_set_ca_file": "ipsp",
+    "client_use_host_transport": "ipi", "client_set_ca_file": "ipsp",
     "client_set_ca_dir": "ipsp", "client_set_client_certificate_files": "ipssp",
     "client_set_insecure_skip_verify": "ipip", "client_set_capabilities": "ipUp", "client_set_description": "ippp",
     "client_set_effective_config": "ipp", "client_set_remote_config_status": "ippzis", "client_set_option": "ipiUp",
@@ -28,24 +28,23 @@ PROTOTYPES = {
     "array_new": "ip", "array_free": "vp", "array_add_string": "ips", "array_add_bool": "ipi", "array_add_int": "ipI",
     "array_add_double": "ipd", "array_add_bytes": "ippz", "array_add_empty": "ip", "array_add_array": "ipp",
     "array_add_map": "ipp",
-    "config_map_new": "ip", "config_map_add": "ippzspz", "config_map_unref": "vp", "config_map_ref": "pp",
-    "error_code": "ip", "error_kind": "ip", "error_http_status": "ip", "error_text": "sp", "error_retry_in_ms": "ipp",
+    "config_map_new": "ip", "config_map_add": "ippzspz", "config_map_unref": "vp",
+    "error_kind": "ip", "error_http_status": "ip", "error_text": "sp", "error_retry_in_ms": "ipp",
     "error_free": "vp",
-    "agent_new": "ippppp" + "p", "agent_free": "vp", "agent_set_delivery": "ipi", "agent_set_log_events": "ipi",
+    "agent_new": "ipppppp", "agent_free": "vp", "agent_set_delivery": "ipi", "agent_set_log_events": "ipi",
     "agent_set_interval": "ipU", "agent_start": "ipp", "agent_request_stop": "ip", "agent_stop": "ipI",
-    "agent_poll_now": "ip", "agent_report_full_state": "ip", "agent_reconnect": "ip", "agent_flush": "ipI",
+    "agent_poll_now": "ip", "agent_flush": "ipI",
     "agent_send": "ippzupp", "agent_poll_fd": "ipp", "agent_next_event": "ipIp", "agent_snapshot": "ipp",
     "event_kind": "ip", "event_message": "pp", "event_error": "pp", "event_request": "pp", "event_ticket": "ipp",
-    "event_uid": "ipp", "event_log": "ippp", "event_missed": "Up", "event_free": "vp",
-    "message_parts": "Up", "message_remote_config": "ppp", "message_bytes": "vpp", "message_ref": "pp",
+    "event_log": "ippp", "event_free": "vp",
+    "message_remote_config": "ppp", "message_bytes": "vpp", "message_ref": "pp",
     "message_unref": "vp",
     "request_header_at": "ipzpp", "request_body": "vpp", "request_timeout_ms": "ipp", "request_complete": "ipipzpz",
     "request_fail": "ipis", "request_ref": "pp", "request_unref": "vp",
     "snapshot_json": "sp", "snapshot_free": "vp",
 }
 
-OK, E_INVALID_ARG, E_STATE, E_TIMEOUT, E_FORKED, E_UNSUPPORTED = 0, -1, -2, -3, -4, -5
-E_TOO_LARGE, E_AGAIN, E_CAPABILITY, E_FAILED = -6, -7, -10, -12
+OK, E_INVALID_ARG, E_STATE, E_TIMEOUT, E_UNSUPPORTED, E_AGAIN, E_CAPABILITY = 0, -1, -2, -3, -5, -7, -10
 DELIVERY_POLL = 1
 
 

@@ -224,9 +224,8 @@ class Message:
     @property
     def files(self) -> dict[str, memoryview]:
         """Of an AgentRemoteConfig or EffectiveConfig: name to body, without a copy."""
-        holder = self.config if "config" in self._fields else self
-        return {name: memoryview(file._read().get("body", b"")) for name, file in holder.config_map.items()} \
-            if "config" in self._fields else {n: memoryview(f._read().get("body", b"")) for n, f in self.config_map.config_map.items()}
+        holder = self.config if "config" in self._fields else self.config_map
+        return {name: memoryview(file._read().get("body", b"")) for name, file in holder.config_map.items()}
 
     def SerializeToString(self) -> bytes:
         """The encoded message."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .client import OpAMPClient
 
 CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, REPORT_DONE, NEW_UID, WARNING, LOG, STOPPED = 1, 2, 3, 4, 5, 6, 8, 9, 10, 11
-NAMES = {1: "connected", 2: "connect_failed", 3: "server_error", 4: "message", 6: "report_done", 8: "new_uid", 9: "warning", 11: "stopped"}
+# What is told with nothing but its error.
+NAMES = {CONNECTED: "connected", CONNECT_FAILED: "connect_failed", NEW_UID: "new_uid", WARNING: "warning", STOPPED: "stopped"}
 PENDING = 64
 EXIT_MS = 1000
 # The bits under which parts of a message beyond a configuration are handed on.
@@ -351,20 +352,16 @@ class OpAMPAgent:
             return Event("server_error", error=why, error_response=self._error_response(why))
         if kind == MESSAGE:
             return Event("message", message=self._message(lib, lib.event_message(taken.pointer)))
-        if kind in (CONNECTED, CONNECT_FAILED, NEW_UID, STOPPED, WARNING):
+        if kind in NAMES:
             return Event(NAMES[kind], error=why)
         return Event("") if kind in (REQUEST, LOG, REPORT_DONE) else None
 
     def _message(self, lib: Any, borrowed: Any) -> MessageData:
         """The parts that passed the library's filters, as views on its buffer."""
-        import ctypes
-
         from . import _handle as h
 
         owner = h.Handle(lib.message_ref(borrowed), lib.message_unref)
-        piece = h.Slice()
-        lib.message_bytes(owner.pointer, ctypes.byref(piece))
-        self._last_answer = answer = messages.decode_message(h.view_of(owner, piece))  # type: ignore[arg-type]
+        self._last_answer = answer = messages.decode_message(h.bytes_of(lib.message_bytes, owner))
         data = MessageData.from_server_message(answer)
         if not lib.message_remote_config(owner.pointer, None):
             data.remote_config = None
@@ -480,16 +477,14 @@ class OpAMPAgent:
 
     def snapshot(self) -> dict[str, Any]:
         """How the agent is doing now: the fields of the library's snapshot, times in milliseconds. {} where none was started."""
-        import ctypes
         import json
 
         from . import _handle as h
 
         if self._handle is None:
             return {}
-        lib, out = _library.required(), ctypes.c_void_p()
-        h.check(lib.agent_snapshot(self._handle.pointer, ctypes.byref(out)))
-        taken = h.Handle(out.value or 0, lib.snapshot_free)
+        lib = _library.required()
+        taken = h.made(lib.agent_snapshot, lib.snapshot_free, self._handle.pointer)
         return dict(json.loads(lib.snapshot_json(taken.pointer)))
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -516,12 +511,13 @@ class OpAMPAgent:
 
 def _new_thread(function: Callable[[], None], name: str) -> None:
     """A daemon thread of the system's own: under gevent or eventlet a patched one would stop every other in a blocking call."""
-    for module, patcher, original in (("gevent.monkey", "gevent.monkey", "get_original"), ("eventlet.patcher", "eventlet.patcher", "original")):
-        if module in sys.modules:
-            found: Any = getattr(sys.modules[patcher], original)
-            start: Any = found("_thread", "start_new_thread") if original == "get_original" else found("_thread").start_new_thread
-            start(function, ())
-            return
-    import threading
+    gevent: Any = sys.modules.get("gevent.monkey")
+    eventlet: Any = sys.modules.get("eventlet.patcher")
+    if gevent is not None:
+        gevent.get_original("_thread", "start_new_thread")(function, ())
+    elif eventlet is not None:
+        eventlet.original("_thread").start_new_thread(function, ())
+    else:
+        import threading
 
-    threading.Thread(target=function, name=name, daemon=True).start()
+        threading.Thread(target=function, name=name, daemon=True).start()

@@ -200,9 +200,7 @@ class OpAMPClient:
         from . import _handle as h
 
         lib = _library.required()
-        out = ctypes.c_void_p()
-        h.check(lib.config_map_new(ctypes.byref(out)))
-        files = h.Handle(out.value or 0, lib.config_map_unref)
+        files = h.made(lib.config_map_new, lib.config_map_unref)
         for name, file in self._config.config_map.config_map.items():
             encoded, body = name.encode("utf-8", "replace"), file.body
             h.check(lib.config_map_add(files.pointer, encoded, len(encoded), h.text(file.content_type), body, len(body)))

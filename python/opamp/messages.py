@@ -8,7 +8,7 @@ from ._message import message_class
 from .exceptions import OpAMPRemoteConfigDecodeException, OpAMPRemoteConfigParseException
 
 
-def decode_message(data: bytes) -> Any:
+def decode_message(data: bytes | memoryview) -> Any:
     """The ServerToAgent of these bytes. Raises ValueError."""
     return message_class("ServerToAgent").FromString(data)
 

@@ -3,9 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._classes import constants, lookup
-
-_ = constants
+from ._classes import lookup
 
 
 def __getattr__(name: str) -> Any:
