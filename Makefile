@@ -55,7 +55,7 @@ lib: check-tools
 	@ln -sf libopamp.so $(SO).$(SOVERSION)
 	$(CARGO) rustc --locked --release -p libopamp --lib --crate-type staticlib -- --print native-static-libs=$(NATIVE)
 
-OWN_TRANSPORT := $(if $(shell echo '\#include <curl/curl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes),$(EXAMPLES)/own_transport,no-own-transport)
+OWN_TRANSPORT := $(if $(shell printf '\043include <curl/curl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes),$(EXAMPLES)/own_transport,no-own-transport)
 
 examples: lib $(EXAMPLES)/minimal $(EXAMPLES)/poll_loop $(EXAMPLES)/agent $(OWN_TRANSPORT) ## the C programs of examples-c/, into build/examples/
 

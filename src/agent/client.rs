@@ -269,7 +269,7 @@ impl Client {
 
     /// How long a stop may still talk to the server. No lock outlives the call.
     pub(crate) fn stop_grace(&self) -> Duration {
-        self.state.lock().millis(9)
+        self.state.lock().millis(defaults::STOP_GRACE_MS)
     }
 
     /// The state, for a change that is refused while an agent runs.
@@ -313,26 +313,27 @@ impl State {
     }
 
     /// One number of the table, by its id.
-    pub(crate) fn number(&self, id: usize) -> u64 {
-        self.options
-            .get(id.wrapping_sub(1))
-            .copied()
+    /// The option with this id, one of the table's.
+    pub(crate) fn number(&self, id: i32) -> u64 {
+        let at = option_row(id).map(|(at, _)| at).ok();
+        at.and_then(|at| self.options.get(at).copied())
             .unwrap_or_default()
     }
 
-    pub(crate) fn millis(&self, id: usize) -> Duration {
+    pub(crate) fn millis(&self, id: i32) -> Duration {
         Duration::from_millis(self.number(id))
     }
 
     pub(crate) fn limits(&self) -> Limits {
         Limits {
-            resolve: self.millis(1),
-            connect: self.millis(2),
-            tls: self.millis(3),
-            first_byte: self.millis(4),
-            exchange: self.millis(5),
-            message: usize::try_from(self.number(6)).unwrap_or(usize::MAX),
-            connection_age: self.millis(19),
+            resolve: self.millis(defaults::RESOLVE_TIMEOUT_MS),
+            connect: self.millis(defaults::CONNECT_TIMEOUT_MS),
+            tls: self.millis(defaults::TLS_TIMEOUT_MS),
+            first_byte: self.millis(defaults::FIRST_BYTE_TIMEOUT_MS),
+            exchange: self.millis(defaults::EXCHANGE_TIMEOUT_MS),
+            message: usize::try_from(self.number(defaults::MESSAGE_LIMIT_BYTES))
+                .unwrap_or(usize::MAX),
+            connection_age: self.millis(defaults::CONNECTION_MAX_AGE_MS),
         }
     }
 

@@ -17,49 +17,47 @@ pub struct Row {
 
 const DAY_MS: u64 = 86_400_000;
 
-const fn row(
-    id: i32,
-    name: &'static str,
-    default: u64,
-    (min, max): (u64, u64),
-    what: &'static str,
-) -> Row {
-    Row {
-        name,
-        id,
-        default,
-        min,
-        max,
-        what,
-    }
+/// The rows of the table, and for each its name as a constant that holds its id.
+macro_rules! options {
+    ($($id:literal $name:ident = $default:expr, $min:literal .. $max:expr, $what:literal;)*) => {
+        $(pub const $name: i32 = $id;)*
+        pub const TABLE: [Row; [$($id),*].len()] = [$(Row {
+            name: stringify!($name),
+            id: $id,
+            default: $default,
+            min: $min,
+            max: $max,
+            what: $what,
+        }),*];
+    };
 }
 
 #[rustfmt::skip]
-pub const TABLE: [Row; 23] = [
-    row(1, "RESOLVE_TIMEOUT_MS", 5_000, (1, DAY_MS), "one look-up of the host's name"),
-    row(2, "CONNECT_TIMEOUT_MS", 5_000, (1, DAY_MS), "TCP connect, all addresses together"),
-    row(3, "TLS_TIMEOUT_MS", 5_000, (1, DAY_MS), "the TLS handshake"),
-    row(4, "FIRST_BYTE_TIMEOUT_MS", 10_000, (1, DAY_MS), "from the last byte sent to the first of the answer"),
-    row(5, "EXCHANGE_TIMEOUT_MS", 60_000, (1, DAY_MS), "a whole exchange, connecting included"),
-    row(6, "MESSAGE_LIMIT_BYTES", 64 << 20, (1_024, 1 << 31), "one message, both ways, after decompression"),
-    row(7, "FIELD_LIMIT", 200_000, (100, 100_000_000), "protobuf fields in a received message"),
-    row(8, "FILE_LIMIT", 10_000, (1, 10_000_000), "files in a configuration offer"),
-    row(9, "STOP_GRACE_MS", 2_000, (0, DAY_MS), "how long a stop may still talk to the server"),
-    row(10, "APPLYING_TIMEOUT_MS", 600_000, (1, 30 * DAY_MS), "an APPLYING without an end becomes FAILED"),
-    row(11, "SERVER_INTERVAL_MIN_MS", 1_000, (10, DAY_MS), "smallest interval taken from a server"),
-    row(12, "SERVER_INTERVAL_MAX_MS", DAY_MS, (10, DAY_MS), "largest interval taken from a server"),
-    row(13, "RETRY_AFTER_MAX_MS", 3_600_000, (0, DAY_MS), "largest wait taken from a server"),
-    row(14, "RETRY_AFTER_JITTER_MS", 30_000, (0, DAY_MS), "spread on top of a wait taken from a server"),
-    row(15, "RETRY_AFTER_FLOOR_MS", 30_000, (0, DAY_MS), "least wait after 429, 503 or UNAVAILABLE without a time"),
-    row(16, "FIRST_RETRY_SPREAD_MS", 5_000, (0, DAY_MS), "the first retry comes within this time"),
-    row(17, "BACKOFF_BASE_MS", 2_000, (1, DAY_MS), "top of the second retry's delay, doubled for each further one"),
-    row(18, "BACKOFF_MAX_MS", 300_000, (1, DAY_MS), "top of any retry's delay"),
-    row(19, "CONNECTION_MAX_AGE_MS", 3_600_000, (1, 30 * DAY_MS), "a kept HTTP connection is renewed, 10 % jitter"),
-    row(20, "CHANGE_BURST", 10, (1, 1_000), "messages that changes of the host may cause at once"),
-    row(21, "CHANGE_INTERVAL_MS", 1_000, (0, DAY_MS), "then one in this time"),
-    row(22, "EVERY_ANSWER", 0, (0, 1), "1: on_connect and on_message for every answer"),
-    row(23, "REDELIVER_FAILED", 0, (0, 1), "1: an offer that FAILED before is delivered again"),
-];
+options! {
+    1 RESOLVE_TIMEOUT_MS = 5_000, 1 .. DAY_MS, "one look-up of the host's name";
+    2 CONNECT_TIMEOUT_MS = 5_000, 1 .. DAY_MS, "TCP connect, all addresses together";
+    3 TLS_TIMEOUT_MS = 5_000, 1 .. DAY_MS, "the TLS handshake";
+    4 FIRST_BYTE_TIMEOUT_MS = 10_000, 1 .. DAY_MS, "from the last byte sent to the first of the answer";
+    5 EXCHANGE_TIMEOUT_MS = 60_000, 1 .. DAY_MS, "a whole exchange, connecting included";
+    6 MESSAGE_LIMIT_BYTES = 64 << 20, 1_024 .. 1 << 31, "one message, both ways, after decompression";
+    7 FIELD_LIMIT = 200_000, 100 .. 100_000_000, "protobuf fields in a received message";
+    8 FILE_LIMIT = 10_000, 1 .. 10_000_000, "files in a configuration offer";
+    9 STOP_GRACE_MS = 2_000, 0 .. DAY_MS, "how long a stop may still talk to the server";
+    10 APPLYING_TIMEOUT_MS = 600_000, 1 .. 30 * DAY_MS, "an APPLYING without an end becomes FAILED";
+    11 SERVER_INTERVAL_MIN_MS = 1_000, 10 .. DAY_MS, "smallest interval taken from a server";
+    12 SERVER_INTERVAL_MAX_MS = DAY_MS, 10 .. DAY_MS, "largest interval taken from a server";
+    13 RETRY_AFTER_MAX_MS = 3_600_000, 0 .. DAY_MS, "largest wait taken from a server";
+    14 RETRY_AFTER_JITTER_MS = 30_000, 0 .. DAY_MS, "spread on top of a wait taken from a server";
+    15 RETRY_AFTER_FLOOR_MS = 30_000, 0 .. DAY_MS, "least wait after 429, 503 or UNAVAILABLE without a time";
+    16 FIRST_RETRY_SPREAD_MS = 5_000, 0 .. DAY_MS, "the first retry comes within this time";
+    17 BACKOFF_BASE_MS = 2_000, 1 .. DAY_MS, "top of the second retry's delay, doubled for each further one";
+    18 BACKOFF_MAX_MS = 300_000, 1 .. DAY_MS, "top of any retry's delay";
+    19 CONNECTION_MAX_AGE_MS = 3_600_000, 1 .. 30 * DAY_MS, "a kept HTTP connection is renewed, 10 % jitter";
+    20 CHANGE_BURST = 10, 1 .. 1_000, "messages that changes of the host may cause at once";
+    21 CHANGE_INTERVAL_MS = 1_000, 0 .. DAY_MS, "then one in this time";
+    22 EVERY_ANSWER = 0, 0 .. 1, "1: on_connect and on_message for every answer";
+    23 REDELIVER_FAILED = 0, 0 .. 1, "1: an offer that FAILED before is delivered again";
+}
 
 /// The heartbeat or polling interval of an agent.
 pub const INTERVAL_MS: u64 = 30_000;

@@ -12,7 +12,7 @@ use prost::Message as _;
 use super::{
     client::Client,
     config_map::ConfigMap,
-    convert,
+    convert, defaults,
     error::{Code, Error, Kind, Result},
     event::{Content, Message},
     host_message::HostMessage,
@@ -58,7 +58,7 @@ impl Client {
             (
                 start::settings_of(&state, identity::new_seed()?)?,
                 state.headers.clone(),
-                u32::try_from(state.number(7)).unwrap_or(u32::MAX),
+                u32::try_from(state.number(defaults::FIELD_LIMIT)).unwrap_or(u32::MAX),
             )
         };
         let wake = Wake::new()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     capabilities,
     client::{Client, State, is_empty},
-    clock,
+    clock, defaults,
     error::{Code, Error, Kind, Result},
     event::EventKind,
     identity,
@@ -84,7 +84,7 @@ pub(crate) fn plan(
         )))
     };
     run.set_traffic(link.traffic());
-    queue.open(usize::try_from(state.number(6)).unwrap_or(usize::MAX));
+    queue.open(usize::try_from(state.number(defaults::MESSAGE_LIMIT_BYTES)).unwrap_or(usize::MAX));
     state.attach(&mailbox, served);
     drop(state);
     if is_unverified {
@@ -133,27 +133,28 @@ fn set_parts(core: &mut Core, state: &mut State, description: Arc<crate::proto::
 }
 
 fn config_of(state: &State, life: &Life) -> Config {
-    let limit = usize::try_from(state.number(6)).unwrap_or(usize::MAX);
+    let limit = usize::try_from(state.number(defaults::MESSAGE_LIMIT_BYTES)).unwrap_or(usize::MAX);
     Config {
         interval: life.interval,
-        server_interval_min: state.millis(11),
-        server_interval_max: state.millis(12),
-        first_retry_spread: state.millis(16),
-        backoff_base: state.millis(17),
-        backoff_top: state.millis(18),
-        retry_after_cap: state.millis(13),
-        retry_after_jitter: state.millis(14),
-        overload_floor: state.millis(15),
-        host_change_burst: u32::try_from(state.number(20)).unwrap_or(u32::MAX),
-        host_change_period: state.millis(21),
+        server_interval_min: state.millis(defaults::SERVER_INTERVAL_MIN_MS),
+        server_interval_max: state.millis(defaults::SERVER_INTERVAL_MAX_MS),
+        first_retry_spread: state.millis(defaults::FIRST_RETRY_SPREAD_MS),
+        backoff_base: state.millis(defaults::BACKOFF_BASE_MS),
+        backoff_top: state.millis(defaults::BACKOFF_MAX_MS),
+        retry_after_cap: state.millis(defaults::RETRY_AFTER_MAX_MS),
+        retry_after_jitter: state.millis(defaults::RETRY_AFTER_JITTER_MS),
+        overload_floor: state.millis(defaults::RETRY_AFTER_FLOOR_MS),
+        host_change_burst: u32::try_from(state.number(defaults::CHANGE_BURST)).unwrap_or(u32::MAX),
+        host_change_period: state.millis(defaults::CHANGE_INTERVAL_MS),
         send_limit: limit,
         receive_limit: limit,
-        field_limit: u32::try_from(state.number(7)).unwrap_or(u32::MAX),
-        offer_files_limit: usize::try_from(state.number(8)).unwrap_or(usize::MAX),
-        applying_overdue: state.millis(10),
-        exchange_limit: state.millis(5),
-        tell_every_answer: state.number(22) != 0,
-        redeliver_failed: state.number(23) != 0,
+        field_limit: u32::try_from(state.number(defaults::FIELD_LIMIT)).unwrap_or(u32::MAX),
+        offer_files_limit: usize::try_from(state.number(defaults::FILE_LIMIT))
+            .unwrap_or(usize::MAX),
+        applying_overdue: state.millis(defaults::APPLYING_TIMEOUT_MS),
+        exchange_limit: state.millis(defaults::EXCHANGE_TIMEOUT_MS),
+        tell_every_answer: state.number(defaults::EVERY_ANSWER) != 0,
+        redeliver_failed: state.number(defaults::REDELIVER_FAILED) != 0,
         ..Config::new(Policy::Http)
     }
 }
