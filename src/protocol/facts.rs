@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use super::{
-    Core, Event, Fact, Failure, Policy, Reached, TryId, backoff,
+    Core, Event, Fact, FailKind, Failure, Policy, Reached, TryId, WarningKind, backoff,
     chance::Purpose,
     config::defaults,
     failure::Remedy,
@@ -13,9 +13,6 @@ use super::{
 
 /// How long the next news wait for a peer that leaves the last ones without an answer (WebSocket).
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-
-/// RFC 6455: a normal end.
-const CLOSE_NORMAL: u16 = 1000;
 
 impl Core {
     pub(super) fn on_fact(&mut self, fact: Fact) {
@@ -29,6 +26,9 @@ impl Core {
             Fact::Written => self.on_written(),
             Fact::Pong { marker } => self.on_pong(marker),
             Fact::Message(bytes) => self.on_message(&bytes),
+            Fact::Skipped(text) => self.on_skipped(&text),
+            Fact::Broken { code, failure } => self.on_broken(code, failure),
+            Fact::Thawed => self.link.on_thaw(),
             Fact::Over(failure) => self.on_over(failure),
         }
     }
@@ -59,9 +59,8 @@ impl Core {
             self.timers.set(Timer::Patience, self.now + PATIENCE);
         }
         if session.leaving == Some(Leaving::Said) {
-            let (id, read) = (session.id, session.ponged);
-            self.reported.on_lost_unread(read);
-            self.link = Link::Closing(Closing::with_code(id, CLOSE_NORMAL));
+            self.reported.on_lost_unread(session.ponged);
+            self.link = Link::Closing(Closing::of(session));
             self.timers.clear(Timer::Patience);
             self.timers
                 .set(Timer::CloseWait, self.now + self.config.close_wait);
@@ -109,6 +108,38 @@ impl Core {
         self.tickets.on_confirmed(upto);
     }
 
+    /// A message that is none.
+    fn on_skipped(&mut self, text: &str) {
+        if let Link::Open(session) = &mut self.link {
+            session.on_heard();
+            self.journal.messages_received += 1;
+            self.warn(WarningKind::BadMessage, text);
+        }
+    }
+
+    /// The peer's fault ends the connection, unless we are on the way out already.
+    fn on_broken(&mut self, code: u16, failure: Failure) {
+        let Link::Open(session) = &mut self.link else {
+            return;
+        };
+        session.code = code;
+        if session.leaving.is_none() {
+            session.fault = Some(failure);
+            self.forgive_if_stable();
+            self.leave();
+        }
+    }
+
+    /// After a session that lasted and in which the server spoke, its failure is the first of a row (WS-10).
+    fn forgive_if_stable(&mut self) {
+        let Link::Open(session) = &self.link else {
+            return;
+        };
+        if session.answered && self.now.since(session.since) >= self.config.stable_session {
+            self.backoffs = 0;
+        }
+    }
+
     pub(super) fn clear_patience(&mut self) {
         if matches!(&self.link, Link::Open(session) if session.awaited.is_none()) {
             self.timers.clear(Timer::Patience);
@@ -130,6 +161,7 @@ impl Core {
     }
 
     fn on_over(&mut self, failure: Failure) {
+        self.forgive_if_stable();
         let link = self.take_link();
         if failure.reached == Reached::No && link.has_unsent() && !planted!(NumberNotGivenBack) {
             self.next_number -= 1;
@@ -142,10 +174,12 @@ impl Core {
                     self.on_failed(id, failure);
                 }
             }
-            Link::Open(session) => self.on_session_lost(&session, failure),
+            Link::Open(session) => self.on_session_lost(session, failure),
             Link::Closing(closing) => {
                 self.reported.on_lost();
-                if !closing.meant && (!closing.thawed || failure.status.is_some()) {
+                if let Some(fault) = closing.fault {
+                    self.on_failed(closing.id, fault);
+                } else if !closing.meant && (!closing.thawed || failure.status.is_some()) {
                     self.on_failed(closing.id, failure);
                 }
                 self.wishes.again = true;
@@ -170,18 +204,21 @@ impl Core {
         self.on_failed(exchange.id, failure);
     }
 
-    fn on_session_lost(&mut self, session: &Session, failure: Failure) {
-        self.reported.on_lost();
+    fn on_session_lost(&mut self, session: Session, failure: Failure) {
         self.reported.on_lost_unread(session.ponged);
+        if let Some(fault) = session.fault {
+            self.reported.on_lost();
+            return self.on_failed(session.id, fault);
+        }
+        let is_leaving = session.leaving.is_some();
+        if failure.kind == FailKind::Size && !is_leaving {
+            self.reported.on_too_large_for_peer(session.last_news);
+        }
+        self.reported.on_lost();
         let frozen = session.thawed && self.stop.is_none();
-        if session.leaving.is_some() || frozen {
-            return;
+        if !is_leaving && !frozen {
+            self.on_failed(session.id, failure);
         }
-        // A session that lasted and in which the server spoke: this failure is the first of its row (WS-10).
-        if session.answered && self.now.since(session.since) >= self.config.stable_session {
-            self.backoffs = 0;
-        }
-        self.on_failed(session.id, failure);
     }
 
     /// One failed try: when comes the next, who has given up, and the host is told.

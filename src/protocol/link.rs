@@ -1,5 +1,8 @@
 //! What is open or on its way: at most one exchange or one connection (HTTP-06, WS-13).
-use super::{TryId, parts::Mark, time::Time};
+use super::{Failure, TryId, parts::Mark, time::Time};
+
+/// RFC 6455: a normal end.
+const CLOSE_NORMAL: u16 = 1000;
 
 #[derive(Default)]
 pub(super) enum Link {
@@ -51,6 +54,10 @@ pub(super) struct Session {
     pub(super) answered: bool,
     pub(super) thawed: bool,
     pub(super) leaving: Option<Leaving>,
+    /// Of the Close frame, when it comes to one.
+    pub(super) code: u16,
+    /// What the peer did that made us leave.
+    pub(super) fault: Option<Failure>,
 }
 
 pub(super) struct Awaited {
@@ -71,6 +78,8 @@ pub(super) struct Closing {
     pub(super) id: TryId,
     /// We meant to: its end is no failure.
     pub(super) meant: bool,
+    /// The failure is this one, whatever the end looks like.
+    pub(super) fault: Option<Failure>,
     /// Nothing more to wait for than `Over`.
     pub(super) is_cut: bool,
     /// What the shell must still be told: a Close frame with this code, or a cut.
@@ -82,46 +91,52 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    /// A Close frame with this code, and the wait for the peer's.
-    pub(super) const fn with_code(id: TryId, code: u16) -> Self {
-        let (unsent, thawed, exchange) = (false, false, None);
+    /// A Close frame, and the wait for the peer's.
+    pub(super) fn of(session: &mut Session) -> Self {
         Self {
-            id,
+            id: session.id,
             meant: true,
+            fault: session.fault.take(),
             is_cut: false,
-            order: Some(Some(code)),
-            unsent,
-            thawed,
-            exchange,
+            order: Some(Some(session.code)),
+            unsent: false,
+            thawed: false,
+            exchange: None,
         }
     }
 
     /// What is open is cut now. `meant`: it was to end anyway.
     fn cut(link: Link, meant: bool) -> Option<Self> {
-        let unsent = link.has_unsent();
-        let order = Some(None);
-        let (id, meant, thawed, exchange) = match link {
-            Link::Down => return None,
-            Link::Exchange(exchange) => (exchange.id, meant, exchange.thawed, Some(exchange)),
-            Link::Opening { id, thawed } => (id, meant, thawed, None),
-            Link::Open(session) => (
-                session.id,
-                meant || session.leaving.is_some(),
-                session.thawed,
-                None,
-            ),
-            Link::Closing(closing) if closing.is_cut => return Some(closing),
-            Link::Closing(closing) => (closing.id, closing.meant, closing.thawed, None),
-        };
-        Some(Self {
-            id,
+        let mut cut = Self {
+            id: link.id()?,
             meant,
+            fault: None,
             is_cut: true,
-            order,
-            unsent,
-            thawed,
-            exchange,
-        })
+            order: Some(None),
+            unsent: link.has_unsent(),
+            thawed: false,
+            exchange: None,
+        };
+        match link {
+            Link::Down => {}
+            Link::Exchange(exchange) => {
+                cut.thawed = exchange.thawed;
+                cut.exchange = Some(exchange);
+            }
+            Link::Opening { thawed, .. } => cut.thawed = thawed,
+            Link::Open(session) => {
+                cut.meant |= session.leaving.is_some();
+                cut.thawed = session.thawed;
+                cut.fault = session.fault;
+            }
+            Link::Closing(closing) if closing.is_cut => return Some(closing),
+            Link::Closing(closing) => {
+                cut.meant = closing.meant;
+                cut.thawed = closing.thawed;
+                cut.fault = closing.fault;
+            }
+        }
+        Some(cut)
     }
 }
 
@@ -193,7 +208,15 @@ impl Session {
             answered: false,
             thawed: false,
             leaving: None,
+            code: CLOSE_NORMAL,
+            fault: None,
         }
+    }
+
+    /// The peer spoke, whatever it said: the connection has outlived a freeze.
+    pub(super) const fn on_heard(&mut self) {
+        self.thawed = false;
+        self.heard_after = self.last_news;
     }
 
     /// Something came that belongs to the awaited message; with both halves it is awaited no more.

@@ -217,6 +217,16 @@ impl Reported {
         (known.refused, known.refused_in) = (known.wanted, 0);
     }
 
+    /// The peer takes no message as large as this one was, read or not.
+    pub(super) fn on_too_large_for_peer(&mut self, mark: Mark) {
+        self.on_refused(mark);
+        for known in &mut self.known {
+            if known.refused_in == mark {
+                known.refused_in = 0;
+            }
+        }
+    }
+
     /// What was on its way may be lost.
     pub(super) fn on_lost(&mut self) {
         for known in &mut self.known {

@@ -166,6 +166,7 @@ impl Core {
         self.link = Link::Opening { id, thawed: false };
         self.wishes.again = false;
         self.wishes.repeat = false;
+        self.wishes.reconnect = false;
         Action::Connect { id }
     }
 

@@ -20,11 +20,7 @@ impl Core {
         self.journal.bytes_received += bytes.len() as u64;
         match &mut self.link {
             Link::Exchange(_) => {}
-            // Whatever it says, the connection has outlived a freeze.
-            Link::Open(session) => {
-                session.thawed = false;
-                session.heard_after = session.last_news;
-            }
+            Link::Open(session) => session.on_heard(),
             // On the way out, nothing but a longer wait concerns us.
             Link::Closing(_) => {
                 let error = self

@@ -436,6 +436,7 @@ impl World<'_> {
                     self.watch.on_message(self.now, &meaning);
                 }
                 Fact::Over(failure) => self.note_over(failure, meaning),
+                Fact::Skipped(_) | Fact::Broken { .. } | Fact::Thawed => {}
                 Fact::Pong { .. } => {
                     self.watch.on_alive();
                     if let Some(refused) = &meaning.refused {

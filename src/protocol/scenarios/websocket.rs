@@ -261,3 +261,183 @@ fn after_a_freeze_a_dead_connection_is_replaced_in_silence() {
     scene.fail(FailKind::Io, Reached::Maybe);
     assert_eq!((scene.connects.len(), scene.connect_failures()), (1, 0));
 }
+
+/// [WS-15]: also a close for the peer's fault begins with a goodbye, and carries the fault's code.
+#[test]
+fn a_peer_that_breaks_the_protocol_gets_a_goodbye_and_the_code_of_its_fault() {
+    for (code, kind) in [(1002, FailKind::Protocol), (1009, FailKind::Size)] {
+        let mut scene = Scene::websocket();
+        let failure = Failure::new(kind, Reached::Maybe, "its fault");
+        scene.fact(Fact::Broken {
+            code,
+            failure: failure.clone(),
+        });
+        assert!(scene.last().agent_disconnect.is_some());
+        assert!(scene.closes.is_empty(), "the goodbye is not written yet");
+        scene.fact(Fact::Written);
+        assert_eq!(scene.closes, [Some(code)]);
+        assert_eq!(scene.connect_failures(), 0, "it has not ended yet");
+        scene.fail(FailKind::Io, Reached::Maybe);
+        let Some(Event::ConnectFailed {
+            failure: told,
+            retry_in,
+        }) = scene.events.last()
+        else {
+            panic!("a failure, not {:?}", scene.events);
+        };
+        assert_eq!(*told, failure);
+        assert!(retry_in.expect("it comes back") <= secs(5));
+        assert_eq!((scene.connect_failures(), scene.connects.len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_fault_while_a_frame_is_stuck_is_cut_after_a_bounded_wait() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    let failure = Failure::new(FailKind::Protocol, Reached::Maybe, "a masked frame");
+    scene.fact(Fact::Broken {
+        code: 1002,
+        failure,
+    });
+    assert_eq!(scene.sent.len(), 1, "one frame at a time");
+    scene.pass(secs(1));
+    assert_eq!(scene.closes, [None]);
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.connect_failures(), 1);
+    scene.pass(secs(5));
+    scene.fact(Fact::Opened);
+    assert!(scene.last().agent_description.is_some());
+}
+
+#[test]
+fn a_fault_on_the_way_out_changes_the_code_and_is_no_failure() {
+    let mut scene = Scene::websocket();
+    scene.input(Input::Stop { within: secs(2) });
+    let failure = Failure::new(FailKind::Protocol, Reached::Maybe, "a masked frame");
+    scene.fact(Fact::Broken {
+        code: 1002,
+        failure,
+    });
+    scene.fact(Fact::Written);
+    assert_eq!(scene.closes, [Some(1002)]);
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.events, [Event::Stopped]);
+    assert_eq!(scene.sent.len(), 1, "one goodbye");
+}
+
+/// [WS-01] [WS-06] [WS-18]
+#[test]
+fn a_message_that_can_hold_none_is_reported_and_the_next_one_counts() {
+    let mut scene = Scene::websocket();
+    scene.fact(Fact::Skipped("a text frame".into()));
+    assert_eq!(scene.warnings(), [WarningKind::BadMessage]);
+    scene.answer(offer("h", "good"));
+    assert_eq!(scene.offers().len(), 1);
+    assert_eq!(scene.core.snapshot().messages_received, 3);
+}
+
+/// [WS-10]: whatever the code of the server's Close, the first reconnect comes within 5 s.
+#[test]
+fn a_close_by_the_server_brings_a_reconnect_within_five_seconds() {
+    let mut scene = Scene::websocket();
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.connect_failures(), 1);
+    assert!(scene.wait_for() <= secs(5));
+    assert!(scene.closes.is_empty() && scene.sent.is_empty());
+    scene.pass(secs(5));
+    assert_eq!(scene.connects.len(), 1);
+}
+
+/// [HTTP-09] over WebSocket: 1009 says what 413 says.
+#[test]
+fn what_was_too_large_for_the_server_is_held_back_until_it_changes() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("large"))));
+    scene.fact(Fact::Written);
+    scene.fail(FailKind::Size, Reached::Maybe);
+    assert!(scene.core.snapshot().held_back.has(Part::EffectiveConfig));
+    for _ in 0..2 {
+        scene.pass(secs(5));
+        scene.fact(Fact::Opened);
+        assert!(scene.last().effective_config.is_none());
+        scene.fail(FailKind::Io, Reached::Maybe);
+    }
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("small"))));
+    scene.pass(secs(5));
+    scene.fact(Fact::Opened);
+    assert!(scene.last().effective_config.is_some());
+}
+
+/// [WS-05]
+#[test]
+fn a_message_over_our_own_limit_is_not_sent_and_heartbeats_go_on() {
+    let config = Config {
+        send_limit: 300,
+        ..Config::new(Policy::WebSocket)
+    };
+    let mut scene = Scene::with(config, Carry::new(UID));
+    scene.host(Change::Capabilities(CAPABILITIES));
+    scene.input(Input::Start);
+    scene.fact(Fact::Opened);
+    scene.confirm();
+    scene.forget();
+    let large = Arc::new(config_map(&"x".repeat(1000)));
+    scene.host(Change::EffectiveConfig(large));
+    assert_eq!(scene.warnings(), [WarningKind::RequestTooLarge]);
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|(_, message)| message.effective_config.is_none())
+    );
+    scene.forget();
+    scene.pass(secs(34));
+    assert!((1..=2).contains(&scene.sent.len()), "{}", scene.sent.len());
+}
+
+/// [LIFE-12]: without heartbeats no deadline of the core's tells that time stood still; the transport does.
+#[test]
+fn after_a_freeze_without_heartbeats_the_transport_tells_and_the_loss_is_silent() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Interval(Duration::ZERO));
+    assert_eq!(scene.wait, None);
+    scene.now = scene.now + secs(7200);
+    scene.fact(Fact::Thawed);
+    assert!(scene.sent.is_empty(), "no burst");
+    scene.fail(FailKind::Timeout, Reached::Maybe);
+    assert_eq!((scene.connects.len(), scene.connect_failures()), (1, 0));
+    // but the next loss is one
+    scene.fact(Fact::Opened);
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.connect_failures(), 1);
+}
+
+#[test]
+fn a_connection_that_outlives_a_freeze_is_as_before() {
+    let mut scene = Scene::websocket();
+    scene.fact(Fact::Thawed);
+    scene.answer(ServerToAgent::default());
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.connect_failures(), 1);
+}
+
+#[test]
+fn a_reconnect_asked_for_before_the_connection_was_lost_is_done_with_it() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    scene.host(Change::Reconnect);
+    assert_eq!(scene.sent.len(), 1, "the last frame is not written yet");
+    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.pass(secs(5));
+    scene.fact(Fact::Opened);
+    scene.confirm();
+    scene.pass(secs(5));
+    assert_eq!(scene.connects.len(), 1);
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|(_, message)| message.agent_disconnect.is_none())
+    );
+}
