@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Everything that proves something, one step after the other; `make test` calls it.
+"""Everything that proves something; `make test` calls it. After the build, two rows of steps run side by side: what mostly computes,
+and what mostly waits for sockets and processes.
 
 usage: tests/run.py [STEP...]        (no step: all; `tests/run.py --list` names them)
 
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -20,8 +22,8 @@ PYTHON = [sys.executable]
 CARGO_TEST = ["cargo", "test", "--locked"]
 
 # name, command, and the shape of the lines that close it
-STEPS = [
-    ("build", ["make", "--no-print-directory", "examples", "devserver"], r"^skipped:"),
+BUILD = ("build", ["make", "--no-print-directory", "examples", "devserver"], r"^skipped:")
+COMPUTING = [
     # The simulation has a step of its own: without optimisation it is slow.
     ("rust", ["env", "OPAMP_SIM_SEEDS=200"] + CARGO_TEST + ["-p", "libopamp", "--no-fail-fast"], r"^test result:"),
     ("simulation", CARGO_TEST + ["--profile", "sim", "-p", "libopamp", "--features", "planted-bugs", "--test", "simulation", "--", "--nocapture"],
@@ -30,13 +32,15 @@ STEPS = [
     ("header", ["include/renew.sh", "--check"], None),
     ("library", PYTHON + ["tests/library/run.py"], None),
     ("licences", PYTHON + ["tests/licences/third_party.py", "--check"], None),
+    ("install", PYTHON + ["tests/install/run.py"], None),
+]
+WAITING = [
     ("c", PYTHON + ["tests/c/run.py"], None),
     ("conformance", PYTHON + ["tests/conformance/run.py"], None),
     ("python", PYTHON + ["python/tests/run.py"], None),
     ("examples", PYTHON + ["tests/examples/run.py"], None),
-    ("install", PYTHON + ["tests/install/run.py"], None),
 ]
-
+STEPS = [BUILD] + COMPUTING + WAITING
 
 def run(name, command):
     """(exit status, log text)"""
@@ -63,6 +67,34 @@ def closing_lines(text, shape):
     return summed(found) if shape == r"^test result:" and found else found
 
 
+class Verdict:
+    """What came of the steps so far; they run on two threads."""
+
+    def __init__(self):
+        self.failed, self.skipped = [], []
+        self.lock = threading.Lock()
+
+    def run(self, name, command, shape):
+        begin = time.monotonic()
+        status, text = run(name, command)
+        took = time.monotonic() - begin
+        skips = sorted({line for line in text.splitlines() if line.startswith("skipped:")})
+        lines = skips + [line for line in closing_lines(text, shape) if line not in skips]
+        with self.lock:
+            print(f"== {name}: {' '.join(command)}")
+            self.skipped += skips
+            if status != 0:
+                self.failed.append(name)
+                print("\n".join(text.splitlines()[-60:]))
+                print(f"FAILED: {name}, status {status}; all of it is in build/test-logs/{name}.log")
+            print("\n".join(f"   {line}" for line in lines + [f"{took:.1f} s"]), flush=True)
+        return status == 0
+
+    def run_all(self, steps):
+        for step in steps:
+            self.run(*step)
+
+
 def main(names):
     if names == ["--list"]:
         print("\n".join(name for name, _, _ in STEPS))
@@ -72,23 +104,18 @@ def main(names):
         sys.exit(f"no such step: {', '.join(sorted(unknown))}")
     if shutil.which("make") is None:
         sys.exit("missing on this machine: make")
-    failed, skipped = [], []
-    for name, command, shape in STEPS:
-        if names and name not in names:
-            continue
-        print(f"== {name}: {' '.join(command)}", flush=True)
-        begin = time.monotonic()
-        status, text = run(name, command)
-        skips = sorted({line for line in text.splitlines() if line.startswith("skipped:")})
-        skipped += skips
-        if status != 0:
-            failed.append(name)
-            print("\n".join(text.splitlines()[-60:]))
-            print(f"FAILED: {name}, status {status}; all of it is in build/test-logs/{name}.log")
-        lines = skips + [line for line in closing_lines(text, shape) if line not in skips]
-        print("\n".join(f"   {line}" for line in lines + [f"{time.monotonic() - begin:.1f} s"]), flush=True)
-        if name == "build" and status != 0:
-            break
+
+    def chosen(steps):
+        return [step for step in steps if not names or step[0] in names]
+
+    verdict = Verdict()
+    if all(verdict.run(*step) for step in chosen([BUILD])):
+        rows = [threading.Thread(target=verdict.run_all, args=(chosen(steps),)) for steps in (COMPUTING, WAITING)]
+        for row in rows:
+            row.start()
+        for row in rows:
+            row.join()
+    failed, skipped = verdict.failed, verdict.skipped
     if skipped and os.environ.get("CI") == "true":
         failed.append(f"{len(skipped)} skipped, which CI=true does not allow")
     print(f"tests: {'FAILED: ' + ', '.join(failed) if failed else 'all good'}, {len(skipped)} skipped")
