@@ -608,11 +608,13 @@ opamp_status opamp_set_log(int32_t level,
                            void *user);
 
 /**
- * Makes a client for a server: `http://host[:port][/path][?query]` or `https://..`, used as given, nothing added.
+ * Makes a client for a server: `http://host[:port][/path][?query]` or `https://..`, used as given, nothing added; or one
+ * behind a unix socket, `http+unix://%2Frun%2Fopamp.sock/path`: the socket's absolute path, of at most 107 bytes and
+ * percent-encoded, stands in the place of the host (requests then name the host `localhost`, and go through no proxy).
  * endpoint: copied. out: the new client, one reference, yours to opamp_client_unref. err: may be NULL.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL, a scheme of another world, no host, user
- * info in it), OPAMP_E_UNSUPPORTED (ws, wss, http+unix, ws+unix: not in this release), OPAMP_E_RESOURCE. Since: 0.1.
+ * info in it, a bad path of a socket), OPAMP_E_UNSUPPORTED (ws, wss, ws+unix: not in this release), OPAMP_E_RESOURCE. Since: 0.1.
  */
 opamp_status opamp_client_new(const char *endpoint,
                               opamp_client **out,

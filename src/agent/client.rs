@@ -379,12 +379,11 @@ impl State {
 
 fn parse_endpoint(text: &str) -> Result<Endpoint> {
     let endpoint = Endpoint::parse(text).map_err(|why| Error::argument(why.to_string()))?;
-    let scheme = endpoint.scheme();
-    if scheme.is_websocket() || scheme.is_unix() {
+    if endpoint.scheme().is_websocket() {
         return Err(Error::new(
             Code::Unsupported,
             Kind::Argument,
-            "this release speaks http and https only",
+            "this release speaks http, https and http+unix only",
         ));
     }
     Ok(endpoint)

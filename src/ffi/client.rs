@@ -41,11 +41,13 @@ unsafe fn call(
     guard::call(row, client, err, |client| body(&client.client))
 }
 
-/// Makes a client for a server: `http://host[:port][/path][?query]` or `https://..`, used as given, nothing added.
+/// Makes a client for a server: `http://host[:port][/path][?query]` or `https://..`, used as given, nothing added; or one
+/// behind a unix socket, `http+unix://%2Frun%2Fopamp.sock/path`: the socket's absolute path, of at most 107 bytes and
+/// percent-encoded, stands in the place of the host (requests then name the host `localhost`, and go through no proxy).
 /// endpoint: copied. out: the new client, one reference, yours to opamp_client_unref. err: may be NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL, a scheme of another world, no host, user
-/// info in it), OPAMP_E_UNSUPPORTED (ws, wss, http+unix, ws+unix: not in this release), OPAMP_E_RESOURCE. Since: 0.1.
+/// info in it, a bad path of a socket), OPAMP_E_UNSUPPORTED (ws, wss, ws+unix: not in this release), OPAMP_E_RESOURCE. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_new(
     endpoint: *const c_char,

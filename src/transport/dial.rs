@@ -1,7 +1,9 @@
-//! A TCP connection to the first address that answers.
+//! A TCP connection to the first address that answers, or one to a unix socket.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::socket::Socket;
@@ -10,6 +12,9 @@ use super::wake::poll_entry;
 
 /// How long an address may stay silent before the next one is tried beside it (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
+/// Between two looks at a unix socket whose backlog is full: the kernel does not tell when it has room again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// Reasons named in an error text.
 const MOST_REASONS: usize = 4;
 
@@ -68,10 +73,35 @@ pub(crate) fn dial(
     }
 }
 
-fn refusal(address: &SocketAddr, error: &io::Error) -> String {
+/// The same for a unix socket.
+pub(crate) fn dial_unix(
+    path: &Path,
+    vigil: &mut Vigil,
+    bound: Duration,
+) -> Result<Socket, DialError> {
+    vigil.enter(Step::Connect, Some(bound));
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        match Socket::connect_unix(path) {
+            Ok(socket) => return Ok(socket),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => {
+                let place = format_args!("the socket {}", path.display());
+                return Err(DialError::Refused(refusal(&place, &e)));
+            }
+        }
+        let until = Instant::now() + pause;
+        vigil
+            .wait_any(&mut [], Some(until))
+            .map_err(DialError::Cut)?;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn refusal(place: &dyn fmt::Display, error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
-    format!("{address}: {text}")
+    format!("{place}: {text}")
 }
 
 fn together(refusals: &[String], addresses: usize) -> String {

@@ -1,8 +1,13 @@
 //! The URL of the server, taken apart once and refused with a reason.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use ureq::http::Uri;
 
 /// What the URL says about the connection.
@@ -24,7 +29,11 @@ pub struct Endpoint {
     host: String,
     port: u16,
     path_start: usize,
+    socket: Option<Arc<Path>>,
 }
+
+/// The kernel's room for a socket's path, without the NUL at its end.
+const MOST_SOCKET_PATH: usize = 107;
 
 /// Why a URL is refused. Its text never holds user info.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +46,8 @@ pub enum EndpointError {
     /// `user:password@` has no place here: set a header instead.
     UserInfo,
     Port,
+    /// What is wrong with the path of a unix socket.
+    Socket(&'static str),
 }
 
 impl Scheme {
@@ -78,19 +89,39 @@ impl Endpoint {
         if path.contains('#') || !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(EndpointError::Syntax);
         }
-        let (host, port) = host_and_port(authority, scheme)?;
+        let socket = if scheme.is_unix() {
+            Some(socket_path(authority)?)
+        } else {
+            None
+        };
+        let (host, port) = match socket {
+            // What the Host header says.
+            Some(_) => ("localhost".to_owned(), 80),
+            None => host_and_port(authority, scheme)?,
+        };
         // The same rules as the HTTP library's, so that it never refuses later.
-        if !scheme.is_unix() && text.parse::<Uri>().is_err() {
-            return Err(EndpointError::Syntax);
-        }
-        let path_start = text.len() - path.len();
-        Ok(Endpoint {
+        let endpoint = Endpoint {
             text: text.to_owned(),
             scheme,
             host,
             port,
-            path_start,
-        })
+            path_start: text.len() - path.len(),
+            socket,
+        };
+        match endpoint.uri() {
+            Some(_) => Ok(endpoint),
+            None => Err(EndpointError::Syntax),
+        }
+    }
+
+    /// As the HTTP library wants it.
+    pub(crate) fn uri(&self) -> Option<Uri> {
+        match self.socket {
+            Some(_) => format!("http://{}{}", self.host, self.path_and_query())
+                .parse()
+                .ok(),
+            None => self.text.parse().ok(),
+        }
     }
 
     pub fn as_str(&self) -> &str {
@@ -101,7 +132,7 @@ impl Endpoint {
         self.scheme
     }
 
-    /// Name or address, without the brackets of IPv6. For unix sockets the encoded path.
+    /// Name or address, without the brackets of IPv6. For unix sockets `localhost`.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -111,10 +142,47 @@ impl Endpoint {
         self.port
     }
 
+    /// The path of the unix socket that the URL names.
+    pub fn socket(&self) -> Option<&Arc<Path>> {
+        self.socket.as_ref()
+    }
+
+    /// The server in an error text.
+    pub(crate) fn place(&self) -> String {
+        match &self.socket {
+            Some(path) => format!("the socket {}", path.display()),
+            None => format!("{}:{}", self.host, self.port),
+        }
+    }
+
     /// As given; empty when the URL ends with the host.
     pub fn path_and_query(&self) -> &str {
         &self.text[self.path_start..]
     }
+}
+
+/// `%2Frun%2Fopamp.sock`: a whole path in the place of the host.
+fn socket_path(authority: &str) -> Result<Arc<Path>, EndpointError> {
+    let wrong = |why| Err(EndpointError::Socket(why));
+    if authority.is_empty() {
+        return Err(EndpointError::NoHost);
+    }
+    let is_digit = |byte: Option<u8>| byte.is_some_and(|b| b.is_ascii_hexdigit());
+    let mut escapes = authority.split('%').skip(1).map(str::bytes);
+    if escapes.any(|mut rest| !is_digit(rest.next()) || !is_digit(rest.next())) {
+        return wrong("has a % without two hexadecimal digits");
+    }
+    let path: Vec<u8> = percent_decode_str(authority).collect();
+    if path[0] != b'/' {
+        return wrong("is not absolute (%2F stands for /)");
+    }
+    if path.contains(&0) {
+        return wrong("has a NUL");
+    }
+    if path.len() > MOST_SOCKET_PATH {
+        return wrong("is longer than 107 bytes");
+    }
+    Ok(Path::new(OsStr::from_bytes(&path)).into())
 }
 
 fn host_and_port(authority: &str, scheme: Scheme) -> Result<(String, u16), EndpointError> {
@@ -179,6 +247,7 @@ impl fmt::Display for EndpointError {
                 f.write_str("the endpoint has user info; send a header instead")
             }
             EndpointError::Port => f.write_str("the endpoint's port is not 1 to 65535"),
+            EndpointError::Socket(why) => write!(f, "the path of the endpoint's socket {why}"),
         }
     }
 }

@@ -18,7 +18,7 @@ use super::vigil::Vigil;
 use super::wire::{Dock, MOST_HEAD, Pier, Wire};
 use super::{Answer, Limits, Request, Settings, Traffic, Wake, Watch};
 
-/// The transport for http and https endpoints. Used by one thread, the worker.
+/// The transport for http, https and http+unix endpoints. Used by one thread, the worker.
 pub struct Http {
     line: Line,
     uri: Uri,
@@ -62,7 +62,7 @@ impl Http {
             .build();
         let agent = ureq::Agent::with_parts(config, Pier(dock.clone()), NoLookup);
         Http {
-            uri: settings.endpoint.as_str().parse().unwrap_or_default(),
+            uri: settings.endpoint.uri().unwrap_or_default(),
             user_agent: user_agent(settings.user_agent_prefix.as_deref()),
             line: Line::new(settings, wake, resolver),
             watch,

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 
 use super::clock;
-use super::dial::{DialError, dial};
+use super::dial::{DialError, dial, dial_unix};
 use super::resolve::{ResolveError, Resolver};
+use super::socket::Socket;
 use super::stream::Stream;
 use super::tls::ConfigCache;
+use super::traffic::Place;
 use super::vigil::{Cut, Vigil};
-use super::{FailKind, Failure, Reached, Settings, Traffic, Wake};
+use super::{Endpoint, FailKind, Failure, Reached, Settings, Traffic, Wake};
 
 pub(crate) struct Line {
     pub(crate) settings: Settings,
@@ -77,23 +79,7 @@ impl Line {
     pub(crate) fn connect(&mut self, vigil: &mut Vigil) -> Result<Kept, Failure> {
         let endpoint = &self.settings.endpoint;
         let limits = self.settings.limits;
-        let addresses = self
-            .resolver
-            .resolve(
-                endpoint.host(),
-                endpoint.port(),
-                &self.wake,
-                vigil,
-                limits.resolve,
-            )
-            .map_err(|e| match e {
-                ResolveError::Cut(cut) => self.failure(&cut, Reached::No),
-                ResolveError::Failed(text) => refusal(FailKind::Resolve, format!("resolve {text}")),
-            })?;
-        let (socket, address) = dial(&addresses, vigil, limits.connect).map_err(|e| match e {
-            DialError::Cut(cut) => self.failure(&cut, Reached::No),
-            DialError::Refused(text) => refusal(FailKind::Connect, format!("connect to {text}")),
-        })?;
+        let (socket, place) = self.dial(endpoint, vigil)?;
         let stream = if endpoint.scheme().is_tls() {
             let host = endpoint.host().to_owned();
             let unfit = |text: String| refusal(FailKind::Tls, format!("TLS with {host}: {text}"));
@@ -108,7 +94,7 @@ impl Line {
         } else {
             Stream::plain(socket)
         };
-        self.traffic.on_connected(address, stream.tls_version());
+        self.traffic.on_connected(place, stream.tls_version());
         self.dialled += 1;
         let age = spread(limits.connection_age, self.settings.seed, self.dialled);
         let term = Term {
@@ -118,18 +104,40 @@ impl Line {
         Ok(Kept { stream, term })
     }
 
+    fn dial(&self, endpoint: &Endpoint, vigil: &mut Vigil) -> Result<(Socket, Place), Failure> {
+        let limits = self.settings.limits;
+        let refused = |e| match e {
+            DialError::Cut(cut) => self.failure(&cut, Reached::No),
+            DialError::Refused(text) => refusal(FailKind::Connect, format!("connect to {text}")),
+        };
+        if let Some(path) = endpoint.socket() {
+            let socket = dial_unix(path, vigil, limits.connect).map_err(refused)?;
+            return Ok((socket, Place::Socket(path.clone())));
+        }
+        let (host, port) = (endpoint.host(), endpoint.port());
+        let addresses = self
+            .resolver
+            .resolve(host, port, &self.wake, vigil, limits.resolve)
+            .map_err(|e| match e {
+                ResolveError::Cut(cut) => self.failure(&cut, Reached::No),
+                ResolveError::Failed(text) => refusal(FailKind::Resolve, format!("resolve {text}")),
+            })?;
+        let (socket, address) = dial(&addresses, vigil, limits.connect).map_err(refused)?;
+        Ok((socket, Place::Address(address)))
+    }
+
     /// In words that name the server, not its path and query.
     pub(crate) fn failure(&self, cut: &Cut, reached: Reached) -> Failure {
-        let (host, port) = (self.settings.endpoint.host(), self.settings.endpoint.port());
+        let place = self.settings.endpoint.place();
         let (kind, text) = match cut {
             Cut::GivenUp => (FailKind::GivenUp, "given up".to_owned()),
             Cut::Timeout(step) => (
                 FailKind::Timeout,
-                format!("timeout with {host}:{port}: {}", step.overdue()),
+                format!("timeout with {place}: {}", step.overdue()),
             ),
-            Cut::Closed(text) => (FailKind::Io, format!("connection to {host}:{port}: {text}")),
-            Cut::Tls(text) => (FailKind::Tls, format!("TLS with {host}:{port}: {text}")),
-            Cut::Io(e) => (FailKind::Io, format!("connection to {host}:{port}: {e}")),
+            Cut::Closed(text) => (FailKind::Io, format!("connection to {place}: {text}")),
+            Cut::Tls(text) => (FailKind::Tls, format!("TLS with {place}: {text}")),
+            Cut::Io(e) => (FailKind::Io, format!("connection to {place}: {e}")),
         };
         Failure::new(kind, reached, text)
     }

@@ -41,7 +41,7 @@ pub use failure::{FailKind, Failure, Reached};
 pub use headers::{HeaderError, Headers};
 pub use limits::Limits;
 pub use resolve::Resolver;
-pub use traffic::{Facts, Traffic};
+pub use traffic::{Facts, Place, Traffic};
 pub use wake::Wake;
 
 /// Asked while an exchange blocks: at its start, whenever the wake descriptor fires, and when the

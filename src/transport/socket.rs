@@ -1,4 +1,4 @@
-//! A TCP socket that never raises SIGPIPE, never blocks, and is closed on exec.
+//! A stream socket, TCP or unix, that never raises SIGPIPE, never blocks, and is closed on exec.
 
 #![allow(unsafe_code)] // std's TcpStream neither connects cancellably nor sends vectors silently
 
@@ -6,6 +6,8 @@ use std::io::{self, IoSlice};
 use std::mem::{size_of, zeroed};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::fds;
 
@@ -23,6 +25,41 @@ impl Socket {
         } else {
             libc::AF_INET6
         };
+        let socket = Socket::new(family)?;
+        // The whole request leaves in one piece, so waiting to fill a segment only delays it.
+        socket.set_no_delay();
+        match socket.start_connect(to) {
+            Ok(()) => Ok(socket),
+            Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(socket),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Connects to a unix socket. `WouldBlock`: its backlog is full, to be tried again.
+    pub(crate) fn connect_unix(to: &Path) -> io::Result<Socket> {
+        let socket = Socket::new(libc::AF_UNIX)?;
+        let bytes = to.as_os_str().as_bytes();
+        // SAFETY: plain data, valid when zeroed, and so is the NUL behind the path.
+        let mut address: libc::sockaddr_un = unsafe { zeroed() };
+        address.sun_family = libc::AF_UNIX as _;
+        if bytes.len() >= address.sun_path.len() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        for (room, byte) in address.sun_path.iter_mut().zip(bytes) {
+            *room = *byte as libc::c_char;
+        }
+        let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+        // SAFETY: an address of the stated family and length.
+        let result = unsafe { libc::connect(socket.raw_fd(), (&raw const address).cast(), length) };
+        if result == 0 {
+            Ok(socket)
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    fn new(family: libc::c_int) -> io::Result<Socket> {
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: socket takes no pointer; a non-negative result is a descriptor of ours alone.
         let fd = unsafe {
@@ -33,15 +70,7 @@ impl Socket {
             OwnedFd::from_raw_fd(fd)
         };
         fds::add(fd.as_raw_fd());
-        let socket = Socket(fd);
-        // The whole request leaves in one piece, so waiting to fill a segment only delays it.
-        socket.set_no_delay();
-        match socket.start_connect(to) {
-            Ok(()) => Ok(socket),
-            Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(socket),
-            Err(e) => Err(e),
-        }
+        Ok(Socket(fd))
     }
 
     /// The outcome of a connect that has become writable.

@@ -1,6 +1,9 @@
 //! What a snapshot tells about the connection, readable from any thread at any time.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -16,15 +19,22 @@ pub struct Traffic {
     peer: Mutex<Option<Peer>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// The other end of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    Address(SocketAddr),
+    Socket(Arc<Path>),
+}
+
+#[derive(Clone, Debug)]
 struct Peer {
-    address: SocketAddr,
+    place: Place,
     tls: Option<&'static str>,
     since: Instant,
 }
 
 /// One reading of [`Traffic`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
     /// Bytes of HTTP that left and came, headers included, TLS framing not. With the host's own
     /// stack: the bodies.
@@ -34,22 +44,22 @@ pub struct Facts {
     pub connections: u64,
     pub exchanges: u64,
     /// The live connection: its other end, TLS version if any, and since when.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Place>,
     pub tls: Option<&'static str>,
     pub since: Option<Instant>,
 }
 
 impl Traffic {
     pub fn facts(&self) -> Facts {
-        let peer = *self.peer.lock();
+        let peer = self.peer.lock().clone();
         Facts {
             bytes_out: self.bytes_out.load(Relaxed),
             bytes_in: self.bytes_in.load(Relaxed),
             connections: self.connections.load(Relaxed),
             exchanges: self.exchanges.load(Relaxed),
-            peer: peer.map(|p| p.address),
-            tls: peer.and_then(|p| p.tls),
-            since: peer.map(|p| p.since),
+            tls: peer.as_ref().and_then(|p| p.tls),
+            since: peer.as_ref().map(|p| p.since),
+            peer: peer.map(|p| p.place),
         }
     }
 
@@ -62,10 +72,10 @@ impl Traffic {
         self.exchanges.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn on_connected(&self, address: SocketAddr, tls: Option<&'static str>) {
+    pub(crate) fn on_connected(&self, place: Place, tls: Option<&'static str>) {
         self.connections.fetch_add(1, Relaxed);
         *self.peer.lock() = Some(Peer {
-            address,
+            place,
             tls,
             since: Instant::now(),
         });
@@ -73,5 +83,14 @@ impl Traffic {
 
     pub(crate) fn on_closed(&self) {
         *self.peer.lock() = None;
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Address(address) => address.fmt(f),
+            Place::Socket(path) => path.display().fmt(f),
+        }
     }
 }

@@ -16,8 +16,9 @@
 
 static void endpoints(void) {
   static const char *const bad[] = { "", "127.0.0.1", "ftp://127.0.0.1/", "http://", "http:///path", "http://user@127.0.0.1/",
-                                     "http://user:secret@127.0.0.1/", "http://127.0.0.1:99999/", "\xff\xfe", "file:///etc/passwd" };
-  static const char *const later[] = { "ws://127.0.0.1/", "wss://127.0.0.1/", "http+unix://%2Frun%2Fopamp.sock/v1/opamp", "ws+unix://%2Frun%2Fx/" };
+                                     "http://user:secret@127.0.0.1/", "http://127.0.0.1:99999/", "\xff\xfe", "file:///etc/passwd",
+                                     "http+unix:///v1/opamp", "http+unix://run%2Fopamp.sock/", "http+unix://%2Frun%2Fa%00b/" };
+  static const char *const later[] = { "ws://127.0.0.1/", "wss://127.0.0.1/", "ws+unix://%2Frun%2Fx/" };
   size_t i;
   opamp_client *client = (opamp_client *)UNTOUCHED;
   for (i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use opamp::transport::{FailKind, Failure, Limits, Reached, Resolver, Settings};
+use opamp::transport::{FailKind, Failure, Limits, Place, Reached, Resolver, Settings};
 
 use crate::kit::{BlackHole, Got, LONG, Patience, Rig, Server, answer, ok, settings};
 
@@ -140,7 +140,7 @@ fn traffic_counts_what_moved() {
     let second = rig.http.traffic().facts();
     assert!(second.bytes_in > 100_000);
     assert_eq!((second.exchanges, second.connections), (2, 1));
-    assert_eq!(second.peer, Some(server.addr));
+    assert_eq!(second.peer, Some(Place::Address(server.addr)));
     server.join();
 }
 
@@ -312,7 +312,10 @@ fn dead_addresses_are_passed_over_within_one_bound() {
         },
     );
     assert_eq!(rig.post(b"x").unwrap().body, &b"a"[..]);
-    assert_eq!(rig.http.traffic().facts().peer, Some(server.addr));
+    assert_eq!(
+        rig.http.traffic().facts().peer,
+        Some(Place::Address(server.addr))
+    );
     server.join();
     let failure = named(vec![closed, closed], Limits::default()).fail();
     assert_eq!(

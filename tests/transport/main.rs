@@ -7,3 +7,4 @@ mod given_up;
 mod host_stack;
 mod http;
 mod tls;
+mod unix;
