@@ -257,7 +257,7 @@ enum opamp_event_kind {
   OPAMP_EVENT_CONNECTED = 1,
   /** One failed try: brings an error. on_connect_failed. */
   OPAMP_EVENT_CONNECT_FAILED = 2,
-  /** The server answered with an error_response: brings an error. on_error. */
+  /** The server answered with an error_response: brings an error and its message. on_error. */
   OPAMP_EVENT_SERVER_ERROR = 3,
   /** Something to act on: brings a message. on_message. */
   OPAMP_EVENT_MESSAGE = 4,
@@ -1303,7 +1303,9 @@ opamp_status opamp_agent_snapshot(const opamp_agent *agent, opamp_snapshot **out
 int32_t opamp_event_kind(const opamp_event *event);
 
 /**
- * The message, borrowed from the event (keep it with opamp_message_ref); NULL: its kind brings none.
+ * The message, borrowed from the event (keep it with opamp_message_ref); NULL: its kind brings none. With
+ * OPAMP_EVENT_SERVER_ERROR it holds the error_response as it came, for hosts with a protobuf library (opamp_message_bytes;
+ * it brings no parts); NULL there: together with what waited it was over MESSAGE_LIMIT_BYTES.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
  */

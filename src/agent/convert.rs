@@ -1,5 +1,7 @@
 //! From the mailbox to the core, and from the core to the host.
 
+use bytes::Bytes;
+
 use super::{
     config_map::ConfigMap,
     error::{Code, Error, Kind},
@@ -54,6 +56,7 @@ pub(crate) fn event_kind(event: Event) -> Option<EventKind> {
             kind,
             text,
             retry_in,
+            raw,
             ..
         } => {
             let name = match kind {
@@ -62,7 +65,10 @@ pub(crate) fn event_kind(event: Event) -> Option<EventKind> {
                 ServerErrorKind::Unavailable => "UNAVAILABLE",
             };
             let error = Error::new(Code::Failed, Kind::Server, format!("{name}: {text}"));
-            EventKind::ServerError(Error { retry_in, ..error })
+            EventKind::ServerError {
+                error: Error { retry_in, ..error },
+                message: Some(refusal_of(raw)),
+            }
         }
         Event::Message(message) => EventKind::Message(message_of(message)),
         Event::NewUid(uid) => EventKind::NewUid(uid),
@@ -70,6 +76,17 @@ pub(crate) fn event_kind(event: Event) -> Option<EventKind> {
             EventKind::Warning(Error::new(Code::Failed, warning_kind(kind), text))
         }
         Event::ReportDone { .. } | Event::Stopped => return None,
+    })
+}
+
+/// A message whose error_response is all that counts.
+fn refusal_of(raw: Bytes) -> Message {
+    Message::new(Content {
+        parts: 0,
+        remote_config: None,
+        flags: 0,
+        server_capabilities: 0,
+        bytes: raw,
     })
 }
 

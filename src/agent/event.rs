@@ -17,7 +17,11 @@ pub struct Event {
 pub enum EventKind {
     Connected,
     ConnectFailed(Error),
-    ServerError(Error),
+    /// The message is left out where the queue has no room for it.
+    ServerError {
+        error: Error,
+        message: Option<Message>,
+    },
     Message(Message),
     Request(HostRequest),
     /// The end of one `send`: confirmed, or given up and why.
@@ -54,7 +58,7 @@ impl EventKind {
         match self {
             Self::Connected => Self::CONNECTED,
             Self::ConnectFailed(_) => Self::CONNECT_FAILED,
-            Self::ServerError(_) => Self::SERVER_ERROR,
+            Self::ServerError { .. } => Self::SERVER_ERROR,
             Self::Message(_) => Self::MESSAGE,
             Self::Request(_) => Self::REQUEST,
             Self::ReportDone { .. } => Self::REPORT_DONE,

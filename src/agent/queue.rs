@@ -159,9 +159,9 @@ impl Waiting {
         self.show();
     }
 
-    fn push(&mut self, kind: EventKind) {
+    fn push(&mut self, mut kind: EventKind) {
         let mut missed = 0;
-        match &kind {
+        match &mut kind {
             EventKind::Connected => {
                 missed = self.missed_of(|kind| matches!(kind, EventKind::Connected));
                 // A message stays behind the connection that it came on.
@@ -176,6 +176,10 @@ impl Waiting {
                 None => return,
             },
             EventKind::ReportDone { .. } => {}
+            EventKind::ServerError { message, .. } => {
+                missed = self.missed_of(|kind| matches!(kind, EventKind::ServerError { .. }));
+                *message = message.take().filter(|message| self.has_room_for(message));
+            }
             other => {
                 let number = other.number();
                 missed = self.missed_of(|kind| kind.number() == number);
@@ -217,15 +221,19 @@ impl Waiting {
     fn make_room_for(&mut self, new: &Message) -> u64 {
         let has_offer = new.remote_config().is_some();
         let missed = self.missed_of(|kind| offers(kind) == Some(has_offer));
+        if !self.has_room_for(new) {
+            self.remove(|kind| offers(kind) == Some(false));
+        }
+        missed
+    }
+
+    fn has_room_for(&self, new: &Message) -> bool {
         let waiting: usize = self
             .events
             .iter()
             .map(|event| message_len(&event.kind))
             .sum();
-        if waiting + new.bytes().len() > self.limit {
-            self.remove(|kind| offers(kind) == Some(false));
-        }
-        missed
+        waiting + new.bytes().len() <= self.limit
     }
 
     fn make_room_for_line(&mut self) -> Option<u64> {
@@ -260,7 +268,11 @@ fn offers(kind: &EventKind) -> Option<bool> {
 
 fn message_len(kind: &EventKind) -> usize {
     match kind {
-        EventKind::Message(message) => message.bytes().len(),
+        EventKind::Message(message)
+        | EventKind::ServerError {
+            message: Some(message),
+            ..
+        } => message.bytes().len(),
         _ => 0,
     }
 }

@@ -72,6 +72,29 @@ fn the_newest_of_a_kind_waits_and_tells_how_many_it_replaced() {
 }
 
 #[test]
+fn a_refusal_waits_without_its_message_where_the_bound_has_no_room_for_it() {
+    let refusal = |text: &'static str| EventKind::ServerError {
+        error: Error::new(Code::Failed, Kind::Server, "refused"),
+        message: match message(text, false) {
+            EventKind::Message(message) => Some(message),
+            _ => None,
+        },
+    };
+    let has_message = |queue: &Queue| match queue.take(now()).map(|event| event.kind) {
+        Ok(EventKind::ServerError { message, .. }) => message.is_some(),
+        _ => panic!("no refusal waits"),
+    };
+    let queue = Queue::default();
+    queue.open(10);
+    queue.push(refusal("ten bytes."));
+    assert!(has_message(&queue));
+    queue.push(message("offer", true));
+    queue.push(refusal("ten bytes."));
+    assert!(queue.take(now()).is_ok());
+    assert!(!has_message(&queue));
+}
+
+#[test]
 fn a_message_with_an_offer_and_one_without_both_wait() {
     let queue = open();
     queue.push(message("offer 1", true));

@@ -306,7 +306,7 @@ unsafe fn deliver(
     match (event.kind(), &event.content) {
         (EventKind::CONNECTED, _) => call!(on_connect),
         (EventKind::CONNECT_FAILED, Content::Error(why)) => call!(on_connect_failed, why),
-        (EventKind::SERVER_ERROR, Content::Error(error)) => call!(on_error, error),
+        (_, Content::Refusal { error, .. }) => call!(on_error, error),
         (EventKind::WARNING, Content::Error(what)) => call!(on_warning, what),
         (_, Content::Message(message)) => call!(on_message, Arc::as_ptr(message)),
         (_, Content::Request(request)) => call!(on_request, Arc::as_ptr(request).cast_mut()),

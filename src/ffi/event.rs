@@ -31,6 +31,10 @@ pub struct opamp_event {
 pub(super) enum Content {
     Nothing,
     Error(opamp_error),
+    Refusal {
+        error: opamp_error,
+        message: Option<Arc<opamp_message>>,
+    },
     Message(Arc<opamp_message>),
     Request(Arc<opamp_request>),
     Report {
@@ -68,6 +72,7 @@ impl opamp_event {
     pub(super) fn error(&self) -> *const opamp_error {
         match &self.content {
             Content::Error(error)
+            | Content::Refusal { error, .. }
             | Content::Report {
                 why_not: Some(error),
                 ..
@@ -82,9 +87,12 @@ impl Content {
         match kind {
             EventKind::Connected | EventKind::Stopped { error: None } => Self::Nothing,
             EventKind::ConnectFailed(error)
-            | EventKind::ServerError(error)
             | EventKind::Warning(error)
             | EventKind::Stopped { error: Some(error) } => Self::Error(opamp_error::new(&error)),
+            EventKind::ServerError { error, message } => Self::Refusal {
+                error: opamp_error::new(&error),
+                message: message.map(opamp_message::new),
+            },
             EventKind::Message(message) => Self::Message(opamp_message::new(message)),
             EventKind::Request(request) => Self::Request(opamp_request::new(request)),
             EventKind::ReportDone { ticket, error } => Self::Report {
@@ -108,7 +116,7 @@ pub enum opamp_event_kind {
     OPAMP_EVENT_CONNECTED = 1,
     /// One failed try: brings an error. on_connect_failed.
     OPAMP_EVENT_CONNECT_FAILED = 2,
-    /// The server answered with an error_response: brings an error. on_error.
+    /// The server answered with an error_response: brings an error and its message. on_error.
     OPAMP_EVENT_SERVER_ERROR = 3,
     /// Something to act on: brings a message. on_message.
     OPAMP_EVENT_MESSAGE = 4,
@@ -136,7 +144,9 @@ pub unsafe extern "C" fn opamp_event_kind(event: *const opamp_event) -> i32 {
     guard::read(&calls::EVENT_KIND, event, 0, opamp_event::kind)
 }
 
-/// The message, borrowed from the event (keep it with opamp_message_ref); NULL: its kind brings none.
+/// The message, borrowed from the event (keep it with opamp_message_ref); NULL: its kind brings none. With
+/// OPAMP_EVENT_SERVER_ERROR it holds the error_response as it came, for hosts with a protobuf library (opamp_message_bytes;
+/// it brings no parts); NULL there: together with what waited it was over MESSAGE_LIMIT_BYTES.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -146,7 +156,11 @@ pub unsafe extern "C" fn opamp_event_message(event: *const opamp_event) -> *cons
         event,
         ptr::null(),
         |event| match &event.content {
-            Content::Message(message) => Arc::as_ptr(message),
+            Content::Message(message)
+            | Content::Refusal {
+                message: Some(message),
+                ..
+            } => Arc::as_ptr(message),
             _ => ptr::null(),
         },
     )

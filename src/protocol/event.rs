@@ -28,6 +28,8 @@ pub enum Event {
         retry_in: Option<Duration>,
         /// What will not be sent again until it changes.
         held_back: Parts,
+        /// The whole message, still encoded.
+        raw: Bytes,
     },
     /// Something to act on.
     Message(Message),

@@ -36,7 +36,7 @@ impl Core {
         }
         match self.decoded(bytes) {
             Ok(mut message) => match message.error_response.take() {
-                Some(error) => self.on_error_response(&error),
+                Some(error) => self.on_error_response(&error, bytes),
                 None => self.on_good(message, bytes),
             },
             Err(problem) => self.on_bad_message(problem),
@@ -137,21 +137,21 @@ impl Core {
     }
 
     /// RCV-01; other fields of such a message are ignored.
-    fn on_error_response(&mut self, error: &proto::ServerErrorResponse) {
+    fn on_error_response(&mut self, error: &proto::ServerErrorResponse, raw: &Bytes) {
         let text = clipped(&error.error_message, self.config.text_limit);
         match ServerErrorResponseType::try_from(error.r#type) {
-            Ok(ServerErrorResponseType::Unavailable) => self.on_unavailable(error, text),
+            Ok(ServerErrorResponseType::Unavailable) => self.on_unavailable(error, text, raw),
             Ok(ServerErrorResponseType::BadRequest) => {
-                self.on_refused(ServerErrorKind::BadRequest, text);
+                self.on_refused(ServerErrorKind::BadRequest, text, raw);
             }
             Ok(ServerErrorResponseType::Unknown) | Err(_) => {
-                self.on_refused(ServerErrorKind::Unknown, text);
+                self.on_refused(ServerErrorKind::Unknown, text, raw);
             }
         }
     }
 
     /// The same message would be refused again: what it carried is held back (HTTP-09).
-    fn on_refused(&mut self, kind: ServerErrorKind, text: Arc<str>) {
+    fn on_refused(&mut self, kind: ServerErrorKind, text: Arc<str>, raw: &Bytes) {
         let Some(id) = self.link.id() else { return };
         let held_back = self.blame();
         self.clear_patience();
@@ -162,6 +162,7 @@ impl Core {
             text,
             retry_in: None,
             held_back,
+            raw: raw.clone(),
         });
         // Reports that wait for what is held back end as such, the others have had a try.
         self.settle();
@@ -190,7 +191,7 @@ impl Core {
     }
 
     /// WS-11, HTTP-10: stay away for as long as it says, then report what was not confirmed.
-    fn on_unavailable(&mut self, error: &proto::ServerErrorResponse, text: Arc<str>) {
+    fn on_unavailable(&mut self, error: &proto::ServerErrorResponse, text: Arc<str>, raw: &Bytes) {
         let Some(id) = self.link.id() else { return };
         self.put_off(wait_asked_by(error));
         if let Link::Exchange(_) = &self.link {
@@ -215,6 +216,7 @@ impl Core {
             text,
             retry_in,
             held_back,
+            raw: raw.clone(),
         });
     }
 

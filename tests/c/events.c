@@ -25,6 +25,7 @@ static void failures_and_recovery(void) {
   opamp_agent *agent;
   opamp_event *event;
   const opamp_error *why;
+  opamp_slice whole;
   uint64_t retry = 0;
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 100, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 50, NULL));
@@ -61,8 +62,12 @@ static void failures_and_recovery(void) {
   kit_post("next", "{\"answer\": {\"error_response\": {\"type\": \"BadRequest\", \"error_message\": \"not\\nlike this\"}}}");
   OK(opamp_agent_poll_now(agent));
   event = kit_event(agent, OPAMP_EVENT_SERVER_ERROR);
-  only(event, 0, 1, 0, 0, 0);
+  only(event, 1, 1, 0, 0, 0);
   SAME(opamp_error_kind(opamp_event_error(event)), OPAMP_ERROR_SERVER);
+  /* Its message is the answer as it came, with the text that the error's own line may not show. [RCV-01] */
+  SAME(opamp_message_parts(opamp_event_message(event)), 0);
+  opamp_message_bytes(opamp_event_message(event), &whole);
+  CHECK(memmem(whole.data, whole.len, "not\nlike this", 13) != NULL);
   CHECK(strstr(opamp_error_text(opamp_event_error(event)), "like this") != NULL);
   CHECK(strchr(opamp_error_text(opamp_event_error(event)), '\n') == NULL);
   opamp_event_free(event);
