@@ -9,8 +9,9 @@ const PEER_TOP: Duration = Duration::from_secs(30);
 
 /// A burst, then one a period.
 pub(super) struct HostBudget {
-    burst: u32,
     period: Duration,
+    /// How long all but one of a burst take to come back.
+    ahead: Duration,
     /// When all that was spent has come back.
     full: Time,
 }
@@ -18,15 +19,15 @@ pub(super) struct HostBudget {
 impl HostBudget {
     pub(super) const fn new(burst: u32, period: Duration) -> Self {
         Self {
-            burst,
             period,
+            ahead: period.saturating_mul(burst.saturating_sub(1)),
             full: Time::START,
         }
     }
 
     /// The earliest time at which one may be spent; in the past when it may be now.
     pub(super) fn next(&self) -> Time {
-        self.full - self.period.saturating_mul(self.burst.saturating_sub(1))
+        self.full - self.ahead
     }
 
     /// Takes one if there is one. What leaves for another reason goes along for free, so nothing is owed.

@@ -1,6 +1,8 @@
 //! Chance without a generator: each draw is a function of the seed, its purpose and how often it was drawn before.
 use std::time::Duration;
 
+use super::time::micros;
+
 /// Each purpose has a sequence of its own, so that a new one never shifts the others.
 #[derive(Clone, Copy)]
 pub(super) enum Purpose {
@@ -27,7 +29,7 @@ impl Chance {
         let count = &mut self.drawn[purpose as usize];
         *count += 1;
         let draw = mix(self.seed, purpose as u64, *count);
-        let most = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+        let most = micros(most);
         let wide = u128::from(draw) * (u128::from(most) + 1);
         Duration::from_micros((wide >> 64) as u64)
     }

@@ -54,7 +54,8 @@ pub enum ConfigState {
 pub struct RemoteConfigStatus {
     hash: Bytes,
     state: ConfigState,
-    error: String,
+    /// Shared: what a restart keeps is copied after each exchange.
+    error: Arc<str>,
 }
 
 /// What is wrong with a status (SYNC-23).
@@ -78,23 +79,23 @@ impl RemoteConfigStatus {
         Ok(Self {
             hash: Bytes::copy_from_slice(hash),
             state,
-            error,
+            error: error.into(),
         })
     }
 
-    pub(super) const fn applied(hash: Bytes) -> Self {
+    pub(super) fn applied(hash: Bytes) -> Self {
         Self {
             hash,
             state: ConfigState::Applied,
-            error: String::new(),
+            error: Arc::default(),
         }
     }
 
-    pub(super) const fn failed(hash: Bytes, error: String) -> Self {
+    pub(super) fn failed(hash: Bytes, error: String) -> Self {
         Self {
             hash,
             state: ConfigState::Failed,
-            error,
+            error: error.into(),
         }
     }
 
@@ -112,20 +113,6 @@ impl RemoteConfigStatus {
     #[must_use]
     pub fn error(&self) -> &str {
         &self.error
-    }
-
-    pub(super) fn to_proto(&self) -> proto::RemoteConfigStatus {
-        let status = match self.state {
-            ConfigState::Unset => proto::RemoteConfigStatuses::Unset,
-            ConfigState::Applied => proto::RemoteConfigStatuses::Applied,
-            ConfigState::Applying => proto::RemoteConfigStatuses::Applying,
-            ConfigState::Failed => proto::RemoteConfigStatuses::Failed,
-        };
-        proto::RemoteConfigStatus {
-            last_remote_config_hash: self.hash.clone(),
-            status: status.into(),
-            error_message: self.error.clone(),
-        }
     }
 }
 

@@ -131,10 +131,10 @@ pub(super) fn clipped(text: &str, limit: usize) -> Arc<str> {
     let end = (0..=limit.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));
+    let text = &text[..end.unwrap_or(0)];
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.into();
+    }
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text[..end.unwrap_or(0)]
-        .chars()
-        .map(plain)
-        .collect::<String>()
-        .into()
+    text.chars().map(plain).collect::<String>().into()
 }

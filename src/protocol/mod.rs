@@ -293,7 +293,7 @@ impl Core {
         if self
             .asleep_until
             .take()
-            .is_some_and(|at| self.now.since(at) > FROZEN)
+            .is_some_and(|at| self.now > at + FROZEN)
         {
             self.link.on_thaw();
         }
@@ -404,7 +404,9 @@ impl Core {
 
     fn end_reports(&mut self, ended: Vec<(u64, Outcome)>) {
         let done = |(ticket, outcome)| Event::ReportDone { ticket, outcome };
-        self.events.extend(ended.into_iter().map(done));
+        ended
+            .into_iter()
+            .for_each(|end| self.events.push_back(done(end)));
     }
 
     fn warn(&mut self, kind: WarningKind, text: &str) {

@@ -263,8 +263,13 @@ impl Reported {
     }
 
     fn which(&self, says: impl Fn(&Knowledge) -> bool) -> Parts {
-        let is = |part: &Part| self.is_allowed(*part) && says(&self.known[*part as usize]);
-        Part::ALL.into_iter().filter(is).collect()
+        let mut parts = Parts::NONE;
+        for (part, known) in Part::ALL.iter().zip(&self.known) {
+            if says(known) && self.is_allowed(*part) {
+                parts |= Parts::of(*part);
+            }
+        }
+        parts
     }
 
     /// What may be sent again, after it might not for a while, is reported afresh, if it was not refused.

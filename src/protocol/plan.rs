@@ -11,8 +11,8 @@ use super::{
     parts::{Part, Parts},
     report::Draft,
     stop::Stage,
-    time::Time,
-    timers::{Deadline, Timer},
+    time::{Time, micros},
+    timers::{Deadline, Timer, earlier},
 };
 use crate::proto::AgentCapabilities;
 
@@ -68,30 +68,33 @@ impl Core {
         if let Some(stop) = &self.stop {
             return self.stop_step(stop);
         }
-        match self.plan() {
+        let plan = self.plan();
+        match plan {
             Some(plan) if plan.at <= self.now => match &self.link {
                 Link::Open(_) if self.wants_reconnect_by(self.now) => Step::Reconnect,
                 Link::Down if self.config.policy == Policy::WebSocket => Step::Connect,
                 _ => Step::Build { goodbye: false },
             },
-            _ => Step::Rest(self.next_deadline()),
+            _ => Step::Rest(self.next_of(plan)),
         }
     }
 
     /// The next thing that the core will do by itself.
     pub(super) fn next_deadline(&self) -> Option<Deadline> {
-        let plan = if self.stop.is_none() {
+        self.next_of(if self.stop.is_none() {
             self.plan()
         } else {
             None
-        };
-        let forgotten = self.next_beat().filter(|_| planted!(TimerInThePast));
-        let forgotten = forgotten.map(|at| Deadline {
-            at,
-            why: Timer::Heartbeat,
-        });
-        let all = self.timers.next().into_iter().chain(plan).chain(forgotten);
-        all.min_by_key(|deadline| deadline.at)
+        })
+    }
+
+    fn next_of(&self, plan: Option<Deadline>) -> Option<Deadline> {
+        let next = earlier(self.timers.next(), plan);
+        if planted!(TimerInThePast) {
+            let why = Timer::Heartbeat;
+            return earlier(next, self.next_beat().map(|at| Deadline { at, why }));
+        }
+        next
     }
 
     /// When the next message or connection is due; `None` while it waits for something else than time.
@@ -135,16 +138,16 @@ impl Core {
             .full_by_server
             .then(|| self.budgets.full_report.next());
         let again = wishes.again.then_some(self.now);
-        let wishes = [
+        let mut first = None;
+        for (why, at) in [
             (Timer::Heartbeat, again),
             (Timer::Heartbeat, self.next_beat()),
             (Timer::Change, news),
             (Timer::FullReport, full),
-        ];
-        let wishes = wishes
-            .into_iter()
-            .filter_map(|(why, at)| Some(Deadline { at: at?, why }));
-        wishes.min_by_key(|wish| wish.at)
+        ] {
+            first = earlier(first, at.map(|at| Deadline { at, why }));
+        }
+        first
     }
 
     /// When the next poll (HTTP, whatever the capabilities) or heartbeat (WebSocket) is due.
@@ -195,9 +198,11 @@ impl Core {
             reported: &self.reported,
         };
         let length = draft.encoded_len();
-        if let Some(part) = draft.largest().filter(|_| length > self.config.send_limit) {
-            self.on_too_large(part, length);
-            return None;
+        if length > self.config.send_limit {
+            if let Some(part) = draft.largest() {
+                self.on_too_large(part, length);
+                return None;
+            }
         }
         out.reserve(length);
         draft.encode(out);
@@ -304,6 +309,7 @@ pub(super) struct Beat {
     of_host: Duration,
     of_server: Option<Duration>,
     sent: Option<Time>,
+    due: Option<Time>,
     /// 0 is the shortest beat that the jitter allows, a million the mean, two the longest.
     jitter: u64,
     percent: u32,
@@ -315,6 +321,7 @@ impl Beat {
             of_host,
             of_server,
             sent: None,
+            due: None,
             jitter: 1_000_000,
             percent,
         }
@@ -329,31 +336,36 @@ impl Beat {
     }
 
     /// The host has the last word until the server speaks again.
-    pub(super) const fn set_by_host(&mut self, interval: Duration) {
+    pub(super) fn set_by_host(&mut self, interval: Duration) {
         (self.of_host, self.of_server) = (interval, None);
+        self.due = self.due();
     }
 
-    pub(super) const fn set_by_server(&mut self, interval: Duration) {
+    pub(super) fn set_by_server(&mut self, interval: Duration) {
         self.of_server = Some(interval);
+        self.due = self.due();
     }
 
     fn on_sent(&mut self, now: Time, chance: &mut Chance) {
         self.sent = Some(now);
-        self.jitter = chance
-            .up_to(Purpose::Heartbeat, Duration::from_secs(2))
-            .as_micros() as u64;
+        self.jitter = micros(chance.up_to(Purpose::Heartbeat, Duration::from_secs(2)));
+        self.due = self.due();
     }
 
     /// `None` before the first message.
-    fn next(&self) -> Option<Time> {
+    const fn next(&self) -> Option<Time> {
+        self.due
+    }
+
+    fn due(&self) -> Option<Time> {
         let interval = match self.interval() {
             Duration::ZERO => defaults::INTERVAL,
             interval => interval,
         };
-        // In microseconds: a day of them, times two million, is far below 2^64.
-        let micros = interval.as_micros() as u64;
-        let most = micros / 100 * u64::from(self.percent);
-        let beat = micros - most + most * self.jitter / 1_000_000;
+        // A day of microseconds, times two million, is far below 2^64.
+        let mean = micros(interval);
+        let most = mean / 100 * u64::from(self.percent);
+        let beat = mean - most + most * self.jitter / 1_000_000;
         Some(self.sent? + Duration::from_micros(beat))
     }
 }

@@ -37,7 +37,7 @@ impl Core {
         match self.decoded(bytes) {
             Ok(mut message) => match message.error_response.take() {
                 Some(error) => self.on_error_response(&error, bytes),
-                None => self.on_good(message, bytes),
+                None => self.on_good(&mut message, bytes),
             },
             Err(problem) => self.on_bad_message(problem),
         }
@@ -84,7 +84,7 @@ impl Core {
         }
     }
 
-    fn on_good(&mut self, message: proto::ServerToAgent, raw: &Bytes) {
+    fn on_good(&mut self, message: &mut proto::ServerToAgent, raw: &Bytes) {
         let is_goodbye = matches!(&self.link, Link::Exchange(exchange) if exchange.goodbye);
         self.on_answer();
         self.on_decoded();
@@ -93,14 +93,15 @@ impl Core {
         }
         let (flags, capabilities) = (message.flags, message.capabilities);
         self.reported.set_server_capabilities(capabilities);
-        if let Some(identification) = message.agent_identification {
+        if let Some(identification) = message.agent_identification.take() {
             self.on_identification(&identification.new_instance_uid);
         }
-        if let Some(offers) = message.connection_settings {
+        if let Some(offers) = message.connection_settings.take() {
             self.on_connection_settings(offers);
         }
         let remote_config = message
             .remote_config
+            .take()
             .and_then(|offer| self.on_remote_config(offer));
         if flags & ServerToAgentFlags::ReportFullState as u64 != 0 {
             self.want_full_report();

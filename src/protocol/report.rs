@@ -7,10 +7,11 @@ use prost::{
 };
 
 use super::{
+    change::{ConfigState, RemoteConfigStatus},
     config::Uid,
     parts::{Part, Parts, Reported},
 };
-use crate::proto;
+use crate::proto::{self, RemoteConfigStatuses};
 
 /// The head and the parts of one message.
 pub(super) struct Draft<'a> {
@@ -51,9 +52,7 @@ impl Draft<'_> {
 
     /// In the order of the field numbers.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        encode_key(field::INSTANCE_UID, WireType::LengthDelimited, out);
-        encode_varint(self.uid.len() as u64, out);
-        out.extend_from_slice(self.uid);
+        put_bytes(field::INSTANCE_UID, self.uid, out);
         put_number(field::SEQUENCE_NUM, self.sequence_num, out);
         if let Some(description) = self.description() {
             put_message(field::DESCRIPTION, description, out);
@@ -65,7 +64,9 @@ impl Draft<'_> {
             put_message(field::CONFIG_MAP_IN_EFFECTIVE_CONFIG, map, out);
         }
         if let Some(status) = self.status() {
-            put_message(field::REMOTE_CONFIG_STATUS, &status, out);
+            encode_key(field::REMOTE_CONFIG_STATUS, WireType::LengthDelimited, out);
+            encode_varint(status.encoded_len() as u64, out);
+            status.encode(out);
         }
         if self.goodbye {
             put_message(field::DISCONNECT, &proto::AgentDisconnect {}, out);
@@ -118,11 +119,9 @@ impl Draft<'_> {
             .filter(|_| self.parts.has(Part::EffectiveConfig))
     }
 
-    fn status(&self) -> Option<proto::RemoteConfigStatus> {
+    fn status(&self) -> Option<&RemoteConfigStatus> {
         let status = self.reported.status.as_ref();
-        status
-            .filter(|_| self.parts.has(Part::RemoteConfigStatus))
-            .map(|status| status.to_proto())
+        status.filter(|_| self.parts.has(Part::RemoteConfigStatus))
     }
 
     fn flags(&self) -> u64 {
@@ -135,6 +134,45 @@ fn put_message(field: u32, message: &impl Message, out: &mut Vec<u8>) {
     encode_key(field, WireType::LengthDelimited, out);
     encode_varint(message.encoded_len() as u64, out);
     message.encode_raw(out);
+}
+
+impl RemoteConfigStatus {
+    fn encoded_len(&self) -> usize {
+        let state = if self.wire_state() == 0 { 0 } else { 2 };
+        let text = |text: &[u8]| {
+            if text.is_empty() {
+                0
+            } else {
+                delimited_len(text.len())
+            }
+        };
+        text(self.hash()) + state + text(self.error().as_bytes())
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(1, self.hash(), out);
+        put_number(2, self.wire_state(), out);
+        put_bytes(3, self.error().as_bytes(), out);
+    }
+
+    const fn wire_state(&self) -> u64 {
+        let state = match self.state() {
+            ConfigState::Unset => RemoteConfigStatuses::Unset,
+            ConfigState::Applied => RemoteConfigStatuses::Applied,
+            ConfigState::Applying => RemoteConfigStatuses::Applying,
+            ConfigState::Failed => RemoteConfigStatuses::Failed,
+        };
+        state as u64
+    }
+}
+
+/// As zero below, the empty string is the default.
+fn put_bytes(field: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    if !bytes.is_empty() {
+        encode_key(field, WireType::LengthDelimited, out);
+        encode_varint(bytes.len() as u64, out);
+        out.extend_from_slice(bytes);
+    }
 }
 
 /// Zero is the default and not written.
@@ -157,8 +195,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::protocol::{ConfigState, RemoteConfigStatus};
-
     #[test]
     fn a_draft_decodes_to_its_parts_and_has_the_length_it_says() {
         // given an agent with all parts
@@ -205,7 +241,11 @@ mod tests {
             effective_config: Some(proto::EffectiveConfig {
                 config_map: Some(map),
             }),
-            remote_config_status: Some(status.to_proto()),
+            remote_config_status: Some(proto::RemoteConfigStatus {
+                last_remote_config_hash: Bytes::from_static(b"hash"),
+                status: RemoteConfigStatuses::Failed.into(),
+                error_message: "no such file".into(),
+            }),
             agent_disconnect: Some(proto::AgentDisconnect {}),
             flags: 1,
             ..Default::default()

@@ -92,6 +92,9 @@ impl Tickets {
     /// An empty vector does not allocate.
     fn end(&mut self, mut how: impl FnMut(&mut Ticket) -> Option<Outcome>) -> Vec<(u64, Outcome)> {
         let mut ended = Vec::new();
+        if self.waiting.is_empty() {
+            return ended;
+        }
         self.waiting.retain_mut(|ticket| match how(ticket) {
             Some(outcome) => {
                 ended.push((ticket.ticket, outcome));

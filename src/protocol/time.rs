@@ -42,8 +42,7 @@ impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, after: Duration) -> Self {
-        let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(micros))
+        Self(self.0.saturating_add(micros(after)))
     }
 }
 
@@ -52,9 +51,14 @@ impl Sub<Duration> for Time {
     type Output = Self;
 
     fn sub(self, before: Duration) -> Self {
-        let micros = u64::try_from(before.as_micros()).unwrap_or(u64::MAX);
-        Self::from_micros(self.0.get().saturating_sub(micros))
+        Self::from_micros(self.0.get().saturating_sub(micros(before)))
     }
+}
+
+/// Saturates, and stays within 64 bits on the way.
+pub(super) const fn micros(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000);
+    seconds.saturating_add(duration.subsec_micros() as u64)
 }
 
 impl fmt::Debug for Time {

@@ -46,6 +46,15 @@ pub struct Deadline {
     pub why: Timer,
 }
 
+/// The first one when both come at the same time.
+pub(super) fn earlier(one: Option<Deadline>, other: Option<Deadline>) -> Option<Deadline> {
+    match (one, other) {
+        (Some(first), Some(second)) if second.at < first.at => other,
+        (None, _) => other,
+        _ => one,
+    }
+}
+
 /// The timers that are set.
 #[derive(Default)]
 pub(super) struct Timers([Option<Time>; Timer::SET.len()]);
@@ -61,20 +70,17 @@ impl Timers {
 
     /// The first in the order of [`Timer`] that is due; it is set no more.
     pub(super) fn take_due(&mut self, now: Time) -> Option<Timer> {
-        let due = |timer: &Timer| self.0[*timer as usize].is_some_and(|at| at <= now);
-        let timer = Timer::SET.into_iter().find(due)?;
-        self.clear(timer);
-        Some(timer)
+        let is_due = |at: &Option<Time>| at.is_some_and(|at| at <= now);
+        let first = self.0.iter().position(is_due)?;
+        self.0[first] = None;
+        Some(Timer::SET[first])
     }
 
     pub(super) fn next(&self) -> Option<Deadline> {
-        let set = Timer::SET.into_iter();
-        let deadlines = set.filter_map(|why| {
-            Some(Deadline {
-                at: self.0[why as usize]?,
-                why,
-            })
-        });
-        deadlines.min_by_key(|deadline| deadline.at)
+        let mut next = None;
+        for (at, why) in self.0.iter().zip(Timer::SET) {
+            next = earlier(next, at.map(|at| Deadline { at, why }));
+        }
+        next
     }
 }
