@@ -22,14 +22,18 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { COMMAND_TIMEOUT_MS = 30000, STOP_TIMEOUT_MS = 2600, HEADERS_MAX = 32, UID_SIZE = 16 };
+enum { COMMAND_TIMEOUT_MS = 30000, STOP_TIMEOUT_MS = 2600, REPEATED_MAX = 32, UID_SIZE = 16 };
 
 /* ---- options ---- */
 
+typedef struct {
+  const char *values[REPEATED_MAX];
+  size_t count;
+} repeated;
+
 static struct {
   const char *endpoint, *interval_ms, *ca, *cert, *key, *uid, *service_name, *config_dir, *validate, *on_change, *timeout_ms, *log;
-  const char *headers[HEADERS_MAX];
-  size_t header_count;
+  repeated headers, numbers;
   int json;
 } options = {.service_name = "opamp-example-agent"};
 
@@ -46,6 +50,7 @@ static const char usage[] =
     "  --validate CMD        run with the new folder as its argument; unless it ends with 0, the offer is refused\n"
     "  --on-change CMD       the same once the new folder is live; unless it ends with 0, the old one comes back\n"
     "  --timeout-ms N        limit of each: look-up, connect, TLS, first byte of an answer\n"
+    "  --option ID=N         any other number of the library: OPAMP_OPTION_ ids of opamp.h; may be repeated\n"
     "  --log LEVEL           off, error, warn, info or debug, to standard error\n"
     "  --json                one JSON object per event on standard output\n";
 
@@ -55,12 +60,14 @@ static void die(const char *what, const char *why) {
 }
 
 static void read_options(int argc, char **argv) {
-  const struct { const char *name; const char **value; } table[] = {
-      {"--endpoint", &options.endpoint},         {"--interval-ms", &options.interval_ms}, {"--ca", &options.ca},
-      {"--cert", &options.cert},                 {"--key", &options.key},                 {"--uid", &options.uid},
-      {"--service-name", &options.service_name}, {"--config-dir", &options.config_dir},   {"--validate", &options.validate},
-      {"--on-change", &options.on_change},       {"--timeout-ms", &options.timeout_ms},   {"--log", &options.log},
-      {"--header", NULL},
+  const struct { const char *name; const char **value; repeated *values; } table[] = {
+      {"--endpoint", &options.endpoint, NULL},   {"--interval-ms", &options.interval_ms, NULL},
+      {"--ca", &options.ca, NULL},               {"--cert", &options.cert, NULL},
+      {"--key", &options.key, NULL},             {"--uid", &options.uid, NULL},
+      {"--validate", &options.validate, NULL},   {"--service-name", &options.service_name, NULL},
+      {"--on-change", &options.on_change, NULL}, {"--config-dir", &options.config_dir, NULL},
+      {"--log", &options.log, NULL},             {"--timeout-ms", &options.timeout_ms, NULL},
+      {"--header", NULL, &options.headers},      {"--option", NULL, &options.numbers},
   };
   for (int i = 1; i < argc; i++) {
     size_t row = 0;
@@ -79,8 +86,8 @@ static void read_options(int argc, char **argv) {
     }
     i += 1;
     if (table[row].value != NULL) *table[row].value = argv[i];
-    else if (options.header_count < HEADERS_MAX) options.headers[options.header_count++] = argv[i];
-    else die("too many headers", NULL);
+    else if (table[row].values->count < REPEATED_MAX) table[row].values->values[table[row].values->count++] = argv[i];
+    else die("too many of them", table[row].name);
   }
   if (options.endpoint == NULL) die("--endpoint is missing; --help lists the options", NULL);
   if ((options.validate != NULL || options.on_change != NULL) && options.config_dir == NULL)
@@ -359,12 +366,23 @@ static void set_uid(uint8_t uid[UID_SIZE]) {
 
 static void set_headers(void) {
   opamp_error *error = NULL;
-  for (size_t i = 0; i < options.header_count; i++) {
-    const char *colon = strchr(options.headers[i], ':');
-    char *name = colon == NULL ? NULL : strndup(options.headers[i], (size_t)(colon - options.headers[i]));
+  for (size_t i = 0; i < options.headers.count; i++) {
+    const char *line = options.headers.values[i], *colon = strchr(line, ':');
+    char *name = colon == NULL ? NULL : strndup(line, (size_t)(colon - line));
     if (name == NULL) die("--header is not 'Name: value'", NULL);
     must(opamp_client_set_header(client, name, colon + 1 + strspn(colon + 1, " "), &error), error, "--header");
     free(name);
+  }
+}
+
+static void set_numbers(void) {
+  opamp_error *error = NULL;
+  for (size_t i = 0; i < options.numbers.count; i++) {
+    char id[16];
+    const char *text = options.numbers.values[i], *equals = strchr(text, '=');
+    if (equals == NULL || (size_t)(equals - text) >= sizeof id) die("--option is not ID=N", NULL);
+    (void)snprintf(id, sizeof id, "%.*s", (int)(equals - text), text);
+    must(opamp_client_set_option(client, (int32_t)number("--option", id), number("--option", equals + 1), &error), error, "--option");
   }
 }
 
@@ -377,6 +395,7 @@ static void set_connection(void) {
   else if (options.key != NULL) die("--key without --cert", NULL);
   for (size_t i = 0; options.timeout_ms != NULL && i < sizeof limits / sizeof *limits; i++)
     must(opamp_client_set_option(client, limits[i], number("--timeout-ms", options.timeout_ms), &error), error, "--timeout-ms");
+  set_numbers();
   set_headers();
 }
 

@@ -39,6 +39,7 @@ WAITING = [
     ("conformance", PYTHON + ["tests/conformance/run.py"], None),
     ("python", PYTHON + ["python/tests/run.py"], None),
     ("examples", PYTHON + ["tests/examples/run.py"], None),
+    ("interop", PYTHON + ["tests/interop/run.py"], None),
 ]
 STEPS = [BUILD] + COMPUTING + WAITING
 
