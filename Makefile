@@ -37,7 +37,7 @@ C_FLAGS    := -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude
 C_LIBS     := -L$(RELEASE) -lopamp -Wl,-rpath,'$$ORIGIN/../../$(RELEASE)'
 
 .PHONY: all lib examples header devserver test demo bench install uninstall install-devserver uninstall-devserver \
-	install-check third-party check-tools clean help
+	install-check wheel wheel-check wheel-check-old third-party check-tools clean help
 .DELETE_ON_ERROR:
 
 all: lib ## the libraries: target/release/libopamp.so and libopamp.a (the default)
@@ -141,6 +141,15 @@ uninstall-devserver: ## takes the development server away
 
 install-check: lib ## builds and runs programs against an installed tree: pkg-config and CMake, shared and static, a plugin
 	@$(PYTHON) tests/install/run.py
+
+wheel: check-tools ## the Python wheels, into build/wheels/; takes its tools from PyPI (packaging/wheel-tools.txt)
+	@$(PYTHON) packaging/wheel.py
+
+wheel-check: wheel ## what the wheels hold, installed into empty environments, with every Python that is here
+	@$(PYTHON) tests/wheel/run.py
+
+wheel-check-old: wheel ## the wheels on Debian 11 (glibc 2.31), which debootstrap lays into build/bullseye once; as root
+	@$(PYTHON) tests/wheel/run.py --old
 
 clean: ## removes build/ and target/
 	rm -rf build target

@@ -52,11 +52,13 @@ def is_small():
     return f"{size / 2**20:.2f} MiB stripped, at most 2.00"
 
 
-def readme_shows_the_minimal_example():
+def readme_shows_the_minimal_examples():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    minimal = (ROOT / "examples-c/minimal.c").read_text(encoding="utf-8")
-    assert f"```c\n{minimal}```\n" in readme, "README.md's page of C is not examples-c/minimal.c"
-    return "README.md shows examples-c/minimal.c"
+    pages = {"c": "examples-c/minimal.c", "python": "python/examples/minimal.py"}
+    for language, file in pages.items():
+        minimal = (ROOT / file).read_text(encoding="utf-8")
+        assert f"```{language}\n{minimal}```\n" in readme, f"README.md does not show {file} as it is"
+    return f"README.md shows {' and '.join(pages.values())}"
 
 
 def documents_name_files_that_exist():
@@ -69,7 +71,7 @@ def documents_name_files_that_exist():
     return "every link in the documents leads to a file"
 
 
-CHECKS = [exports_exactly_the_header, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_example,
+CHECKS = [exports_exactly_the_header, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_examples,
           documents_name_files_that_exist]
 
 
