@@ -23,7 +23,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WHEELS = ROOT / "build/wheels"
 PIP = ROOT / "build/wheel-tools/bin/pip"
-MAX_STRIPPED = 2 * 1024 * 1024
+# Beside the library's 2 MiB there is an unwinder in it: with libgcc_s of 2014 it could not be sure of one.
+MAX_STRIPPED = 2 * 1024 * 1024 + 128 * 1024
 OLDEST, NEWEST = 9, 14
 # The very program that the wheel holds.
 os.environ["OPAMP_DEVSERVER"] = str(ROOT / "build/wheel-stage/opamp-devserver")
@@ -113,6 +114,14 @@ def free_ports():
         return one.getsockname()[1], other.getsockname()[1]
 
 
+# The page ends by itself, within a minute.
+README_END = """
+timeout 60 tail --pid=$! -f /dev/null || kill $!
+curl -s http://127.0.0.1:%d/api/agents
+kill $server
+"""
+
+
 def readme_works_as_written():
     """Its commands, with free ports and a folder of its own, in a shell that then waits for the page to end."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8").split("## One page of Python")[1]
@@ -124,7 +133,7 @@ def readme_works_as_written():
                          ("\ncurl -s ", "\ncurl -s --retry 20 --retry-delay 1 --retry-connrefused ")):
             assert old in commands, f"README.md no longer says {old!r}"
             commands = commands.replace(old, new)
-        said = output("bash", "-euc", f"{commands}\nwait $!; curl -s http://127.0.0.1:{api}/api/agents; kill $server", cwd=ROOT)
+        said = output("bash", "-euc", f"{commands}\n{README_END % api}", cwd=ROOT)
     assert "a configuration: {'a.yaml': b'a: 1'}" in said, said
     assert '"APPLIED"' in said, said
     return "README.md's page of Python works as written"
@@ -251,9 +260,9 @@ def main():
     for check in checks:
         try:
             print(f"ok: {check()}", flush=True)
-        except AssertionError as why:
+        except Exception as why:
             failed += 1
-            print(f"FAILED: {check.__name__}: {why}", flush=True)
+            print(f"FAILED: {check.__name__}: {type(why).__name__}: {why}", flush=True)
     print(f"{len(checks) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
