@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use ureq::http::StatusCode;
+use http::StatusCode;
 
 use super::gunzip::Gunzip;
 use super::{Answer, FailKind, Failure, Headers, Reached};

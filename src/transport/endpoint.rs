@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use http::Uri;
 use percent_encoding::percent_decode_str;
-use ureq::http::Uri;
 
 /// What the URL says about the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,7 +99,6 @@ impl Endpoint {
             Some(_) => ("localhost".to_owned(), 80),
             None => host_and_port(authority, scheme)?,
         };
-        // The same rules as the HTTP library's, so that it never refuses later.
         let endpoint = Endpoint {
             text: text.to_owned(),
             scheme,
@@ -114,8 +113,8 @@ impl Endpoint {
         }
     }
 
-    /// As the HTTP library wants it.
-    pub(crate) fn uri(&self) -> Option<Uri> {
+    /// By the rules for URIs, or nothing.
+    fn uri(&self) -> Option<Uri> {
         match self.socket {
             Some(_) => format!("http://{}{}", self.host, self.path_and_query())
                 .parse()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ureq::http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 /// Headers that the library sets itself or that frame the message; a host's would break it.
 const RESERVED: [&str; 12] = [
@@ -90,10 +90,6 @@ impl Headers {
             }
         }
         text
-    }
-
-    pub(crate) fn pairs(&self) -> &[(HeaderName, HeaderValue)] {
-        &self.0
     }
 }
 

@@ -1,41 +1,39 @@
 //! Plain HTTP: one POST at a time over a kept connection.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
-use ureq::config::AutoHeaderValue;
-use ureq::http::{self, HeaderMap, HeaderValue, Uri, header};
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as Lookup};
-use ureq::unversioned::transport::NextTimeout;
-
-use super::answer::{self, BodyError, Head, Plan, shown};
+use super::answer::{self, BodyError, Plan, shown};
+use super::body::Body;
 use super::failure::{FailKind, Failure, Reached};
+use super::head::{self, RawHead};
 use super::line::{Kept, Line};
 use super::resolve::Resolver;
-use super::stream::Stream;
-use super::vigil::Vigil;
-use super::wire::{Dock, MOST_HEAD, Pier, Wire};
-use super::{Answer, Limits, Request, Settings, Traffic, Wake, Watch};
+use super::vigil::{Cut, Vigil};
+use super::wire::{Broken, Wire};
+use super::{Answer, Endpoint, Limits, Request, Settings, Traffic, Wake, Watch};
 
 /// The transport for http, https and http+unix endpoints. Used by one thread, the worker.
 pub struct Http {
     line: Line,
-    uri: Uri,
-    user_agent: HeaderValue,
     watch: Arc<dyn Watch>,
-    agent: ureq::Agent,
-    dock: Arc<Dock>,
+    /// The lines of a head that are the same for each request, and two that the host may replace.
+    start: String,
+    host: String,
+    user_agent: String,
+    /// The request as it leaves, and the answer as far as its head goes; both used again each time.
+    out: Vec<u8>,
+    input: Vec<u8>,
 }
 
 const VERSION: &str = concat!("libopamp/", env!("CARGO_PKG_VERSION"));
-const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-protobuf");
-const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+/// Of a request's body this much is sent together with the head.
+const MOST_COLLECTED: usize = 64 * 1024;
+/// An answer's head is read into this much, and more only where it does not fit.
+const INPUT: usize = 4 * 1024;
+const MOST_HEAD: usize = 64 * 1024;
 
 impl Http {
-    /// Opens nothing; the first exchange connects. To be called on the host's thread at start,
-    /// because the HTTP library reads the environment when it is set up (and is then told to
-    /// ignore what it found).
+    /// Opens nothing; the first exchange connects.
     pub fn new(settings: Settings, wake: Wake, watch: Arc<dyn Watch>) -> Http {
         Http::with_resolver(settings, wake, watch, Resolver::default())
     }
@@ -48,77 +46,35 @@ impl Http {
         watch: Arc<dyn Watch>,
         resolver: Resolver,
     ) -> Http {
-        let dock = Arc::new(Dock::default());
-        let config = ureq::Agent::config_builder()
-            .proxy(None)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .max_idle_connections(0)
-            .max_response_header_size(MOST_HEAD)
-            .user_agent(AutoHeaderValue::None)
-            .accept(AutoHeaderValue::None)
-            .accept_encoding(AutoHeaderValue::None)
-            .build();
-        let agent = ureq::Agent::with_parts(config, Pier(dock.clone()), NoLookup);
         Http {
-            uri: settings.endpoint.uri().unwrap_or_default(),
+            start: start(&settings.endpoint),
+            host: authority(&settings.endpoint),
             user_agent: user_agent(settings.user_agent_prefix.as_deref()),
             line: Line::new(settings, wake, resolver),
             watch,
-            agent,
-            dock,
+            out: Vec::new(),
+            input: Vec::new(),
         }
     }
 
     /// Blocks until the answer, a failure, a deadline, or the watch's `Break`. On a kept connection
     /// when there is a good one; else it connects.
     pub fn exchange(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
-        let traffic = self.traffic();
-        traffic.on_exchange();
+        self.line.traffic.on_exchange();
         let limits = self.line.settings.limits;
         if let Some(refusal) = too_large(request, &limits) {
             return Err(refusal);
         }
-        let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
+        let vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
             .map_err(|cut| self.line.failure(&cut, Reached::No))?;
-        loop {
-            let kept = self.line.take();
-            let is_reused = kept.is_some();
-            let Kept { stream, term } = match kept {
-                Some(kept) => kept,
-                None => self.line.connect(&mut vigil)?,
-            };
-            let (result, wire) = self.over(stream, vigil, request);
-            let Some(wire) = wire else {
-                traffic.on_closed();
-                return result;
-            };
-            let has_died = is_reused && wire.has_died();
-            let has_left = wire.sent > 0;
-            traffic.on_moved(wire.sent, wire.received);
-            let is_reusable = wire.is_reusable();
-            let Wire {
-                stream,
-                vigil: after,
-                ..
-            } = *wire;
-            if is_reusable {
-                self.line.keep(Kept { stream, term });
-            } else {
-                drop(stream);
-                traffic.on_closed();
-            }
-            // While nothing has left, nobody need know.
-            if has_died && !has_left {
-                vigil = after;
-                continue;
-            }
-            return result.map_err(|failure| Failure {
-                reused: has_died,
-                ..failure
-            });
-        }
+        self.write(request);
+        let result = self.carry_out(request, vigil);
+        // What a large message needed is given back.
+        self.out.clear();
+        self.out.shrink_to(INPUT);
+        self.input.truncate(INPUT);
+        self.input.shrink_to(INPUT);
+        result
     }
 
     /// Drops the kept connection and what is known of the server's addresses; the next exchange
@@ -131,158 +87,210 @@ impl Http {
         self.line.traffic.clone()
     }
 
-    /// One request and its answer over this connection; the wire comes back with what became of it.
-    fn over(
-        &self,
-        stream: Stream,
-        vigil: Vigil,
-        request: &Request<'_>,
-    ) -> (Result<Answer, Failure>, Option<Box<Wire>>) {
-        let limits = &self.line.settings.limits;
-        let head_size = self.head_size(request);
-        let wire = Wire::new(
-            stream,
-            vigil,
-            limits.first_byte,
-            head_size,
-            request.body.len(),
-        );
-        *self.dock.wire.lock() = Some(Box::new(wire));
-        self.dock.is_draining.store(false, Relaxed);
-        let result = match self.post(request) {
-            Ok(post) => self.agent.run(post),
-            Err(e) => Err(e.into()),
+    /// The head, and the body as far as it is sent together with the head.
+    fn write(&mut self, request: &Request<'_>) {
+        let is_ours = |name: &str| request.headers.iter().all(|(n, _)| n != name);
+        let length = request.body.len().to_string();
+        let out = &mut self.out;
+        out.clear();
+        out.extend_from_slice(self.start.as_bytes());
+        let mut line = |name: &str, value: &[u8]| {
+            for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+                out.extend_from_slice(piece);
+            }
         };
-        let result = match result {
-            Ok(response) => self.judge(response, request),
-            Err(e) => Err(Unfit::Broken(e)),
-        };
-        let wire = self.dock.wire.lock().take();
-        let reached = match &wire {
-            Some(wire) if wire.sent == 0 => Reached::No,
-            _ => Reached::Maybe,
-        };
-        let result =
-            result.map_err(
-                |unfit| match (unfit, wire.as_ref().and_then(|w| w.cut.as_ref())) {
-                    (Unfit::Answer(failure), _) => failure,
-                    // Our own reason is exact; what the library made of it is not.
-                    (Unfit::Broken(_), Some(cut)) => self.line.failure(cut, reached),
-                    (Unfit::Broken(e), None) => {
-                        let (kind, text) = broken(&e);
-                        Failure::new(kind, reached, text)
-                    }
-                },
-            );
-        (result, wire)
-    }
-
-    fn post<'a>(&self, request: &Request<'a>) -> Result<http::Request<&'a [u8]>, http::Error> {
-        let mut post = http::Request::post(self.uri.clone()).body(request.body)?;
-        let headers = post.headers_mut();
-        headers.insert(header::USER_AGENT, self.user_agent.clone());
-        headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
-        headers.insert(header::ACCEPT_ENCODING, GZIP);
-        headers.insert(
-            "opamp-instance-uid",
-            HeaderValue::from_str(request.instance_uid)?,
-        );
-        for (name, value) in request.headers.pairs() {
-            headers.insert(name.clone(), value.clone());
+        for (name, value) in [("host", &self.host), ("user-agent", &self.user_agent)] {
+            if is_ours(name) {
+                line(name, value.as_bytes());
+            }
         }
-        Ok(post)
+        line("content-type", b"application/x-protobuf");
+        line("accept-encoding", b"gzip");
+        line("opamp-instance-uid", request.instance_uid.as_bytes());
+        line("content-length", length.as_bytes());
+        for (name, value) in request.headers.iter() {
+            line(name, value);
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&request.body[..request.body.len().min(MOST_COLLECTED)]);
     }
 
-    /// At least what the request's head takes: it must be collected whole.
-    fn head_size(&self, request: &Request<'_>) -> usize {
-        let ours = request
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4);
-        512 + 2 * self.line.settings.endpoint.as_str().len()
-            + self.user_agent.len()
-            + ours.sum::<usize>()
+    fn carry_out(&mut self, request: &Request<'_>, mut vigil: Vigil) -> Result<Answer, Failure> {
+        loop {
+            let kept = self.line.take();
+            let is_reused = kept.is_some();
+            let Kept { stream, term } = match kept {
+                Some(kept) => kept,
+                None => self.line.connect(&mut vigil)?,
+            };
+            let mut wire = Wire::new(stream, vigil, self.line.settings.limits.first_byte);
+            let result = self.over(&mut wire, request);
+            let traffic = &self.line.traffic;
+            traffic.on_moved(wire.sent, wire.received);
+            let has_died = is_reused && has_died(&wire, &result);
+            let has_left = wire.sent > 0;
+            let is_whole = matches!(&result, Ok(said) if said.is_whole);
+            let Wire {
+                stream,
+                vigil: after,
+                ..
+            } = wire;
+            if is_whole && !stream.is_sending_over() {
+                self.line.keep(Kept { stream, term });
+            } else {
+                drop(stream);
+                traffic.on_closed();
+            }
+            // While nothing has left, nobody need know.
+            if has_died && !has_left {
+                vigil = after;
+                continue;
+            }
+            return match result {
+                Ok(said) => said.answer,
+                Err(broken) => Err(self.failure(broken, has_left, has_died)),
+            };
+        }
     }
 
-    /// Reads what there is to read; the connection is free for the next exchange when all was.
-    fn judge(
-        &self,
-        response: http::Response<ureq::Body>,
-        request: &Request<'_>,
-    ) -> Result<Answer, Unfit> {
-        let limit = self.line.settings.limits.message;
-        let (parts, mut body) = response.into_parts();
-        let head = head_of(parts.status.as_u16(), &parts.headers);
-        let mut source = body.as_reader();
-        match head.plan(limit) {
-            Plan::Take { is_gzip } => {
-                let body = if is_gzip {
-                    answer::read_gzip(&mut source, limit)
-                } else {
-                    answer::read_plain(&mut source, head.content_length, limit)
-                };
-                match body {
-                    Ok(body) => Ok(Answer {
-                        status: head.status,
-                        body,
-                    }),
-                    Err(BodyError::Source(e)) => Err(Unfit::Broken(e.into())),
-                    Err(e) => {
-                        // What is left of a bad gzip is short, and its connection still good.
-                        if matches!(e, BodyError::BadGzip(_)) {
-                            self.dock.is_draining.store(true, Relaxed);
-                            answer::drain(&mut source, &head, limit);
-                        }
-                        Err(Unfit::Answer(head.body_failure(e, limit)))
-                    }
+    /// One request and its answer over this connection.
+    fn over(&mut self, wire: &mut Wire, request: &Request<'_>) -> Result<Said, Broken> {
+        wire.send(&self.out)?;
+        if let Some(rest) = request.body.get(MOST_COLLECTED..) {
+            wire.send(rest)?;
+        }
+        let (mut begin, mut end) = (0, 0);
+        loop {
+            if end == self.input.len() {
+                self.input.copy_within(begin..end, 0);
+                (begin, end) = (0, end - begin);
+                if end >= MOST_HEAD {
+                    return Err(Broken::LongHead);
+                }
+                self.input.resize(end + INPUT.max(end), 0);
+            }
+            let n = wire.recv(&mut self.input[end..])?;
+            if n == 0 {
+                return Err(Broken::Ended);
+            }
+            end += n;
+            let mut slots = head::slots();
+            let come = &self.input[..end];
+            while let Some(head) =
+                head::read(&come[begin..], &mut slots).map_err(Broken::Malformed)?
+            {
+                begin += head.len;
+                if !head.is_interim() {
+                    let limit = self.line.settings.limits.message;
+                    return said(wire, &head, &come[begin..], request, limit);
                 }
             }
-            Plan::Show { kind, text } => {
-                self.dock.is_draining.store(true, Relaxed);
-                let body = answer::drain(&mut source, &head, limit);
-                head.shown(kind, text, &body, request.headers)
-                    .map_err(Unfit::Answer)
-            }
-            Plan::Leave { kind, text } => Err(Unfit::Answer(head.failure(kind, text))),
         }
     }
-}
 
-/// Why an exchange brought no answer: the server's, or a connection that broke.
-enum Unfit {
-    Answer(Failure),
-    Broken(ureq::Error),
-}
-
-/// What the HTTP library asks for addresses gets none: the wire is connected already.
-#[derive(Debug)]
-struct NoLookup;
-
-impl Lookup for NoLookup {
-    fn resolve(
-        &self,
-        _: &Uri,
-        _: &ureq::config::Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        Ok(self.empty())
+    fn failure(&self, broken: Broken, has_left: bool, reused: bool) -> Failure {
+        let reached = if has_left {
+            Reached::Maybe
+        } else {
+            Reached::No
+        };
+        let (kind, text) = match broken {
+            Broken::Cut(cut) => {
+                let failure = self.line.failure(&cut, reached);
+                return Failure { reused, ..failure };
+            }
+            Broken::Ended => (
+                FailKind::Io,
+                "the connection ended in the middle of the answer".to_owned(),
+            ),
+            Broken::LongHead => (
+                FailKind::Protocol,
+                format!("the head of the answer is larger than {MOST_HEAD} bytes"),
+            ),
+            Broken::Malformed(why) => (
+                FailKind::Protocol,
+                format!("the answer is not proper HTTP: {}", shown(&why, 128)),
+            ),
+        };
+        Failure::new(kind, reached, text)
     }
 }
 
-fn head_of(status: u16, headers: &HeaderMap) -> Head<'_> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|v: &HeaderValue| v.to_str().ok())
+/// What the server said, and whether the connection can carry another exchange.
+struct Said {
+    answer: Result<Answer, Failure>,
+    is_whole: bool,
+}
+
+/// Reads what there is to read of an answer whose head has come.
+fn said(
+    wire: &mut Wire,
+    head: &RawHead<'_, '_>,
+    early: &[u8],
+    request: &Request<'_>,
+    limit: usize,
+) -> Result<Said, Broken> {
+    let is_kept = head.is_kept();
+    let framing = head.framing().map_err(Broken::Malformed)?;
+    let head = head.judged(framing);
+    let mut body = Body::new(wire, framing, early);
+    let answer = match head.plan(limit) {
+        Plan::Take { is_gzip } => {
+            let taken = if is_gzip {
+                answer::read_gzip(&mut body, limit)
+            } else {
+                answer::read_plain(&mut body, head.content_length, limit)
+            };
+            match taken {
+                Ok(body) => Ok(Answer {
+                    status: head.status,
+                    body,
+                }),
+                Err(BodyError::Source(_)) => return Err(body.into_broken()),
+                Err(e) => {
+                    // What is left of a bad gzip is short, and its connection still good.
+                    if matches!(e, BodyError::BadGzip(_)) {
+                        body.hurry();
+                        answer::drain(&mut body, &head, limit);
+                    }
+                    Err(head.body_failure(e, limit))
+                }
+            }
+        }
+        Plan::Show { kind, text } => {
+            body.hurry();
+            let excerpt = answer::drain(&mut body, &head, limit);
+            head.shown(kind, text, &excerpt, request.headers)
+        }
+        Plan::Leave { kind, text } => Err(head.failure(kind, text)),
     };
-    Head {
-        status,
-        content_type: text(header::CONTENT_TYPE),
-        content_encoding: text(header::CONTENT_ENCODING),
-        content_length: text(header::CONTENT_LENGTH)
-            .filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))
-            .and_then(|v| v.trim().parse().ok()),
-        retry_after: text(header::RETRY_AFTER),
+    Ok(Said {
+        answer,
+        is_whole: is_kept && body.is_whole(),
+    })
+}
+
+/// Whether the peer ended the connection before a byte of an answer.
+fn has_died(wire: &Wire, result: &Result<Said, Broken>) -> bool {
+    wire.received == 0 && matches!(result, Err(Broken::Cut(Cut::Closed(_))))
+}
+
+/// The first line, with the path as it was given.
+fn start(endpoint: &Endpoint) -> String {
+    let path = endpoint.path_and_query();
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("POST {slash}{path} HTTP/1.1\r\n")
+}
+
+fn authority(endpoint: &Endpoint) -> String {
+    let (host, port) = (endpoint.host(), endpoint.port());
+    let host = match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    };
+    match (endpoint.scheme().is_tls(), port) {
+        (true, 443) | (false, 80) => host,
+        _ => format!("{host}:{port}"),
     }
 }
 
@@ -294,30 +302,9 @@ pub(crate) fn too_large(request: &Request<'_>, limits: &Limits) -> Option<Failur
     })
 }
 
-fn broken(error: &ureq::Error) -> (FailKind, String) {
-    match error {
-        ureq::Error::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => (
-            FailKind::Io,
-            "the connection ended in the middle of the answer".to_owned(),
-        ),
-        ureq::Error::LargeResponseHeader(..) => {
-            let text = format!("the head of the answer is larger than {MOST_HEAD} bytes");
-            (FailKind::Protocol, text)
-        }
-        e => {
-            let text = format!(
-                "the answer is not proper HTTP: {}",
-                shown(&e.to_string(), 128)
-            );
-            (FailKind::Protocol, text)
-        }
-    }
-}
-
-pub(crate) fn user_agent(prefix: Option<&str>) -> HeaderValue {
-    let whole = match prefix {
+pub(crate) fn user_agent(prefix: Option<&str>) -> String {
+    match prefix {
         Some(prefix) if !prefix.is_empty() => format!("{prefix} {VERSION}"),
         _ => VERSION.to_owned(),
-    };
-    HeaderValue::from_str(&whole).unwrap_or(HeaderValue::from_static(VERSION))
+    }
 }

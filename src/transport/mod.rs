@@ -8,6 +8,7 @@
 //! machine sleeps. A kept connection that slept with the machine is renewed before it is used.
 
 mod answer;
+mod body;
 mod clock;
 mod der;
 mod dial;
@@ -15,6 +16,7 @@ pub mod endpoint;
 pub mod failure;
 pub mod fds;
 mod gunzip;
+mod head;
 pub mod headers;
 pub mod host;
 pub mod http;

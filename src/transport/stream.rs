@@ -69,10 +69,6 @@ impl Stream {
         Ok(stream)
     }
 
-    pub(crate) fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
     /// The request could not be sent whole, or the peer did not want it so.
     pub(crate) fn is_sending_over(&self) -> bool {
         self.is_sending_over
@@ -148,11 +144,6 @@ impl Stream {
                 return false;
             }
         }
-    }
-
-    /// The last read filled its buffer: a larger one would save calls.
-    pub(crate) fn has_more(&self) -> bool {
-        self.has_more
     }
 
     /// After an exchange: what a large body needed is given back.

@@ -69,10 +69,6 @@ impl Vigil {
         };
     }
 
-    pub(crate) fn step(&self) -> Step {
-        self.step
-    }
-
     pub(crate) fn whole_end(&self) -> Instant {
         self.whole_end
     }

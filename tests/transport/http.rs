@@ -451,6 +451,108 @@ fn any_other_status_is_a_failure_with_code_and_excerpt() {
     server.join();
 }
 
+/// [HTTP-01] Chunks of every size, with extensions and trailers, and however they arrive.
+#[test]
+fn a_chunked_answer_is_put_together() {
+    let pieces = "3;ext=\"a;b\"\r\nabc\r\n00a\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n";
+    let whole = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{pieces}");
+    let large = vec![b'x'; 300_000];
+    let server = Server::start(move |listener| {
+        let mut peer = listener.accept().unwrap().0;
+        peer.set_nodelay(true).unwrap();
+        Got::read(&mut peer).unwrap();
+        for byte in whole.as_bytes() {
+            peer.write_all(&[*byte]).unwrap();
+        }
+        Got::read(&mut peer).unwrap();
+        peer.write_all(&chunked("200 OK", "", &large)).unwrap();
+        Got::read(&mut peer).unwrap();
+        peer.write_all(&ok(b"next")).unwrap();
+    });
+    let mut rig = Rig::new(&server.url());
+    assert_eq!(rig.post(b"x").unwrap().body, &b"abc0123456789"[..]);
+    assert_eq!(rig.post(b"x").unwrap().body.len(), 300_000);
+    assert_eq!(rig.post(b"x").unwrap().body, &b"next"[..]);
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [HTTP-16] Cut short or broken between the chunks; only the last empty line may be missing.
+#[test]
+fn a_chunked_answer_that_breaks_off_is_a_failure() {
+    let endless = "1".repeat(10_000);
+    for (pieces, expected) in [
+        ("3\r\nab", Some(FailKind::Io)),
+        ("3\r\nabc\r\n", Some(FailKind::Io)),
+        ("3\r\nabcd\r\n0\r\n\r\n", Some(FailKind::Protocol)),
+        ("-3\r\nabc\r\n0\r\n\r\n", Some(FailKind::Protocol)),
+        ("fffffffffffffffff\r\nabc", Some(FailKind::Protocol)),
+        (&format!("3;{endless}"), Some(FailKind::Protocol)),
+        (
+            &format!("3\r\nabc\r\n0\r\nX: {endless}"),
+            Some(FailKind::Protocol),
+        ),
+        ("3\r\nabc\r\n0\r\n", None),
+    ] {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let server = Server::answering(vec![format!("{head}{pieces}").into_bytes()]);
+        let result = Rig::new(&server.url()).post(b"x");
+        let kind = result.as_ref().err().map(|failure| failure.kind);
+        assert_eq!(kind, expected, "{pieces:.20}");
+        assert!(result.is_err() || result.unwrap().body == &b"abc"[..]);
+        server.join();
+    }
+}
+
+/// [HTTP-01] What says "go on" is not the answer, whatever came with it.
+#[test]
+fn interim_answers_are_passed_over() {
+    let mut reply = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+    reply.extend(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 3\r\n\r\n");
+    reply.extend(ok(b"final"));
+    let server = Server::answering(vec![reply, ok(b"next")]);
+    let mut rig = Rig::new(&server.url());
+    assert_eq!(rig.post(b"x").unwrap().body, &b"final"[..]);
+    assert_eq!(rig.post(b"x").unwrap().body, &b"next"[..]);
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [HTTP-14] An answer that ends with its connection is whole, but the connection is gone; one whose end is
+/// known must not be followed by bytes that nobody asked for.
+#[test]
+fn a_connection_is_kept_only_when_its_answer_ended_cleanly() {
+    let until_close = b"HTTP/1.0 200 OK\r\n\r\nold".to_vec();
+    let once = b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\none".to_vec();
+    let asked =
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nkept".to_vec();
+    let mut smuggled = ok(b"mine");
+    smuggled.extend(ok(b"not mine"));
+    for (reply, body, is_kept) in [
+        (until_close, &b"old"[..], false),
+        (once, b"one", false),
+        (asked, b"kept", true),
+        (smuggled, b"mine", false),
+    ] {
+        let server = Server::start(move |listener| {
+            let mut peer = listener.accept().unwrap().0;
+            Got::read(&mut peer).unwrap();
+            peer.write_all(&reply).unwrap();
+            if !is_kept {
+                drop(peer);
+                peer = listener.accept().unwrap().0;
+            }
+            Got::read(&mut peer).unwrap();
+            peer.write_all(&ok(b"next")).unwrap();
+        });
+        let mut rig = Rig::new(&server.url());
+        assert_eq!(rig.post(b"x").unwrap().body, body);
+        assert_eq!(rig.post(b"x").unwrap().body, &b"next"[..]);
+        assert_eq!(rig.connections(), if is_kept { 1 } else { 2 });
+        server.join();
+    }
+}
+
 #[test]
 fn what_is_not_http_is_a_protocol_failure() {
     let heads: [&[u8]; 3] = [

@@ -1,0 +1,240 @@
+//! The body of an answer as it comes, whatever frames it.
+
+use std::io::{self, Read};
+
+use super::head::Framing;
+use super::wire::{Broken, Wire};
+
+/// Chunks are read through a buffer of this size, which also bounds the lines between them.
+const BUFFER: usize = 4 * 1024;
+
+/// Reads until the body's end and not a byte further.
+#[derive(Debug)]
+pub(crate) struct Body<'a> {
+    wire: &'a mut Wire,
+    /// Came along with the head.
+    early: &'a [u8],
+    rest: Rest,
+    /// The peer ended the connection.
+    is_closed: bool,
+    /// Why reading failed: what [`Read`] can say is less exact.
+    broken: Option<Broken>,
+}
+
+#[derive(Debug)]
+enum Rest {
+    Length(u64),
+    Chunked(Chunks),
+    Close,
+}
+
+#[derive(Debug)]
+struct Chunks {
+    /// Come and not yet consumed: `buffer[taken..]`.
+    buffer: Vec<u8>,
+    taken: usize,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Phase {
+    Size,
+    Data(u64),
+    DataEnd,
+    Trailer,
+    Over,
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn new(wire: &'a mut Wire, framing: Framing, early: &'a [u8]) -> Body<'a> {
+        let (rest, early) = match framing {
+            Framing::Length(length) => (Rest::Length(length), early),
+            Framing::Close => (Rest::Close, early),
+            Framing::Chunked => (Rest::Chunked(Chunks::new(early)), &[][..]),
+        };
+        Body {
+            wire,
+            early,
+            rest,
+            is_closed: false,
+            broken: None,
+        }
+    }
+
+    /// Read to its end with nothing behind it, so that the connection can carry another answer.
+    pub(crate) fn is_whole(&self) -> bool {
+        let is_over = match &self.rest {
+            Rest::Length(left) => *left == 0,
+            Rest::Chunked(chunks) => chunks.phase == Phase::Over && chunks.waiting().is_empty(),
+            Rest::Close => false,
+        };
+        is_over && self.early.is_empty() && !self.is_closed && self.broken.is_none()
+    }
+
+    /// See [`Wire::hurry`].
+    pub(crate) fn hurry(&mut self) {
+        self.wire.hurry();
+    }
+
+    /// Why a read failed.
+    pub(crate) fn into_broken(self) -> Broken {
+        self.broken.unwrap_or(Broken::Ended)
+    }
+
+    fn some(&mut self, out: &mut [u8]) -> Result<usize, Broken> {
+        match &mut self.rest {
+            Rest::Length(0) => Ok(0),
+            Rest::Length(left) => {
+                let most = clamped(*left, out.len());
+                let n = plain(self.wire, &mut self.early, &mut out[..most])?;
+                *left -= n as u64;
+                if n == 0 { Err(Broken::Ended) } else { Ok(n) }
+            }
+            Rest::Chunked(chunks) => chunks.read(self.wire, &mut self.is_closed, out),
+            Rest::Close if self.is_closed => Ok(0),
+            Rest::Close => {
+                let n = plain(self.wire, &mut self.early, out)?;
+                self.is_closed = n == 0;
+                Ok(n)
+            }
+        }
+    }
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        if self.broken.is_none() {
+            match self.some(out) {
+                Ok(n) => return Ok(n),
+                Err(broken) => self.broken = Some(broken),
+            }
+        }
+        Err(io::ErrorKind::Other.into())
+    }
+}
+
+impl Chunks {
+    fn new(early: &[u8]) -> Chunks {
+        Chunks {
+            buffer: early.to_vec(),
+            taken: 0,
+            phase: Phase::Size,
+        }
+    }
+
+    fn read(
+        &mut self,
+        wire: &mut Wire,
+        is_closed: &mut bool,
+        out: &mut [u8],
+    ) -> Result<usize, Broken> {
+        loop {
+            let phase = self.phase;
+            match phase {
+                Phase::Over => return Ok(0),
+                Phase::Data(left) if !self.waiting().is_empty() || out.len() >= BUFFER => {
+                    return self.data(wire, left, out);
+                }
+                Phase::Data(_) => {}
+                _ if self.line()? => continue,
+                _ => {}
+            }
+            if !self.fill(wire)? {
+                *is_closed = true;
+                // Whole is also what lacks only the empty line after the last chunk.
+                if self.phase != Phase::Trailer {
+                    return Err(Broken::Ended);
+                }
+                self.phase = Phase::Over;
+            }
+        }
+    }
+
+    fn data(&mut self, wire: &mut Wire, left: u64, out: &mut [u8]) -> Result<usize, Broken> {
+        let most = clamped(left, out.len());
+        let mut waiting = self.waiting();
+        let before = waiting.len();
+        let n = plain(wire, &mut waiting, &mut out[..most])?;
+        self.taken += before - waiting.len();
+        if n == 0 {
+            return Err(Broken::Ended);
+        }
+        self.phase = match left - n as u64 {
+            0 => Phase::DataEnd,
+            left => Phase::Data(left),
+        };
+        Ok(n)
+    }
+
+    /// Consumes one line between the chunks; `false` while it is not whole.
+    fn line(&mut self) -> Result<bool, Broken> {
+        let waiting = self.waiting();
+        let (length, next) = match self.phase {
+            Phase::Size => match httparse::parse_chunk_size(waiting) {
+                Ok(httparse::Status::Complete((length, 0))) => (length, Phase::Trailer),
+                Ok(httparse::Status::Complete((length, size))) => (length, Phase::Data(size)),
+                Ok(httparse::Status::Partial) => return self.unfinished(),
+                Err(e) => return Err(Broken::Malformed(e.to_string())),
+            },
+            phase => {
+                let Some(end) = waiting.iter().position(|&byte| byte == b'\n') else {
+                    return self.unfinished();
+                };
+                let is_empty = waiting[..end].trim_ascii().is_empty();
+                match phase {
+                    Phase::DataEnd if is_empty => (end + 1, Phase::Size),
+                    Phase::DataEnd => {
+                        return Err(Broken::Malformed("a chunk is longer than it says".into()));
+                    }
+                    _ if is_empty => (end + 1, Phase::Over),
+                    _ => (end + 1, Phase::Trailer),
+                }
+            }
+        };
+        self.taken += length;
+        self.phase = next;
+        Ok(true)
+    }
+
+    fn unfinished(&self) -> Result<bool, Broken> {
+        if self.waiting().len() >= BUFFER {
+            return Err(Broken::Malformed(
+                "a line between chunks is too long".into(),
+            ));
+        }
+        Ok(false)
+    }
+
+    /// More behind what waits; `false` at the connection's end.
+    fn fill(&mut self, wire: &mut Wire) -> Result<bool, Broken> {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + BUFFER, 0);
+        let n = wire.recv(&mut self.buffer[filled..]);
+        self.buffer.truncate(filled + n.as_ref().map_or(0, |&n| n));
+        Ok(n? > 0)
+    }
+
+    fn waiting(&self) -> &[u8] {
+        &self.buffer[self.taken..]
+    }
+}
+
+/// What has come already, else what comes.
+fn plain(wire: &mut Wire, early: &mut &[u8], out: &mut [u8]) -> Result<usize, Broken> {
+    if early.is_empty() {
+        return Ok(wire.recv(out)?);
+    }
+    let n = early.len().min(out.len());
+    out[..n].copy_from_slice(&early[..n]);
+    *early = &early[n..];
+    Ok(n)
+}
+
+fn clamped(left: u64, most: usize) -> usize {
+    usize::try_from(left).map_or(most, |left| left.min(most))
+}
