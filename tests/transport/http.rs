@@ -1,6 +1,7 @@
 //! What is sent and how answers are taken.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
@@ -477,6 +478,17 @@ fn a_chunked_answer_is_put_together() {
     server.join();
 }
 
+/// [HTTP-16]
+#[test]
+fn an_answer_shorter_than_its_length_is_a_failure() {
+    let short = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n123456789".to_vec();
+    let server = Server::answering(vec![short]);
+    let failure = Rig::new(&server.url()).fail();
+    assert_eq!(failure.kind, FailKind::Io, "{failure}");
+    assert!(failure.text.contains("in the middle"), "{failure}");
+    server.join();
+}
+
 /// [HTTP-16] Cut short or broken between the chunks; only the last empty line may be missing.
 #[test]
 fn a_chunked_answer_that_breaks_off_is_a_failure() {
@@ -499,7 +511,7 @@ fn a_chunked_answer_that_breaks_off_is_a_failure() {
         let result = Rig::new(&server.url()).post(b"x");
         let kind = result.as_ref().err().map(|failure| failure.kind);
         assert_eq!(kind, expected, "{pieces:.20}");
-        assert!(result.is_err() || result.unwrap().body == &b"abc"[..]);
+        assert!(result.is_err() || result.unwrap().body == b"abc"[..]);
         server.join();
     }
 }
@@ -538,10 +550,15 @@ fn a_connection_is_kept_only_when_its_answer_ended_cleanly() {
             let mut peer = listener.accept().unwrap().0;
             Got::read(&mut peer).unwrap();
             peer.write_all(&reply).unwrap();
+            // The server itself would go on; only what says nothing of its length must end so.
+            if body == b"old" {
+                peer.shutdown(Shutdown::Write).unwrap();
+            }
+            let old = peer.try_clone();
             if !is_kept {
-                drop(peer);
                 peer = listener.accept().unwrap().0;
             }
+            drop(old);
             Got::read(&mut peer).unwrap();
             peer.write_all(&ok(b"next")).unwrap();
         });
@@ -566,16 +583,18 @@ fn what_is_not_http_is_a_protocol_failure() {
         assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
         server.join();
     }
-    let server = Server::start(|listener| {
-        let mut peer = listener.accept().unwrap().0;
-        Got::read(&mut peer).unwrap();
-        peer.write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
-        while peer
-            .write_all(b"X-Endless: 0123456789012345678901234567890123456789\r\n")
-            .is_ok()
-        {}
-    });
-    let failure = Rig::new(&server.url()).fail();
-    assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
-    server.join();
+    for endless in [
+        "X-Endless: 0123456789012345678901234567890123456789\r\n",
+        "0123456789",
+    ] {
+        let server = Server::start(move |listener| {
+            let mut peer = listener.accept().unwrap().0;
+            Got::read(&mut peer).unwrap();
+            peer.write_all(b"HTTP/1.1 200 OK\r\nX: ").unwrap();
+            while peer.write_all(endless.as_bytes()).is_ok() {}
+        });
+        let failure = Rig::new(&server.url()).fail();
+        assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
+        server.join();
+    }
 }
