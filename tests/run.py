@@ -40,6 +40,7 @@ WAITING = [
     ("python", PYTHON + ["python/tests/run.py"], None),
     ("examples", PYTHON + ["tests/examples/run.py"], None),
     ("interop", PYTHON + ["tests/interop/run.py"], None),
+    ("reconnect", PYTHON + ["tests/reconnect/run.py"], None),
 ]
 STEPS = [BUILD] + COMPUTING + WAITING
 

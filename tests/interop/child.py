@@ -98,11 +98,12 @@ class Child:
 
 
 class Agent(Child):
-    """The example agent, its configurations below `work`."""
+    """The example agent, its configurations below `work`; None leaves it at the interval of the library."""
 
     def __init__(self, work, endpoint, *arguments, interval_ms=50, **more):
         self.folder = work / "config"
-        command = [AGENT, "--json", "--endpoint", endpoint, "--interval-ms", interval_ms, "--config-dir", self.folder, *arguments]
+        command = [AGENT, "--json", "--endpoint", endpoint, "--config-dir", self.folder, *arguments]
+        command += [] if interval_ms is None else ["--interval-ms", interval_ms]
         super().__init__(command, work / "agent.log", **more)
 
     def live(self):

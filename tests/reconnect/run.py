@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""The reconnect book: hostile servers over real sockets, each with bounds checked by the server's own count.
+
+usage: tests/reconnect/run.py [PATTERN ...]      each pattern selects rows by a part of their name, such as "over ws"
+
+All rows run side by side, each with an example agent of its own. Needs `make examples devserver`.
+"""
+import pathlib
+import ssl
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "interop")]
+sys.dont_write_bytecode = True
+from child import Agent, option  # noqa: E402
+from hostile import Server  # noqa: E402
+from rows import BOOK  # noqa: E402
+from stage import SCHEMES, make_authority  # noqa: E402
+
+STOP_BOUND = 3.5
+
+
+class Run:
+    """One row over one transport."""
+
+    def __init__(self, row, scheme, work, trust, tls):
+        self.row, self.name = row, f"{row.name} over {scheme}"
+        self.times = {}
+        self.server = Server(row.manners, scheme, tls)
+        self.server.beside = Server(row.manners, "http")
+        if not row.is_up:
+            self.server.close()
+        self.begin = time.monotonic()
+        trusted = ["--ca", trust / "ca.pem"] if self.server.tls else []
+        numbers = [part for name, value in row.options.items() for part in option(name, value)]
+        work.mkdir()
+        self.agent = Agent(work, self.server.endpoint, *trusted, *numbers, interval_ms=row.interval_ms)
+
+    def pass_time(self, seconds):
+        """What the row is about is how much happens in this time."""
+        threading.Event().wait(seconds)
+
+    def until(self, condition, what, timeout=30):
+        if not self.server.wait(condition, timeout):
+            raise AssertionError(f"{what} did not come within {timeout} s")
+
+    def judge(self):
+        """What was counted, a line each; a failed one begins with FAILED."""
+        if self.row.play is not None:
+            self.row.play(self)
+        else:
+            self.pass_time(self.row.span)
+        found = [bound(self) for bound in self.row.bounds]
+        if self.agent.process.poll() is not None:
+            found.append((f"the agent ended with {self.agent.process.returncode}", False))
+        else:
+            status, seconds = self.agent.stop()
+            found.append((f"stopped with {status} in {seconds:.1f} s", status == 0 and seconds < STOP_BOUND))
+        found += [(f"in the server: {fault}", False) for fault in self.server.faults]
+        return [("" if is_good else "FAILED: ") + text for text, is_good in found]
+
+    def close(self):
+        self.agent.close()
+        self.server.close()
+        self.server.beside.close()
+
+
+def play(row, scheme, work, trust, tls):
+    """(name, lines)"""
+    run = Run(row, scheme, work, trust, tls)
+    try:
+        return run.name, run.judge()
+    except Exception:
+        return run.name, ["FAILED: " + traceback.format_exc(), run.agent.tail()]
+    finally:
+        run.close()
+
+
+def main(patterns):
+    chosen = [(row, scheme) for row in BOOK for scheme in row.schemes if scheme in SCHEMES]
+    chosen = [c for c in chosen if not patterns or any(pattern in f"{c[0].name} over {c[1]}" for pattern in patterns)]
+    if not chosen:
+        sys.exit("no such row")
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="opamp-reconnect-") as folder, ThreadPoolExecutor(len(chosen)) as pool:
+        work = pathlib.Path(folder).resolve()
+        trust = make_authority(work / "trust")
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(trust / "server.pem", trust / "server.key")
+        done = [pool.submit(play, row, scheme, work / str(i), trust, tls) for i, (row, scheme) in enumerate(chosen)]
+        for (row, _), future in zip(chosen, done):
+            name, lines = future.result()
+            is_good = not any(line.startswith("FAILED") for line in lines)
+            failed += not is_good
+            print(f"{'ok' if is_good else 'FAILED'}: {name} {row.rows}")
+            print("\n".join(f"    {line}" for line in lines), flush=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
