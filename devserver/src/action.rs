@@ -5,7 +5,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use crate::codec;
+use crate::faults::On;
+use crate::line::How;
 use crate::text::{Span, from_base64, from_hex};
+use crate::websocket::frame::{CloseSpec, FrameSpec, Opcode};
 
 /// The `do` of a rule.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -15,6 +18,9 @@ pub(crate) struct Action {
     pub(crate) accept: Option<Accept>,
     /// The certificate of the TLS handshake, by its name in the folder of --tls.
     pub(crate) certificate: Option<String>,
+    /// Ends the way to the agent, or the way from it, at a byte; under TLS these are TLS's bytes.
+    pub(crate) sending: Option<Limit>,
+    pub(crate) reading: Option<Limit>,
     // Before the answer.
     pub(crate) wait_before_reading: Option<Span>,
     pub(crate) drop: Option<Drop>,
@@ -23,7 +29,8 @@ pub(crate) struct Action {
     pub(crate) silent: bool,
     // What the answer says.
     pub(crate) status: Option<u16>,
-    pub(crate) headers: Vec<(String, String)>,
+    /// In place of the server's own of that name; null leaves that one out.
+    pub(crate) headers: Vec<(String, Option<String>)>,
     pub(crate) retry_after: Option<RetryAfter>,
     /// Location of a redirect, 307 unless `status` says otherwise.
     pub(crate) redirect: Option<String>,
@@ -47,6 +54,92 @@ pub(crate) struct Action {
     /// A chunked body of zero bytes without an end, after the body.
     pub(crate) endless: Option<Pace>,
     pub(crate) close: Option<Close>,
+    // Of WebSocket.
+    /// Answers before it looks for a ping behind the message, and so before the pong.
+    pub(crate) answer_first: bool,
+    pub(crate) opcode: Option<Opcode>,
+    pub(crate) reserved_bits: u8,
+    pub(crate) masked: bool,
+    /// In place of the 0 in front of the protobuf, as hexadecimal.
+    pub(crate) header: Option<String>,
+    /// In fragments of so many bytes.
+    pub(crate) fragments: Option<usize>,
+    pub(crate) pings_between: bool,
+    /// The last fragment never comes.
+    pub(crate) unfinished: bool,
+    pub(crate) frames_before: Vec<FrameSpec>,
+    pub(crate) frames: Vec<FrameSpec>,
+    /// From here on not a byte leaves; what comes is still noted.
+    pub(crate) mute: bool,
+    /// From here on nothing is read.
+    pub(crate) deaf: bool,
+}
+
+/// The keys that have a meaning for each occasion; those of messages are what is in none of these.
+const KEYS: [(On, &[&str]); 4] = [
+    (
+        On::Connection,
+        &[
+            "accept",
+            "certificate",
+            "sending",
+            "reading",
+            "wait",
+            "dribble",
+        ],
+    ),
+    (
+        On::Upgrade,
+        &[
+            "wait",
+            "drop",
+            "silent",
+            "status",
+            "headers",
+            "retry_after",
+            "redirect",
+            "content_type",
+            "body",
+            "content_length",
+            "chunked",
+            "wait_between",
+            "dribble",
+            "cut",
+            "endless",
+            "close",
+            "frames",
+            "mute",
+            "deaf",
+        ],
+    ),
+    (
+        On::Ping,
+        &[
+            "wait",
+            "silent",
+            "body",
+            "opcode",
+            "reserved_bits",
+            "masked",
+            "content_length",
+            "dribble",
+            "cut",
+            "close",
+            "frames_before",
+            "frames",
+            "mute",
+            "deaf",
+        ],
+    ),
+    (On::Close, &["wait", "silent", "close", "mute", "deaf"]),
+];
+
+/// So many bytes go through.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limit {
+    pub(crate) bytes: usize,
+    pub(crate) how: CutHow,
 }
 
 /// What becomes of a connection at once.
@@ -57,6 +150,8 @@ pub(crate) enum Accept {
     Reset,
     /// Not a byte in return, no TLS handshake either.
     Silent,
+    /// The host is gone: not a packet in return.
+    Vanish,
     CloseAfterTls,
     ResetAfterTls,
     SilentAfterTls,
@@ -71,6 +166,7 @@ pub(crate) enum Drop {
     Unanswered,
     ResetUnread,
     ResetUnanswered,
+    Vanish,
 }
 
 impl Drop {
@@ -78,8 +174,12 @@ impl Drop {
         matches!(self, Self::Unread | Self::ResetUnread)
     }
 
-    pub(crate) fn is_reset(self) -> bool {
-        matches!(self, Self::ResetUnread | Self::ResetUnanswered)
+    pub(crate) fn how(self) -> How {
+        match self {
+            Self::Unread | Self::Unanswered => How::Close,
+            Self::ResetUnread | Self::ResetUnanswered => How::Reset,
+            Self::Vanish => How::Vanish,
+        }
     }
 }
 
@@ -154,17 +254,32 @@ pub(crate) enum CutHow {
     Reset,
     /// Keeps the connection and sends nothing more.
     Stall,
+    Vanish,
+}
+
+impl CutHow {
+    pub(crate) fn how(self) -> Option<How> {
+        match self {
+            Self::Close => Some(How::Close),
+            Self::Reset => Some(How::Reset),
+            Self::Stall => None,
+            Self::Vanish => Some(How::Vanish),
+        }
+    }
 }
 
 /// Closes a kept connection after a whole answer.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Close {
-    /// With `Connection: close`.
+    /// With `Connection: close`, or a Close frame of code 1000.
     Announced,
     Silent,
     /// Without a word, by a reset.
     Reset,
+    Vanish,
+    /// With this Close frame.
+    Frame(CloseSpec),
 }
 
 /// The value of a Retry-After header.
@@ -232,19 +347,57 @@ impl Action {
             || self.wait_between.is_some()
             || self.wait_before_reading.is_some()
             || self
+                .close
+                .as_ref()
+                .is_some_and(|close| matches!(close, Close::Vanish))
+            || self.opcode.is_some()
+            || self.reserved_bits != 0
+            || self.masked
+            || self.header.is_some()
+            || self.unfinished
+            || self.mute
+            || self.deaf
+            || self
                 .answer
                 .as_ref()
                 .is_some_and(|answer| answer.get("error_response").is_some())
     }
 
-    /// Refuses what can not work, when it is loaded and not when it is needed.
-    pub(crate) fn check(&self, of_connection: bool) -> Result<(), String> {
-        let connection_only = self.accept.is_some() || self.certificate.is_some();
-        if connection_only != of_connection {
-            return Err("accept and certificate belong to \"on\": \"connection\"".into());
+    /// Reads the `do` of a rule. What can not work is refused now and not when it is needed.
+    pub(crate) fn read(json: &Json, on: On) -> Result<Self, String> {
+        for key in json
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+        {
+            let known = KEYS.iter().find(|(of, _)| *of == on);
+            let fits = known.map_or(!is_of_connection(key), |(_, keys)| keys.contains(&key));
+            if !fits {
+                let on = format!("{on:?}").to_lowercase();
+                return Err(format!("{key:?} is no key for \"on\": {on:?}"));
+            }
         }
+        let action = Self::deserialize(json).map_err(|error| error.to_string())?;
+        action.check().map(|()| action)
+    }
+
+    fn check(&self) -> Result<(), String> {
         if let Some(answer) = &self.answer {
             codec::read("ServerToAgent", answer)?;
+        }
+        if let Some(header) = &self.header {
+            from_hex(header)?;
+        }
+        if self.fragments == Some(0) {
+            return Err("fragments have at least one byte".into());
+        }
+        self.frames_before
+            .iter()
+            .chain(&self.frames)
+            .try_for_each(FrameSpec::check)?;
+        if let Some(Close::Frame(close)) = &self.close {
+            close.check()?;
         }
         match &self.body {
             Some(Body::Base64(text)) => from_base64(text).map(drop),
@@ -252,6 +405,10 @@ impl Action {
             _ => Ok(()),
         }
     }
+}
+
+fn is_of_connection(key: &str) -> bool {
+    matches!(key, "accept" | "certificate" | "sending" | "reading")
 }
 
 /// Tells a null from an absent key.

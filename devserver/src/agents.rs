@@ -21,6 +21,8 @@ pub(crate) struct Agent {
     pub(crate) last_seen: Duration,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) transport: &'static str,
+    /// The number of the connection that its last message came on.
+    pub(crate) connection: u64,
     pub(crate) messages: u64,
     pub(crate) heartbeats: u64,
     /// The newest of every part that it ever sent, and of number and capabilities.
@@ -73,6 +75,7 @@ impl Agent {
             last_seen: now,
             peer: None,
             transport: "",
+            connection: 0,
             messages: 0,
             heartbeats: 0,
             known: AgentToServer::default(),

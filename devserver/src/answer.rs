@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
-use crate::action::{Action, Body, Close, Cut, CutAfter, CutHow, Drop, Encoding, RetryAfter};
+use crate::action::{Action, Body, Close, Cut, CutAfter, Drop, Encoding, RetryAfter};
 use crate::bodies::{gzip_zeros, many_fields, nested, sized, unknown_fields};
 use crate::codec;
+use crate::line::How;
 use crate::reply::{Content, Reply, normalised, parts_of};
 use crate::steps::Step;
 use crate::text::{from_base64, from_hex};
-use crate::timeline::Sent;
+use crate::timeline::{Sent, Way};
 
 const PROTOBUF: &str = "application/x-protobuf";
 const PAGE: &str = "<!doctype html><html><head><title>Sign in</title></head>\
@@ -32,12 +33,7 @@ pub(crate) fn plan(reply: &Reply, keeps_alive: bool) -> Plan {
     let usual = Action::default();
     let action = reply.fault.as_ref().map_or(&usual, |fault| &fault.action);
     if let Some(dropped) = action.drop {
-        let step = if dropped.is_reset() {
-            Step::Reset
-        } else {
-            Step::Close
-        };
-        return withheld(reply, step, dropped_text(dropped));
+        return withheld(reply, Step::End(dropped.how()), dropped_text(dropped));
     }
     if action.silent {
         return withheld(reply, Step::Stall, "kept silent".into());
@@ -46,18 +42,17 @@ pub(crate) fn plan(reply: &Reply, keeps_alive: bool) -> Plan {
     let body = draft.coded(action);
     let size = action.content_length.unwrap_or(body.len() as u64);
     let (headers, head) = draft.head(action, keeps_alive, size);
-    let mut steps = deliver(head.into(), body, action);
-    let is_closing = !keeps_alive || action.close == Some(Close::Announced);
+    let mut steps = deliver(head.into(), body, action, chunk);
     match action.close {
-        Some(Close::Reset) => steps.push(Step::Reset),
-        Some(Close::Silent) => steps.push(Step::Close),
-        _ if is_closing => steps.push(Step::Close),
+        Some(Close::Reset) => steps.push(Step::End(How::Reset)),
+        Some(Close::Vanish) => steps.push(Step::End(How::Vanish)),
+        Some(Close::Silent | Close::Announced) => steps.push(Step::End(How::Close)),
+        _ if !keeps_alive => steps.push(Step::End(How::Close)),
         _ => {}
     }
     let sent = Sent {
-        answers: reply.index,
-        status: Some(draft.status),
-        headers,
+        answers: Some(reply.index),
+        way: Way::Http(Some(draft.status), headers),
         size,
         parts: draft.message.as_ref().map(parts_of).unwrap_or_default(),
         message: draft.message,
@@ -70,11 +65,18 @@ pub(crate) fn plan(reply: &Reply, keeps_alive: bool) -> Plan {
     }
 }
 
+/// The body that a rule makes of a good message, and the message that an agent may find in it.
+pub(crate) fn body_of(good: Bytes, action: &Action) -> (Bytes, Option<Bytes>) {
+    let good = overlaid(&good, action);
+    let mut draft = Draft::of(200, PROTOBUF, good.clone(), Some(good));
+    draft.set_body(action);
+    (draft.body, draft.message)
+}
+
 fn withheld(reply: &Reply, step: Step, did: String) -> Plan {
     let sent = Sent {
-        answers: reply.index,
-        status: None,
-        headers: Vec::new(),
+        answers: Some(reply.index),
+        way: Way::Http(None, Vec::new()),
         size: 0,
         message: None,
         parts: Vec::new(),
@@ -87,16 +89,16 @@ fn withheld(reply: &Reply, step: Step, did: String) -> Plan {
     }
 }
 
-fn dropped_text(dropped: Drop) -> String {
+pub(crate) fn dropped_text(dropped: Drop) -> String {
     let place = if dropped.is_unread() {
         "before reading"
     } else {
         "after reading"
     };
-    let how = if dropped.is_reset() {
-        "reset"
-    } else {
-        "closed"
+    let how = match dropped.how() {
+        How::Close => "closed",
+        How::Reset => "reset",
+        How::Vanish => "vanished",
     };
     format!("{how} {place}")
 }
@@ -114,6 +116,8 @@ struct Draft {
     message: Option<Bytes>,
     /// The body is so coded already.
     is_gzip: bool,
+    /// The proof of a WebSocket handshake.
+    accept_key: String,
 }
 
 impl Draft {
@@ -124,6 +128,11 @@ impl Draft {
                 let body = good.clone();
                 Self::of(action.status.unwrap_or(200), PROTOBUF, body, Some(good))
             }
+            Content::Upgrade(accept_key) => Self {
+                content_type: None,
+                accept_key: accept_key.clone(),
+                ..Self::of(action.status.unwrap_or(101), "", early_frames(action), None)
+            },
             Content::Refusal(status, text) => {
                 let body = Bytes::from(format!("{text}\n"));
                 Self::of(action.status.unwrap_or(*status), "text/plain", body, None)
@@ -147,6 +156,7 @@ impl Draft {
             body,
             message,
             is_gzip: false,
+            accept_key: String::new(),
         }
     }
 
@@ -157,7 +167,7 @@ impl Draft {
                     content_type: None,
                     ..Self::of(self.status, "", Bytes::new(), None)
                 };
-            } else if !(200..300).contains(&self.status) {
+            } else if !(200..300).contains(&self.status) && self.status != 101 {
                 let text = format!("{} by a fault rule\n", self.status);
                 *self = Self::of(self.status, "text/plain", text.into(), None);
             }
@@ -240,7 +250,7 @@ impl Draft {
         }
         if is_chunked(action) {
             set("Transfer-Encoding", "chunked".into());
-        } else if self.status != 204 && self.status != 304 {
+        } else if !matches!(self.status, 101 | 204 | 304) {
             set("Content-Length", size.to_string());
         }
         set("Date", httpdate::fmt_http_date(SystemTime::now()));
@@ -253,10 +263,20 @@ impl Draft {
         if self.status == 405 {
             set("Allow", "POST".into());
         }
-        if action.close == Some(Close::Announced) || !keeps_alive {
+        if self.status == 101 {
+            set("Upgrade", "websocket".into());
+            set("Connection", "Upgrade".into());
+            set("Sec-WebSocket-Accept", self.accept_key.clone());
+        } else if matches!(action.close, Some(Close::Announced)) || !keeps_alive {
             set("Connection", "close".into());
         }
-        headers.extend(action.headers.iter().cloned());
+        let is_given = |known: &str| {
+            let mut given = action.headers.iter();
+            given.any(|(name, _)| name.eq_ignore_ascii_case(known))
+        };
+        headers.retain(|(name, _)| !is_given(name));
+        let given = action.headers.iter();
+        headers.extend(given.filter_map(|(name, value)| Some((name.clone(), value.clone()?))));
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &headers {
             write!(head, "{name}: {value}\r\n").expect("a String takes all");
@@ -264,6 +284,19 @@ impl Draft {
         head.push_str("\r\n");
         (headers, head)
     }
+}
+
+/// What follows a 101 without waiting for the agent.
+fn early_frames(action: &Action) -> Bytes {
+    let frames = action.frames.iter().map(|spec| spec.frame().bytes());
+    frames.collect::<Vec<_>>().concat().into()
+}
+
+/// A chunk of zeros.
+fn chunk(size: usize) -> Bytes {
+    [format!("{size:x}\r\n").as_bytes(), &vec![0; size], b"\r\n"]
+        .concat()
+        .into()
 }
 
 fn is_chunked(action: &Action) -> bool {
@@ -279,7 +312,13 @@ fn overlaid(good: &Bytes, action: &Action) -> Bytes {
     normalised(&[&good[..], &parts].concat()).into()
 }
 
-fn deliver(head: Bytes, body: Bytes, action: &Action) -> Vec<Step> {
+/// Head and body at the pace and up to the point that the rule wants; `endless` makes what then follows for ever.
+pub(crate) fn deliver(
+    head: Bytes,
+    body: Bytes,
+    action: &Action,
+    endless: fn(usize) -> Bytes,
+) -> Vec<Step> {
     let all = head.len() + body.len();
     let end = match action.cut.map(|cut| cut.after) {
         None => all,
@@ -301,14 +340,10 @@ fn deliver(head: Bytes, body: Bytes, action: &Action) -> Vec<Step> {
         (None, None) => vec![Step::Write(head), Step::Write(body)],
     };
     if let Some(pace) = action.endless {
-        steps.push(Step::Endless(pace));
+        steps.push(Step::Endless(endless(pace.bytes), pace.every.0));
     }
     if let Some(Cut { how, .. }) = action.cut {
-        steps.push(match how {
-            CutHow::Close => Step::Close,
-            CutHow::Reset => Step::Reset,
-            CutHow::Stall => Step::Stall,
-        });
+        steps.push(how.how().map_or(Step::Stall, Step::End));
     }
     steps
 }

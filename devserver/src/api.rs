@@ -7,23 +7,24 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+use crate::calls;
 use crate::codec;
 use crate::expect::List;
 use crate::faults::Script;
 use crate::http::Head;
+use crate::line::How;
 use crate::listen::Port;
 use crate::offers::{Offer, OfferSpec};
 use crate::query::{Query, bad};
-use crate::reply::Next;
 use crate::server::Server;
-use crate::text::{Span, from_base64, from_hex, hex, millis};
+use crate::text::{Span, hex, millis};
 use crate::timeline::Entry;
 use crate::wait::{Scan, Until, wait};
 
 const WAIT: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-type Answer = Result<(u16, Json), (u16, String)>;
+pub(crate) type Answer = Result<(u16, Json), (u16, String)>;
 
 /// Answers one call.
 pub(crate) async fn answer(server: &Arc<Server>, head: &Head, body: &[u8]) -> (u16, Json) {
@@ -53,7 +54,7 @@ async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
             })
         }
         ("POST", "capabilities") => capabilities(server, read(body)?),
-        ("POST", "next") => next(server, read(body)?),
+        ("POST", "next") => calls::next(server, read(body)?),
         ("DELETE", "next") => change(server, "queued answers dropped", |state| {
             state.next.clear();
             state
@@ -67,7 +68,9 @@ async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
         ("DELETE", "faults") => change(server, "faults cleared", |state| state.faults.clear()),
         ("POST", "listen") => listen(server, read(body)?).await,
         ("POST", "certificate") => certificate(server, read(body)?),
-        ("POST", "connections") => connections(server, read(body)?),
+        ("POST", "connections") => calls::connections(server, read(body)?),
+        ("POST", "push") => calls::push(server, read(body)?),
+        ("POST", "ping") => calls::ping(server, read(body)?),
         ("POST", "expect") => expect(server, read(body)?).await,
         ("GET", "wait") => wait_for(server, &query).await,
         ("GET", path) if path.starts_with("agents/") => agent(server, &path[7..]),
@@ -97,6 +100,7 @@ fn change(server: &Server, what: &str, change: impl FnOnce(&mut crate::state::St
 fn about(server: &Server) -> Answer {
     let mut about = server.state().show();
     about["endpoint"] = json!(server.endpoint());
+    about["endpoints"] = server.endpoints();
     about["api"] = json!(server.api());
     about["tls"] = json!(server.tls.as_ref().map(|tls| &tls.files));
     about["at_ms"] = json!(millis(server.now()));
@@ -179,6 +183,7 @@ fn offer(server: &Server, spec: OfferSpec) -> Answer {
         let since = state.timeline.next();
         state.offers.put(offer);
         state.note(now, agent, format!("offer {hash}"));
+        calls::push_offer(state, agent);
         Ok((200, json!({"hash": hash, "since": since})))
     })
 }
@@ -193,71 +198,6 @@ fn capabilities(server: &Server, spec: CapabilitiesSpec) -> Answer {
     let mask = codec::read_mask("ServerCapabilities", &spec.capabilities).map_err(bad)?;
     change(server, "capabilities set", |state| {
         state.capabilities = mask
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NextSpec {
-    #[serde(default)]
-    agent: Option<Uuid>,
-    #[serde(default)]
-    answer: Option<Json>,
-    #[serde(default)]
-    raw_hex: Option<String>,
-    #[serde(default)]
-    raw_base64: Option<String>,
-    /// With nothing of the usual answer; the default where the schema says that nothing else counts.
-    #[serde(default)]
-    alone: Option<bool>,
-    #[serde(default = "one")]
-    times: usize,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn next(server: &Server, spec: NextSpec) -> Answer {
-    let raw = match (spec.raw_hex, spec.raw_base64) {
-        (Some(text), None) => Some(from_hex(&text).map_err(bad)?),
-        (None, Some(text)) => Some(from_base64(&text).map_err(bad)?),
-        (None, None) => None,
-        _ => return Err(bad("raw_hex or raw_base64, not both")),
-    };
-    let next = match (raw, spec.answer) {
-        (Some(message), None) => Next {
-            message,
-            is_alone: true,
-            is_raw: true,
-        },
-        (None, Some(answer)) => {
-            let message = codec::read("ServerToAgent", &answer).map_err(bad)?;
-            let has = |part: &str| answer.get(part).is_some();
-            let is_alone = spec
-                .alone
-                .unwrap_or(has("error_response") || has("command"));
-            Next {
-                message,
-                is_alone,
-                is_raw: false,
-            }
-        }
-        _ => return Err(bad("either answer or raw bytes")),
-    };
-    let agent = spec.agent;
-    server.change(|state, now| {
-        let since = state.timeline.next();
-        let all = std::iter::repeat_n(next, spec.times);
-        match agent {
-            None => state.next.extend(all),
-            Some(uid) => match state.agents.get_mut(&uid) {
-                Some(agent) => agent.next.extend(all),
-                None => return Err((404, format!("no agent {uid}"))),
-            },
-        }
-        state.note(now, agent, format!("{} answers queued", spec.times));
-        Ok((200, json!({"since": since})))
     })
 }
 
@@ -295,9 +235,10 @@ fn faults(server: &Server, script: Script) -> Answer {
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
-enum How {
+enum Ends {
     Close,
     Reset,
+    Vanish,
     Keep,
 }
 
@@ -310,11 +251,11 @@ struct ListenSpec {
     hang: bool,
     /// What becomes of the open connections when the port goes down.
     #[serde(default = "close")]
-    connections: How,
+    connections: Ends,
 }
 
-fn close() -> How {
-    How::Close
+fn close() -> Ends {
+    Ends::Close
 }
 
 async fn listen(server: &Server, spec: ListenSpec) -> Answer {
@@ -333,10 +274,14 @@ async fn listen(server: &Server, spec: ListenSpec) -> Answer {
         return Err((500, "the port did not change its state".into()));
     }
     change(server, text, |state| {
-        if !spec.listening && spec.connections != How::Keep {
-            for link in state.links.values() {
-                let _ = link.end.send(spec.connections == How::Reset);
-            }
+        let how = match spec.connections {
+            Ends::Close => How::Close,
+            Ends::Reset => How::Reset,
+            Ends::Vanish => How::Vanish,
+            Ends::Keep => return,
+        };
+        for link in state.links.values().filter(|_| !spec.listening) {
+            let _ = link.end.send(how);
         }
     })
 }
@@ -354,34 +299,6 @@ fn certificate(server: &Server, spec: CertificateSpec) -> Answer {
     }
     change(server, &format!("certificate {name}"), |state| {
         state.certificate = name.clone()
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConnectionsSpec {
-    how: How,
-    #[serde(default)]
-    agent: Option<Uuid>,
-    #[serde(default)]
-    connection: Option<u64>,
-}
-
-fn connections(server: &Server, spec: ConnectionsSpec) -> Answer {
-    server.change(|state, now| {
-        let since = state.timeline.next();
-        let meant = state.links.values().filter(|link| {
-            spec.agent.is_none_or(|agent| link.agent == Some(agent))
-                && spec
-                    .connection
-                    .is_none_or(|number| link.info.number == number)
-        });
-        let ended = meant.filter(|_| spec.how != How::Keep);
-        let number = ended
-            .filter(|link| link.end.send(spec.how == How::Reset).is_ok())
-            .count();
-        state.note(now, spec.agent, format!("{number} connections ended"));
-        Ok((200, json!({"ended": number, "since": since})))
     })
 }
 

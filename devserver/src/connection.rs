@@ -1,5 +1,5 @@
 //! One connection from its first byte to its end, and what becomes of each request on it.
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,60 +10,78 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::action::Accept;
+use crate::action::{Accept, Action};
 use crate::answer::{Plan, plan};
 use crate::api;
 use crate::faults::{Fault, Occasion, On};
 use crate::http::{Head, Stream, Wire};
+use crate::line::{How, Line, Tripped, tripped};
 use crate::reply::{Content, Reply};
 use crate::server::Server;
 use crate::state::Link;
-use crate::steps::{Step, take, write};
-use crate::timeline::{LinkInfo, What};
+use crate::steps::{take_all, write};
+use crate::timeline::{Carrier, LinkInfo, What};
 use crate::tls::is_refusal;
+use crate::websocket::{self, judge};
 
 /// How long a polite end may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
-struct Ending {
+pub(crate) struct Ending {
     by: &'static str,
     reason: String,
-    is_reset: bool,
+    how: How,
     /// A request had begun and had no answer.
     is_loss: bool,
 }
 
 impl Ending {
-    fn agent(reason: impl Into<String>) -> Self {
+    pub(crate) fn agent(reason: impl Into<String>) -> Self {
         Self {
             by: "agent",
             reason: reason.into(),
-            is_reset: false,
+            how: How::Close,
             is_loss: false,
         }
     }
 
-    fn server(reason: impl Into<String>) -> Self {
+    pub(crate) fn server(reason: impl Into<String>) -> Self {
         Self {
             by: "server",
-            reason: reason.into(),
-            is_reset: false,
-            is_loss: false,
+            ..Self::agent(reason)
         }
     }
 
-    fn fault(rule: &str, is_reset: bool) -> Self {
-        let reason = format!("rule {rule}");
+    fn fault(rule: &str, how: How) -> Self {
         Self {
             by: "fault",
-            reason,
-            is_reset,
+            reason: format!("rule {rule}"),
+            how,
             is_loss: true,
         }
     }
 
-    fn lossy(self) -> Self {
+    /// The end that an answer makes; it was a rule's answer or the request asked for it.
+    pub(crate) fn answered(rule: &str, how: How) -> Self {
+        match rule {
+            "" => Self {
+                how,
+                ..Self::server("as the request asked")
+            },
+            rule => Self::fault(rule, how),
+        }
+    }
+
+    /// The end that an error tells of.
+    pub(crate) fn of(error: &io::Error) -> Self {
+        match tripped(error) {
+            Some(Tripped { rule, how }) => Self::fault(rule, *how),
+            None => Self::agent(error.to_string()),
+        }
+    }
+
+    pub(crate) fn lossy(self) -> Self {
         Self {
             is_loss: true,
             ..self
@@ -76,30 +94,60 @@ pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream, peer: SocketAddr)
     let _ = tcp.set_nodelay(true);
     let (end, mut ended) = mpsc::unbounded_channel();
     let (mut info, fault) = open(&server, peer, end);
-    let secured = tokio::select! {
-        secured = secure(&server, &mut info, tcp, fault) => secured,
-        _ = ended.recv() => Err(Ending::server("ended by a control call").lossy()),
+    let mut wire = Wire::new(Stream::Plain(Line::new(tcp)));
+    let by_call = |how| Ending {
+        how,
+        ..Ending::server("ended by a control call").lossy()
     };
-    let ending = match secured {
-        Err(ending) => ending,
-        Ok(mut wire) => {
-            let ending = tokio::select! {
-                ending = requests(&server, info, &mut wire) => ending,
-                Some(is_reset) = ended.recv() => {
-                    Ending { is_reset, ..Ending::server("ended by a control call").lossy() }
-                }
-            };
-            finish(wire, &ending).await;
-            ending
-        }
+    let mut ending = tokio::select! {
+        ending = serve_wire(&server, &mut info, &mut wire, fault) => ending,
+        Some(how) = ended.recv() => by_call(how),
     };
+    if ending.how == How::Vanish {
+        vanish(&server, info, &wire, &ending);
+        // Until a call ends it the agent meets a host that is gone.
+        let how = ended.recv().await.unwrap_or(How::Reset);
+        ending = by_call(if how == How::Vanish { How::Reset } else { how });
+    }
+    finish(wire, &ending).await;
     close(&server, info, ending);
+}
+
+async fn serve_wire(
+    server: &Arc<Server>,
+    info: &mut LinkInfo,
+    wire: &mut Wire,
+    fault: Option<Fault>,
+) -> Ending {
+    match secure(server, info, wire, fault).await {
+        Ok(()) => requests(server, *info, wire).await,
+        Err(ending) => ending,
+    }
+}
+
+fn vanish(server: &Server, info: LinkInfo, wire: &Wire, ending: &Ending) {
+    wire.stream.line().inspect(|line| line.vanish());
+    server.change(|state, now| {
+        let link = state.links.get_mut(&info.number);
+        let (agent, socket) = link.map_or((None, None), |link| (link.agent, link.socket.take()));
+        state.on_lost(agent);
+        if socket.is_some() {
+            state.on_socket_gone(now, agent, info.number);
+        }
+        let what = What::Connection {
+            event: "vanished",
+            by: Some(ending.by),
+            reason: Some(ending.reason.clone()),
+            tls: Json::Null,
+        };
+        state.push(now, agent, Some(info), Vec::new(), what);
+    });
 }
 
 /// Serves a connection of the control port.
 pub(crate) async fn serve_api(server: Arc<Server>, tcp: TcpStream) {
     let _ = tcp.set_nodelay(true);
-    let mut wire = Wire::new(Stream::Plain(tcp));
+    let mut wire = Wire::new(Stream::Plain(Line::new(tcp)));
     while let Ok(Some(head)) = wire.read_head().await {
         let Ok(body) = wire.read_body(&head).await else {
             return;
@@ -113,7 +161,7 @@ pub(crate) async fn serve_api(server: Arc<Server>, tcp: TcpStream) {
 fn open(
     server: &Server,
     peer: SocketAddr,
-    end: mpsc::UnboundedSender<bool>,
+    end: mpsc::UnboundedSender<How>,
 ) -> (LinkInfo, Option<Fault>) {
     server.change(|state, now| {
         state.opened += 1;
@@ -128,6 +176,7 @@ fn open(
                 info,
                 agent: None,
                 end,
+                socket: None,
             },
         );
         let occasion = Occasion {
@@ -152,10 +201,18 @@ fn open(
 
 fn close(server: &Server, info: LinkInfo, ending: Ending) {
     server.change(|state, now| {
-        let agent = state.links.remove(&info.number).and_then(|link| link.agent);
+        let link = state.links.get(&info.number);
+        let is_by_agent = ending.by == "agent";
+        let verdicts = link.map_or(Vec::new(), |link| judge::end(state, now, link, is_by_agent));
+        let link = state.links.remove(&info.number);
+        let agent = link.as_ref().and_then(|link| link.agent);
+        let info = link.as_ref().map_or(info, |link| link.info);
         state.closed += 1;
         if ending.is_loss {
             state.on_lost(agent);
+        }
+        if link.is_some_and(|link| link.socket.is_some()) {
+            state.on_socket_gone(now, agent, info.number);
         }
         let (by, reason) = (Some(ending.by), Some(ending.reason));
         let what = What::Connection {
@@ -164,7 +221,7 @@ fn close(server: &Server, info: LinkInfo, ending: Ending) {
             reason,
             tls: Json::Null,
         };
-        state.push(now, agent, Some(info), Vec::new(), what);
+        state.push(now, agent, Some(info), verdicts, what);
     });
 }
 
@@ -172,71 +229,88 @@ fn close(server: &Server, info: LinkInfo, ending: Ending) {
 async fn secure(
     server: &Server,
     info: &mut LinkInfo,
-    tcp: TcpStream,
+    wire: &mut Wire,
     fault: Option<Fault>,
-) -> Result<Wire, Ending> {
-    let accept = fault.as_ref().and_then(|fault| fault.action.accept);
-    let rule = fault.as_ref().map_or("", |fault| &fault.rule);
-    match accept {
-        Some(Accept::Close) => return Err(Ending::fault(rule, false)),
-        Some(Accept::Reset) => {
-            let _ = tcp.set_zero_linger();
-            return Err(Ending::fault(rule, true));
-        }
+) -> Result<(), Ending> {
+    let (rule, action) = match &fault {
+        Some(fault) => (fault.rule.as_str(), fault.action.clone()),
+        None => ("", Action::default()),
+    };
+    match action.accept {
+        Some(Accept::Close) => return Err(Ending::fault(rule, How::Close)),
+        Some(Accept::Reset) => return Err(Ending::fault(rule, How::Reset)),
+        Some(Accept::Vanish) => return Err(Ending::fault(rule, How::Vanish)),
         Some(Accept::Silent) => {
-            let error = Wire::new(Stream::Plain(tcp)).peer_gone().await;
+            let error = wire.peer_gone().await;
             return Err(Ending::agent(error.to_string()).lossy());
         }
         _ => {}
     }
+    if let Some(span) = action.wait {
+        tokio::time::sleep(span.0).await;
+    }
+    let Stream::Plain(line) = &mut wire.stream else {
+        return Ok(());
+    };
+    line.spoil(rule, action.sending, action.reading, action.dribble);
     let mut first = [0];
-    match tcp.peek(&mut first).await {
+    match line.tcp().peek(&mut first).await {
         Ok(0) => return Err(Ending::agent("closed without a byte")),
         Ok(_) => {}
         Err(error) => return Err(Ending::agent(error.to_string())),
     }
     let is_tls = first[0] == 0x16;
     info.transport = if is_tls { "https" } else { "http" };
-    let stream = match &server.tls {
-        Some(tls) if is_tls => {
-            let named = fault
-                .as_ref()
-                .and_then(|fault| fault.action.certificate.clone());
-            let name = named.unwrap_or_else(|| server.state().certificate.clone());
-            let stream = tls.accept(tcp, &name).await;
-            let (stream, facts) = stream.map_err(|error| Ending {
+    if is_tls {
+        handshake(server, *info, wire, &action).await?;
+    }
+    match action.accept {
+        Some(Accept::CloseAfterTls) => Err(Ending::fault(rule, How::Close)),
+        Some(Accept::ResetAfterTls) => Err(Ending::fault(rule, How::Reset)),
+        Some(Accept::SilentAfterTls) => {
+            Err(Ending::agent(wire.peer_gone().await.to_string()).lossy())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The server's side of TLS, where it has any.
+async fn handshake(
+    server: &Server,
+    info: LinkInfo,
+    wire: &mut Wire,
+    action: &Action,
+) -> Result<(), Ending> {
+    let Some(tls) = &server.tls else {
+        return Ok(());
+    };
+    let named = action.certificate.clone();
+    let name = named.unwrap_or_else(|| server.state().certificate.clone());
+    let facts = wire
+        .stream
+        .secure(tls, &name)
+        .await
+        .map_err(|error| match tripped(&error) {
+            Some(_) => Ending::of(&error),
+            None => Ending {
                 by: if is_refusal(&error) {
                     "server"
                 } else {
                     "agent"
                 },
                 ..Ending::agent(format!("TLS handshake with {name:?}: {error}"))
-            })?;
-            server.change(|state, now| {
-                let what = What::Connection {
-                    event: "secured",
-                    by: None,
-                    reason: None,
-                    tls: facts,
-                };
-                state.push(now, None, Some(*info), Vec::new(), what);
-            });
-            Stream::Tls(Box::new(stream))
-        }
-        _ => Stream::Plain(tcp),
-    };
-    let mut wire = Wire::new(stream);
-    match accept {
-        Some(Accept::CloseAfterTls) => Err(Ending::fault(rule, false)),
-        Some(Accept::ResetAfterTls) => {
-            let _ = wire.stream.tcp().set_zero_linger();
-            Err(Ending::fault(rule, true))
-        }
-        Some(Accept::SilentAfterTls) => {
-            Err(Ending::agent(wire.peer_gone().await.to_string()).lossy())
-        }
-        _ => Ok(wire),
-    }
+            },
+        })?;
+    server.change(|state, now| {
+        let what = What::Connection {
+            event: "secured",
+            by: None,
+            reason: None,
+            tls: facts,
+        };
+        state.push(now, None, Some(info), Vec::new(), what);
+    });
+    Ok(())
 }
 
 /// One request after the other, until the connection ends.
@@ -253,7 +327,7 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
                 .await;
                 return Ending::server(format!("no HTTP: {error}"));
             }
-            Err(error) => return Ending::agent(error.to_string()).lossy(),
+            Err(error) => return Ending::of(&error).lossy(),
         };
         let ending = if head.path() == "/api" || head.path().starts_with("/api/") {
             let Ok(body) = wire.read_body(&head).await else {
@@ -261,6 +335,8 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
             };
             let is_kept = answer_api(server, wire, &head, body).await;
             (!is_kept).then(|| Ending::server("as a control call asked"))
+        } else if websocket::is_wanted(&head) {
+            websocket::serve(server, info, wire, head).await
         } else {
             exchange(server, info, wire, head).await
         };
@@ -270,7 +346,7 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
     }
 }
 
-/// One OpAMP exchange; none when the connection goes on. A WebSocket upgrade will branch off here.
+/// One OpAMP exchange; none when the connection goes on.
 async fn exchange(
     server: &Arc<Server>,
     info: LinkInfo,
@@ -286,12 +362,12 @@ async fn exchange(
             let reply = unread(server, info, head, fault.clone());
             let plan = plan(&reply, false);
             server.change(|state, now| state.on_answer(now, info, &reply, plan.sent, None));
-            return Some(Ending::fault(&fault.rule, dropped.is_reset()));
+            return Some(Ending::fault(&fault.rule, dropped.how()));
         }
     }
     let body = match wire.read_body(&head).await {
         Ok(body) => body,
-        Err(error) => return Some(Ending::agent(error.to_string()).lossy()),
+        Err(error) => return Some(Ending::of(&error).lossy()),
     };
     let keeps_alive = head.keeps_alive();
     let reply = server.change(|state, now| state.on_request(now, info, head, body, early));
@@ -302,7 +378,7 @@ async fn exchange(
 fn unread(server: &Server, info: LinkInfo, head: Head, fault: Fault) -> Reply {
     let agent = head.instance_uid();
     let received = crate::timeline::Received {
-        http: Some(head),
+        carrier: Carrier::Http(head),
         body: Bytes::new(),
         message: None,
         parts: Vec::new(),
@@ -320,6 +396,7 @@ fn unread(server: &Server, info: LinkInfo, head: Head, fault: Fault) -> Reply {
         index,
         agent,
         content: Content::Message(Bytes::new()),
+        has_news: false,
         fault: Some(fault),
     }
 }
@@ -342,10 +419,6 @@ async fn answer(
             error = wire.peer_gone() => return Some(Ending::agent(error.to_string()).lossy()),
         }
     }
-    let rule = reply
-        .fault
-        .as_ref()
-        .map_or(String::new(), |fault| fault.rule.clone());
     let (reply, plan) = if action.body.is_some() {
         // Some bodies are long to make; others are served meanwhile.
         let made = tokio::task::spawn_blocking(move || {
@@ -366,26 +439,17 @@ async fn answer(
         let not_before = silence.map(|span| (now + span, "HTTP-10"));
         state.on_answer(now, info, &reply, sent, not_before);
     });
-    for step in steps {
-        let close_by_fault = |is_reset| match rule.as_str() {
-            "" => Ending::server("as the request asked"),
-            rule => Ending::fault(rule, is_reset),
-        };
-        let done = match step {
-            Step::Close => return Some(close_by_fault(false)),
-            Step::Reset => return Some(close_by_fault(true)),
-            step => take(wire, step).await,
-        };
-        if let Err(error) = done {
-            return Some(Ending::agent(error.to_string()).lossy());
-        }
+    match take_all(wire, steps).await {
+        Err(error) => Some(Ending::of(&error).lossy()),
+        Ok(how) => how.map(|how| Ending::answered(reply.rule(), how)),
     }
-    None
 }
 
 async fn finish(mut wire: Wire, ending: &Ending) {
-    if ending.is_reset {
-        let _ = wire.stream.tcp().set_zero_linger();
+    if ending.how == How::Reset {
+        wire.stream
+            .line()
+            .inspect(|line| drop(line.tcp().set_zero_linger()));
     } else if ending.by != "agent" {
         let _ = tokio::time::timeout(GOODBYE, wire.stream.shutdown()).await;
     }

@@ -33,7 +33,7 @@ pub(crate) struct RuleSpec {
     #[serde(default)]
     times: Times,
     #[serde(rename = "do")]
-    action: Action,
+    action: Json,
 }
 
 /// What a rule looks at.
@@ -43,6 +43,12 @@ pub(crate) enum On {
     #[default]
     Message,
     Connection,
+    /// The request that makes a connection a WebSocket.
+    Upgrade,
+    /// A ping of the agent's.
+    Ping,
+    /// A Close frame of the agent's.
+    Close,
 }
 
 /// All that are given must hold. `nth`, `from`, `to` and `every` count, from 1, the occasions that fulfil the others.
@@ -110,6 +116,7 @@ pub(crate) struct Faults {
 struct Rule {
     name: String,
     spec: RuleSpec,
+    action: Action,
     seen: u64,
     used: u64,
 }
@@ -117,22 +124,22 @@ struct Rule {
 impl Faults {
     /// Replaces the rules. Names default to `rule-1`, `rule-2` and so on.
     pub(crate) fn load(&mut self, script: Script) -> Result<(), String> {
-        for spec in &script.rules {
-            spec.action.check(spec.on == On::Connection)?;
-            if spec.on == On::Message && spec.action.is_early() && spec.criteria.part.is_some() {
+        let mut rules = Vec::new();
+        for (at, spec) in script.rules.into_iter().enumerate() {
+            let action = Action::read(&spec.action, spec.on)?;
+            if spec.on == On::Message && action.is_early() && spec.criteria.part.is_some() {
                 return Err("a part is not known before the body is read".into());
             }
+            let name = spec.name.clone();
+            rules.push(Rule {
+                name: name.unwrap_or_else(|| format!("rule-{}", at + 1)),
+                spec,
+                action,
+                seen: 0,
+                used: 0,
+            });
         }
-        let named = script.rules.into_iter().enumerate().map(|(at, spec)| Rule {
-            name: spec
-                .name
-                .clone()
-                .unwrap_or_else(|| format!("rule-{}", at + 1)),
-            spec,
-            seen: 0,
-            used: 0,
-        });
-        self.rules = named.collect();
+        self.rules = rules;
         self.random = script.seed;
         Ok(())
     }
@@ -151,7 +158,7 @@ impl Faults {
                     rule.used += 1;
                     chosen = Some(Fault {
                         rule: rule.name.clone(),
-                        action: rule.spec.action.clone(),
+                        action: rule.action.clone(),
                     });
                 }
             }
@@ -188,7 +195,7 @@ impl Rule {
             transport,
             ..
         } = &self.spec.criteria;
-        let is_early = self.spec.on == On::Message && self.spec.action.is_early();
+        let is_early = self.spec.on == On::Message && self.action.is_early();
         let parts = occasion.parts.unwrap_or_default();
         self.spec.on == occasion.on
             && is_early == (occasion.on == On::Message && occasion.parts.is_none())

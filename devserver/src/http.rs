@@ -8,26 +8,45 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use uuid::Uuid;
 
+use crate::line::Line;
+use crate::tls::Tls;
+
 const HEAD_LIMIT: usize = 64 << 10;
-const BODY_LIMIT: usize = 512 << 20;
+pub(crate) const BODY_LIMIT: usize = 512 << 20;
 
 /// A connection, plain or under TLS.
 pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Line),
+    Tls(Box<TlsStream<Line>>),
+    /// It ended in a TLS handshake.
+    Gone,
 }
 
 impl Stream {
-    pub(crate) fn tcp(&self) -> &TcpStream {
+    pub(crate) fn line(&self) -> Option<&Line> {
         match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Plain(line) => Some(line),
+            Self::Tls(tls) => Some(tls.get_ref().0),
+            Self::Gone => None,
         }
     }
+
+    /// The server's side of a TLS handshake, and the facts of it.
+    pub(crate) async fn secure(&mut self, tls: &Tls, certificate: &str) -> io::Result<Json> {
+        let Self::Plain(line) = std::mem::replace(self, Self::Gone) else {
+            return Err(gone());
+        };
+        let (stream, facts) = tls.accept(line, certificate).await?;
+        *self = Self::Tls(Box::new(stream));
+        Ok(facts)
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(ErrorKind::NotConnected, "the connection is gone")
 }
 
 impl AsyncRead for Stream {
@@ -37,8 +56,9 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Self::Plain(line) => Pin::new(line).poll_read(context, buffer),
             Self::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            Self::Gone => Poll::Ready(Err(gone())),
         }
     }
 }
@@ -50,22 +70,25 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::Plain(line) => Pin::new(line).poll_write(context, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+            Self::Gone => Poll::Ready(Err(gone())),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Self::Plain(line) => Pin::new(line).poll_flush(context),
             Self::Tls(tls) => Pin::new(tls).poll_flush(context),
+            Self::Gone => Poll::Ready(Err(gone())),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Self::Plain(line) => Pin::new(line).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+            Self::Gone => Poll::Ready(Err(gone())),
         }
     }
 }
@@ -105,17 +128,17 @@ impl Head {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
 
+    /// Whether the first header of that name lists that token.
+    pub(crate) fn lists(&self, name: &str, token: &str) -> bool {
+        let mut listed = self.header(name).unwrap_or("").split(',');
+        listed.any(|one| one.trim().eq_ignore_ascii_case(token))
+    }
+
     pub(crate) fn keeps_alive(&self) -> bool {
-        let has = |token: &str| {
-            let value = self.header("connection").unwrap_or("");
-            value
-                .split(',')
-                .any(|one| one.trim().eq_ignore_ascii_case(token))
-        };
         if self.version == 0 {
-            has("keep-alive")
+            self.lists("connection", "keep-alive")
         } else {
-            !has("close")
+            !self.lists("connection", "close")
         }
     }
 
@@ -155,7 +178,7 @@ impl Head {
 /// A connection with what was read of it and not used yet.
 pub(crate) struct Wire {
     pub(crate) stream: Stream,
-    buffer: BytesMut,
+    pub(crate) buffer: BytesMut,
 }
 
 impl Wire {
@@ -269,7 +292,8 @@ impl Wire {
         Ok(self.buffer.split_to(size).freeze())
     }
 
-    async fn fill(&mut self) -> io::Result<usize> {
+    /// Reads what has come; 0 at the end.
+    pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         self.buffer.reserve(4096);
         self.stream.read_buf(&mut self.buffer).await
     }
@@ -287,10 +311,10 @@ impl Wire {
     }
 }
 
-fn invalid(text: &str) -> io::Error {
+pub(crate) fn invalid(text: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, text.to_owned())
 }
 
-fn cut(place: &str) -> io::Error {
+pub(crate) fn cut(place: &str) -> io::Error {
     io::Error::new(ErrorKind::UnexpectedEof, format!("closed {place}"))
 }

@@ -5,11 +5,13 @@ mod answer;
 mod api;
 mod authority;
 mod bodies;
+mod calls;
 mod codec;
 mod connection;
 mod expect;
 mod faults;
 mod http;
+mod line;
 mod listen;
 mod offers;
 mod parent;
@@ -24,6 +26,7 @@ mod timeline;
 mod tls;
 mod verdicts;
 mod wait;
+mod websocket;
 mod wire;
 
 use std::fs;
@@ -180,6 +183,7 @@ fn tell_ready(server: &Server, as_json: bool) -> io::Result<()> {
     if as_json {
         let ready = json!({
             "endpoint": server.endpoint(),
+            "endpoints": server.endpoints(),
             "api": server.api(),
             "port": server.address.port(),
             "pid": std::process::id(),
@@ -188,6 +192,7 @@ fn tell_ready(server: &Server, as_json: bool) -> io::Result<()> {
         writeln!(out, "{ready}")?;
     } else {
         writeln!(out, "OpAMP endpoint  {}", server.endpoint())?;
+        writeln!(out, "or WebSocket    {}", server.socket_endpoint())?;
         writeln!(out, "control API     {}", server.api())?;
         if let Some(tls) = &server.tls {
             let file = |name: &str| tls.files[name].as_str().unwrap_or_default().to_owned();

@@ -11,8 +11,9 @@ use crate::faults::{Fault, Occasion, On};
 use crate::http::Head;
 use crate::reply::{Content, Reply};
 use crate::state::State;
-use crate::timeline::{LinkInfo, Received, What};
+use crate::timeline::{Carrier, LinkInfo, Received, What};
 use crate::verdicts::{Facts, Verdict, is_full, judge};
+use crate::websocket::judge::overlap;
 use crate::wire::{AgentToServer, parts};
 
 /// A gzip request body may not grow beyond that.
@@ -58,17 +59,40 @@ impl State {
             Err((body, refusal)) => (body, Some(refusal)),
         };
         if let Some(refusal) = refusal {
-            return self.on_nonsense(now, link, Some(head), body, early, refusal);
+            return self.on_nonsense(now, link, Carrier::Http(head), body, early, refusal);
         }
-        self.on_message(now, link, Some(head), body, early)
+        self.on_message(now, link, Carrier::Http(head), body, early)
     }
 
-    /// Bytes that should be an AgentToServer, from whatever transport.
-    pub(crate) fn on_message(
+    /// A whole WebSocket message; `sizes` are those of its frames.
+    pub(crate) fn on_socket_message(
         &mut self,
         now: Duration,
         link: LinkInfo,
-        http: Option<Head>,
+        payload: Bytes,
+        sizes: Vec<usize>,
+        is_text: bool,
+    ) -> Reply {
+        let carrier = Carrier::Frames(sizes);
+        let refused = |text: &str| Refusal::of_socket(text.to_owned());
+        let refusal = match payload.first() {
+            _ if is_text => Some(refused("a text message")),
+            Some(0) => None,
+            Some(_) => Some(refused("the header in front of the message is not 0")),
+            None => Some(refused("no header in front of the message")),
+        };
+        match refusal {
+            Some(refusal) => self.on_nonsense(now, link, carrier, payload, None, refusal),
+            None => self.on_message(now, link, carrier, payload.slice(1..), None),
+        }
+    }
+
+    /// Bytes that should be an AgentToServer, from whatever transport.
+    fn on_message(
+        &mut self,
+        now: Duration,
+        link: LinkInfo,
+        carrier: Carrier,
         body: Bytes,
         early: Option<Fault>,
     ) -> Reply {
@@ -80,32 +104,25 @@ impl State {
         let (message, uid) = match known {
             Ok(known) => known,
             Err(text) => {
-                let refusal = Refusal {
-                    row: "HTTP-01",
-                    status: 400,
-                    text,
+                let refusal = match &carrier {
+                    Carrier::Frames(_) => Refusal::of_socket(text),
+                    Carrier::Http(_) => Refusal {
+                        row: "HTTP-01",
+                        status: 400,
+                        text,
+                    },
                 };
-                return self.on_nonsense(now, link, http, body, early, refusal);
+                return self.on_nonsense(now, link, carrier, body, early, refusal);
             }
         };
         let uid = self.rename(uid);
         let (parts, full) = (parts(&message), is_full(&message, self.agents.get(&uid)));
-        let verdicts = self.judge(now, uid, &message, &parts, full, http.as_ref());
+        let verdicts = self.judge(now, link, uid, &message, &parts, full, carrier.head());
         let is_gap = self.is_gap(uid, &message);
-        let fault = early.or_else(|| {
-            let path = http.as_ref().map_or("", Head::path);
-            let (transport, parts) = (link.transport, Some(&parts[..]));
-            let agent = Some(uid);
-            self.faults.choose(&Occasion {
-                on: On::Message,
-                agent,
-                path,
-                transport,
-                parts,
-            })
-        });
+        let fault = self.message_fault(link, &carrier, Some(uid), &parts, early);
+        let has_news = !parts.is_empty();
         let received = Received {
-            http,
+            carrier,
             body,
             message: Some(Box::new(message.clone())),
             parts,
@@ -123,8 +140,37 @@ impl State {
             index,
             agent: Some(uid),
             content,
+            has_news,
             fault,
         }
+    }
+
+    fn message_fault(
+        &mut self,
+        link: LinkInfo,
+        carrier: &Carrier,
+        agent: Option<Uuid>,
+        parts: &[&'static str],
+        early: Option<Fault>,
+    ) -> Option<Fault> {
+        let own = self
+            .socket(link.number)
+            .map_or(String::new(), |socket| socket.path.clone());
+        let path = carrier.head().map_or(own.as_str(), Head::path);
+        let (transport, parts) = (link.transport, Some(parts));
+        let fault = early.or_else(|| {
+            self.faults.choose(&Occasion {
+                on: On::Message,
+                agent,
+                path,
+                transport,
+                parts,
+            })
+        });
+        if let Some(socket) = self.socket(link.number) {
+            socket.is_excused |= fault.is_some();
+        }
+        fault
     }
 
     /// A request that carries no message.
@@ -132,26 +178,16 @@ impl State {
         &mut self,
         now: Duration,
         link: LinkInfo,
-        http: Option<Head>,
+        carrier: Carrier,
         body: Bytes,
         early: Option<Fault>,
         refusal: Refusal,
     ) -> Reply {
-        let fault = early.or_else(|| {
-            let (path, transport) = (http.as_ref().map_or("", Head::path), link.transport);
-            let occasion = Occasion {
-                on: On::Message,
-                agent: None,
-                path,
-                transport,
-                parts: Some(&[]),
-            };
-            self.faults.choose(&occasion)
-        });
+        let fault = self.message_fault(link, &carrier, None, &[], early);
         let Refusal { row, status, text } = refusal;
         let verdicts = vec![Verdict::fail(row, text.clone())];
         let received = Received {
-            http,
+            carrier,
             body,
             message: None,
             parts: Vec::new(),
@@ -163,20 +199,39 @@ impl State {
             index,
             agent: None,
             content: Content::Refusal(status, text),
+            has_news: false,
             fault,
         }
     }
 
+    /// The agent broke the framing itself.
+    pub(crate) fn on_breach(&mut self, now: Duration, link: LinkInfo, text: String) {
+        let received = Received {
+            carrier: Carrier::Frames(Vec::new()),
+            body: Bytes::new(),
+            message: None,
+            parts: Vec::new(),
+            is_full: false,
+            error: Some(text.clone()),
+        };
+        let agent = self.links.get(&link.number).and_then(|link| link.agent);
+        let verdicts = vec![Verdict::fail("WS-01", text)];
+        self.push(now, agent, Some(link), verdicts, What::Received(received));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one message")]
     fn judge(
         &self,
         now: Duration,
+        link: LinkInfo,
         uid: Uuid,
         message: &AgentToServer,
         parts: &[&'static str],
         is_full: bool,
         http: Option<&Head>,
     ) -> Vec<Verdict> {
-        judge(&Facts {
+        let live = self.links.get(&link.number);
+        let mut verdicts = judge(&Facts {
             now,
             message,
             parts,
@@ -185,7 +240,10 @@ impl State {
             header_uid: http.map(|head| head.header("opamp-instance-uid")),
             agent: self.agents.get(&uid),
             is_offered: &|hash| self.offers.has(hash),
-        })
+            socket: live.and_then(|link| link.socket.as_ref()),
+        });
+        verdicts.extend(live.and_then(|link| overlap(self, now, link)));
+        verdicts
     }
 
     /// A message under a uid that was assigned makes that uid the agent's.
@@ -225,9 +283,13 @@ impl State {
         agent.heartbeats += u64::from(is_heartbeat);
         agent.peer = Some(link.peer);
         agent.transport = link.transport;
+        agent.connection = link.number;
         let watch = &mut agent.watch;
         watch.lost = 0;
-        watch.not_before = None;
+        // The goodbye before such a silence does not break it.
+        watch.not_before = watch
+            .not_before
+            .filter(|_| message.agent_disconnect.is_some());
         watch.last_index = index;
         watch.recent.push_back(now);
         while watch
@@ -240,6 +302,10 @@ impl State {
         if let Some(live) = self.links.get_mut(&link.number) {
             live.agent = Some(uid);
             live.info = link;
+            if let Some(socket) = &mut live.socket {
+                socket.messages += 1;
+                socket.has_goodbye |= message.agent_disconnect.is_some();
+            }
         }
     }
 }
@@ -249,6 +315,16 @@ struct Refusal {
     row: &'static str,
     status: u16,
     text: String,
+}
+
+impl Refusal {
+    fn of_socket(text: String) -> Self {
+        Self {
+            row: "WS-01",
+            status: 400,
+            text,
+        }
+    }
 }
 
 /// What is wrong with a request before its body is looked at.

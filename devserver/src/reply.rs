@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::faults::Fault;
 use crate::state::State;
-use crate::timeline::{LinkInfo, Sent, What};
+use crate::timeline::{LinkInfo, Sent, Way, What};
 use crate::verdicts::Verdict;
 use crate::wire::proto::{
     AgentCapabilities, AgentIdentification, AgentRemoteConfig, ServerCapabilities,
@@ -32,12 +32,23 @@ pub(crate) struct Reply {
     pub(crate) index: u64,
     pub(crate) agent: Option<Uuid>,
     pub(crate) content: Content,
+    /// The message had more than uid, number and capabilities.
+    pub(crate) has_news: bool,
     pub(crate) fault: Option<Fault>,
+}
+
+impl Reply {
+    /// The name of the rule that acts, if one does.
+    pub(crate) fn rule(&self) -> &str {
+        self.fault.as_ref().map_or("", |fault| &fault.rule)
+    }
 }
 
 pub(crate) enum Content {
     Message(Bytes),
     Refusal(u16, String),
+    /// A WebSocket, with the proof that the handshake was understood.
+    Upgrade(String),
 }
 
 impl State {
@@ -54,11 +65,7 @@ impl State {
         if let Some(next) = next.as_ref().filter(|next| next.is_raw) {
             return next.message.clone();
         }
-        let mut answer = ServerToAgent {
-            instance_uid: Bytes::copy_from_slice(uid.as_bytes()),
-            capabilities: self.capabilities,
-            ..Default::default()
-        };
+        let mut answer = self.bare(uid);
         let is_alone = next.as_ref().is_some_and(|next| next.is_alone);
         if !goes && !is_alone {
             if asks_full {
@@ -81,6 +88,36 @@ impl State {
             bytes = normalised(&bytes);
         }
         bytes
+    }
+
+    fn bare(&self, uid: Uuid) -> ServerToAgent {
+        ServerToAgent {
+            instance_uid: Bytes::copy_from_slice(uid.as_bytes()),
+            capabilities: self.capabilities,
+            ..Default::default()
+        }
+    }
+
+    /// A message to an agent that did not ask for one.
+    pub(crate) fn unasked(&self, uid: Uuid, next: &Next) -> Bytes {
+        if next.is_raw {
+            return next.message.clone().into();
+        }
+        let mut bare = self.bare(uid);
+        if next.is_alone {
+            bare.capabilities = 0;
+        }
+        normalised(&[&bare.encode_to_vec()[..], &next.message].concat()).into()
+    }
+
+    /// The present offer in a message of its own, if the agent should have it and has it not.
+    pub(crate) fn offer_unasked(&self, uid: Uuid) -> Option<Bytes> {
+        let remote_config = Some(self.offer_for(uid, false)?);
+        let message = ServerToAgent {
+            remote_config,
+            ..self.bare(uid)
+        };
+        Some(message.encode_to_vec().into())
     }
 
     fn take_next(&mut self, uid: Uuid) -> Option<Next> {
@@ -122,17 +159,47 @@ impl State {
             .and_then(|bytes| ServerToAgent::decode(bytes).ok());
         let mut verdicts = Vec::new();
         if let Some(agent) = reply.agent.and_then(|uid| self.agents.get_mut(&uid)) {
-            if agent.watch.last_index > reply.index {
+            // Over HTTP alone an answer belongs to a request.
+            if agent.watch.last_index > reply.index && matches!(sent.way, Way::Http(..)) {
                 let text = format!("answered after #{} had come", agent.watch.last_index);
                 verdicts.push(Verdict::fail("HTTP-06", text));
             }
             agent.watch.excused = is_spoiled || answer.is_none();
-            agent.watch.not_before = not_before;
+            agent.watch.not_before = not_before.or(agent.watch.not_before);
         }
         if let (Some(uid), Some(answer)) = (reply.agent, answer) {
             self.on_told(now, uid, &answer, is_spoiled);
         }
+        self.on_sent(link, &sent);
         self.push(now, reply.agent, Some(link), verdicts, What::Sent(sent));
+    }
+
+    /// A message is about to leave that nobody asked for.
+    pub(crate) fn on_pushed(&mut self, now: Duration, link: LinkInfo, sent: Sent) {
+        let agent = self.links.get(&link.number).and_then(|link| link.agent);
+        let message = sent
+            .message
+            .clone()
+            .and_then(|bytes| ServerToAgent::decode(bytes).ok());
+        if let (Some(uid), Some(message)) = (agent, message) {
+            self.on_told(now, uid, &message, false);
+        }
+        self.on_sent(link, &sent);
+        self.push(now, agent, Some(link), Vec::new(), What::Sent(sent));
+    }
+
+    fn on_sent(&mut self, link: LinkInfo, sent: &Sent) {
+        if let Some(socket) = self.socket(link.number) {
+            socket.is_answered |= sent.message.is_some();
+        }
+    }
+
+    /// A WebSocket is no more: nobody is there to push to.
+    pub(crate) fn on_socket_gone(&mut self, now: Duration, agent: Option<Uuid>, number: u64) {
+        let agent = agent.and_then(|uid| self.agents.get_mut(&uid));
+        if let Some(agent) = agent.filter(|agent| agent.connection == number) {
+            agent.gone.get_or_insert((now, "connection ended"));
+        }
     }
 
     fn on_told(&mut self, now: Duration, uid: Uuid, answer: &ServerToAgent, is_spoiled: bool) {
@@ -167,10 +234,29 @@ impl State {
             agent.watch.interval = Some(Duration::from_secs(seconds));
         }
         if let Some(error) = &answer.error_response {
-            agent.watch.not_before = silence(error).map(|span| (now + span, "RCV-01"));
+            let row = if agent.transport.starts_with("ws") {
+                "WS-11"
+            } else {
+                "RCV-01"
+            };
+            agent.watch.not_before = silence(error).map(|span| (now + span, row));
             agent.watch.excused = true;
         }
     }
+}
+
+/// What a server says over WebSocket to what it does not understand.
+pub(crate) fn bad_request(text: &str) -> Bytes {
+    let error_response = ServerErrorResponse {
+        r#type: ServerErrorResponseType::BadRequest.into(),
+        error_message: text.to_owned(),
+        details: None,
+    };
+    let answer = ServerToAgent {
+        error_response: Some(error_response),
+        ..Default::default()
+    };
+    answer.encode_to_vec().into()
 }
 
 /// The same message with each field once, as an encoder writes it.

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use serde_json::{Value as Json, json};
 use tokio::sync::{Notify, watch};
 
 use crate::listen::Port;
@@ -60,6 +61,15 @@ impl Server {
     pub(crate) fn endpoint(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}/v1/opamp", self.address)
+    }
+
+    pub(crate) fn socket_endpoint(&self) -> String {
+        self.endpoint().replacen("http", "ws", 1)
+    }
+
+    /// One for each transport.
+    pub(crate) fn endpoints(&self) -> Json {
+        json!({"http": self.endpoint(), "ws": self.socket_endpoint()})
     }
 
     pub(crate) fn api(&self) -> String {

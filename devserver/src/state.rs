@@ -1,5 +1,5 @@
 //! What the server knows.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -8,11 +8,13 @@ use uuid::Uuid;
 
 use crate::agents::Agent;
 use crate::faults::Faults;
+use crate::line::How;
 use crate::listen::Port;
 use crate::offers::Offers;
 use crate::reply::Next;
 use crate::timeline::{Entry, LinkInfo, Timeline, What};
 use crate::verdicts::Verdict;
+use crate::websocket::Socket;
 
 /// All capabilities of the schema: what a server offers that was told nothing else.
 const ALL_CAPABILITIES: u64 = 127;
@@ -30,6 +32,8 @@ pub(crate) struct State {
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) opened: u64,
     pub(crate) closed: u64,
+    /// When each agent asked for a WebSocket in the last minute.
+    pub(crate) upgrades: BTreeMap<Uuid, VecDeque<Duration>>,
     /// The certificate of TLS handshakes to come.
     pub(crate) certificate: String,
     pub(crate) port: Port,
@@ -41,8 +45,10 @@ pub(crate) struct State {
 pub(crate) struct Link {
     pub(crate) info: LinkInfo,
     pub(crate) agent: Option<Uuid>,
-    /// Ends it: true for a reset.
-    pub(crate) end: mpsc::UnboundedSender<bool>,
+    /// Ends it.
+    pub(crate) end: mpsc::UnboundedSender<How>,
+    /// Set once it is a WebSocket.
+    pub(crate) socket: Option<Socket>,
 }
 
 impl State {
@@ -58,6 +64,7 @@ impl State {
             links: BTreeMap::new(),
             opened: 0,
             closed: 0,
+            upgrades: BTreeMap::new(),
             certificate: "server".into(),
             port: Port::Accepts,
             wants_tls,

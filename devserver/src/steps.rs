@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::action::Pace;
 use crate::http::Wire;
+use crate::line::How;
 
 /// One thing to do with a connection.
 #[derive(Debug)]
@@ -14,16 +15,25 @@ pub(crate) enum Step {
     Write(Bytes),
     Pause(Duration),
     Dribble(Bytes, Pace),
-    /// Chunks without an end.
-    Endless(Pace),
+    /// That piece again and again, without an end.
+    Endless(Bytes, Duration),
     /// Nothing more, until the peer goes.
     Stall,
-    Close,
-    Reset,
+    End(How),
 }
 
-/// Does one step; an error is the peer's end.
-pub(crate) async fn take(wire: &mut Wire, step: Step) -> io::Result<()> {
+/// Does all steps; how the connection ends where they end it. An error is the peer's end.
+pub(crate) async fn take_all(wire: &mut Wire, steps: Vec<Step>) -> io::Result<Option<How>> {
+    for step in steps {
+        if let Step::End(how) = step {
+            return Ok(Some(how));
+        }
+        take(wire, step).await?;
+    }
+    Ok(None)
+}
+
+async fn take(wire: &mut Wire, step: Step) -> io::Result<()> {
     match step {
         Step::Write(bytes) => write(wire, &bytes).await,
         Step::Pause(span) => pause(wire, span).await,
@@ -34,20 +44,12 @@ pub(crate) async fn take(wire: &mut Wire, step: Step) -> io::Result<()> {
             }
             Ok(())
         }
-        Step::Endless(Pace { bytes, every }) => {
-            let chunk = [
-                format!("{bytes:x}\r\n").as_bytes(),
-                &vec![0; bytes],
-                b"\r\n",
-            ]
-            .concat();
-            loop {
-                write(wire, &chunk).await?;
-                pause(wire, every.0).await?;
-            }
-        }
+        Step::Endless(piece, every) => loop {
+            write(wire, &piece).await?;
+            pause(wire, every).await?;
+        },
         Step::Stall => Err(wire.peer_gone().await),
-        Step::Close | Step::Reset => Ok(()),
+        Step::End(_) => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::codec;
 use crate::http::Head;
 use crate::text::{excerpt, hex, millis};
 use crate::verdicts::Verdict;
+use crate::websocket::frame::close_code;
 use crate::wire::AgentToServer;
 
 /// The oldest entries go beyond these, so that a run of days does not fill the memory.
@@ -55,12 +56,58 @@ pub(crate) enum What {
     },
     Received(Received),
     Sent(Sent),
+    Upgrade(Upgrade),
+    Frame(ControlFrame),
     Control(String),
+}
+
+/// What carried a message to the server.
+pub(crate) enum Carrier {
+    Http(Head),
+    /// Bytes of each frame's payload.
+    Frames(Vec<usize>),
+}
+
+impl Carrier {
+    pub(crate) fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Http(head) => Some(head),
+            Self::Frames(_) => None,
+        }
+    }
+}
+
+/// What carried an answer, or would have.
+pub(crate) enum Way {
+    /// Status and headers; no status when the answer was withheld.
+    Http(Option<u16>, Vec<(String, String)>),
+    /// Bytes of each frame's payload; none when the message was withheld.
+    Frames(Option<Vec<usize>>),
+}
+
+/// A request for a WebSocket and what came of it.
+pub(crate) struct Upgrade {
+    pub(crate) head: Head,
+    pub(crate) error: Option<String>,
+    pub(crate) status: Option<u16>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) fault: Option<(String, String)>,
+}
+
+/// A ping, a pong or a Close frame.
+pub(crate) struct ControlFrame {
+    pub(crate) kind: &'static str,
+    pub(crate) is_sent: bool,
+    pub(crate) payload: Bytes,
+    /// Of a Close frame: who sent the first one.
+    pub(crate) began: Option<&'static str>,
+    /// The rule that spoiled this frame, or the answer to it.
+    pub(crate) fault: Option<(String, String)>,
 }
 
 /// A message (or what came in its place) from an agent.
 pub(crate) struct Received {
-    pub(crate) http: Option<Head>,
+    pub(crate) carrier: Carrier,
     pub(crate) body: Bytes,
     pub(crate) message: Option<Box<AgentToServer>>,
     pub(crate) parts: Vec<&'static str>,
@@ -70,10 +117,10 @@ pub(crate) struct Received {
 
 /// An answer, as far as the server meant to give it.
 pub(crate) struct Sent {
-    pub(crate) answers: u64,
-    pub(crate) status: Option<u16>,
-    pub(crate) headers: Vec<(String, String)>,
-    /// Bytes of the HTTP body as declared or planned.
+    /// The entry that it answers; none for what nobody asked for.
+    pub(crate) answers: Option<u64>,
+    pub(crate) way: Way,
+    /// Bytes of the body as declared or planned.
     pub(crate) size: u64,
     /// The ServerToAgent in it, if there is one.
     pub(crate) message: Option<Bytes>,
@@ -128,10 +175,12 @@ impl Entry {
     }
 
     pub(crate) fn kind(&self) -> &'static str {
-        match self.what {
+        match &self.what {
             What::Connection { .. } => "connection",
             What::Received(_) => "received",
             What::Sent(_) => "sent",
+            What::Upgrade(_) => "upgrade",
+            What::Frame(frame) => frame.kind,
             What::Control(_) => "control",
         }
     }
@@ -199,6 +248,8 @@ impl Entry {
             }
             What::Received(received) => received.show(&mut object, detail),
             What::Sent(sent) => sent.show(&mut object, detail),
+            What::Upgrade(upgrade) => upgrade.show(&mut object),
+            What::Frame(frame) => frame.show(&mut object),
             What::Control(text) => drop(object.insert("text".into(), json!(text))),
         }
         Json::Object(object)
@@ -216,9 +267,10 @@ impl Received {
         object.insert("parts".into(), json!(self.parts));
         object.insert("full".into(), json!(self.is_full));
         object.insert("heartbeat".into(), json!(self.is_heartbeat()));
-        if let Some(head) = &self.http {
-            object.insert("http".into(), head.show());
-        }
+        match &self.carrier {
+            Carrier::Http(head) => object.insert("http".into(), head.show()),
+            Carrier::Frames(sizes) => object.insert("frames".into(), json!(sizes)),
+        };
         if let Some(error) = &self.error {
             object.insert("error".into(), json!(error));
             object.insert("excerpt".into(), json!(excerpt(&self.body, 256)));
@@ -237,16 +289,53 @@ impl Sent {
         object.insert("answers".into(), json!(self.answers));
         object.insert("size".into(), json!(self.size));
         object.insert("parts".into(), json!(self.parts));
-        object.insert(
-            "http".into(),
-            json!({"status": self.status, "headers": self.headers}),
-        );
-        if let Some((rule, did)) = &self.fault {
-            object.insert("fault".into(), json!({"rule": rule, "did": did}));
-        }
+        match &self.way {
+            Way::Http(status, headers) => {
+                object.insert("http".into(), json!({"status": status, "headers": headers}))
+            }
+            Way::Frames(sizes) => object.insert("frames".into(), json!(sizes)),
+        };
+        show_fault(object, self.fault.as_ref());
         if let Some(message) = &self.message {
             show_message(object, "ServerToAgent", message, detail);
         }
+    }
+}
+
+impl Upgrade {
+    fn show(&self, object: &mut Map<String, Json>) {
+        object.insert("http".into(), self.head.show());
+        if let Some(error) = &self.error {
+            object.insert("error".into(), json!(error));
+        }
+        object.insert(
+            "answer".into(),
+            json!({"status": self.status, "headers": self.headers}),
+        );
+        show_fault(object, self.fault.as_ref());
+    }
+}
+
+impl ControlFrame {
+    fn show(&self, object: &mut Map<String, Json>) {
+        let mut set = |key: &str, value: Json| object.insert(key.to_owned(), value);
+        set("way", json!(if self.is_sent { "sent" } else { "received" }));
+        set("size", json!(self.payload.len()));
+        if self.kind == "close" {
+            let (code, reason) = close_code(&self.payload);
+            set("code", json!(code));
+            set("reason", json!(reason));
+            set("began", json!(self.began));
+        } else {
+            set("hex", json!(hex(&self.payload)));
+        }
+        show_fault(object, self.fault.as_ref());
+    }
+}
+
+fn show_fault(object: &mut Map<String, Json>, fault: Option<&(String, String)>) {
+    if let Some((rule, did)) = fault {
+        object.insert("fault".into(), json!({"rule": rule, "did": did}));
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 use serde_json::{Value as Json, json};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring::default_provider};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,6 +15,7 @@ use tokio_rustls::rustls::{Error, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use crate::authority::{self, Authority, Pair};
+use crate::line::Line;
 use crate::text::hex;
 
 /// One acceptor for each certificate that a server may show.
@@ -55,12 +55,12 @@ impl Tls {
     /// The server's side of a handshake, and the facts of it.
     pub(crate) async fn accept(
         &self,
-        tcp: TcpStream,
+        line: Line,
         name: &str,
-    ) -> io::Result<(TlsStream<TcpStream>, Json)> {
+    ) -> io::Result<(TlsStream<Line>, Json)> {
         let acceptor = self.acceptors.get(name);
         let acceptor = acceptor.ok_or_else(|| io::Error::other("no such certificate"))?;
-        let stream = acceptor.accept(tcp).await?;
+        let stream = acceptor.accept(line).await?;
         let session = stream.get_ref().1;
         let shown = session.peer_certificates().and_then(|chain| chain.first());
         let facts = json!({

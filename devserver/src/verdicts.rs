@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::agents::Agent;
+use crate::websocket::{self, Socket};
 use crate::wire::proto::{AgentCapabilities as Can, RemoteConfigStatuses, ServerCapabilities};
 use crate::wire::{AgentToServer, agent_capabilities};
 
@@ -59,6 +60,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) agent: Option<&'a Agent>,
     /// Whether any agent was offered a configuration of that hash.
     pub(crate) is_offered: &'a dyn Fn(&[u8]) -> bool,
+    /// The WebSocket that it came on, as it was before.
+    pub(crate) socket: Option<&'a Socket>,
 }
 
 /// All verdicts on one message.
@@ -68,6 +71,9 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     capabilities(facts, &mut verdicts);
     description(facts, &mut verdicts);
     config_status(facts, &mut verdicts);
+    if let Some(socket) = facts.socket {
+        websocket::judge::message(facts, socket, &mut verdicts);
+    }
     let Some(agent) = facts.agent else {
         first(facts, &mut verdicts);
         return verdicts;
@@ -253,7 +259,9 @@ fn number(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
 
 fn full_report(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
     let is_last = facts.message.agent_disconnect.is_some();
-    if (1..=FULL_BURST).contains(&agent.watch.asked_full) && !is_last {
+    // What was asked for unasked may cross a message on its way.
+    let may_cross = facts.socket.is_some() && !facts.is_full;
+    if (1..=FULL_BURST).contains(&agent.watch.asked_full) && !is_last && !may_cross {
         verdicts.push(if facts.is_full {
             Verdict::pass("SYNC-04", "the full report that was asked for")
         } else {
@@ -267,7 +275,9 @@ fn full_report(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
 
 /// A confirmed part that did not change is sent again without being asked for.
 fn repetition(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
-    let is_new_life = agent.gone.is_some() || facts.message.sequence_num == 0;
+    // What the last connection left unconfirmed comes again on the next.
+    let is_first = facts.socket.is_some_and(|socket| socket.messages == 0);
+    let is_new_life = agent.gone.is_some() || facts.message.sequence_num == 0 || is_first;
     if agent.watch.excused || agent.watch.asked_full > 0 || agent.watch.lost > 0 || is_new_life {
         return;
     }
@@ -327,19 +337,25 @@ fn echo(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
 }
 
 fn after_the_end(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
-    if agent.gone.is_none() {
+    let is_over = match facts.socket {
+        Some(socket) => socket.has_goodbye,
+        None => agent.gone.is_some(),
+    };
+    if !is_over {
         return;
     }
     if facts.message.agent_disconnect.is_some() {
         verdicts.push(Verdict::fail("LIFE-01", "a second AgentDisconnect"));
-    } else if facts.message.agent_description.is_none() {
+    } else if facts.message.agent_description.is_none() || facts.socket.is_some() {
         verdicts.push(Verdict::fail("LIFE-01", "a message after AgentDisconnect"));
     }
 }
 
 fn pace(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
     let watch = &agent.watch;
-    if let Some((until, row)) = watch.not_before.filter(|(until, _)| facts.now < *until) {
+    let goes = facts.socket.is_some() && facts.message.agent_disconnect.is_some();
+    let told = watch.not_before.filter(|_| !goes);
+    if let Some((until, row)) = told.filter(|(until, _)| facts.now < *until) {
         let early = (until - facts.now).as_millis();
         verdicts.push(Verdict::fail(
             row,
@@ -359,15 +375,17 @@ fn pace(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
     };
     let gap = facts.now.saturating_sub(agent.last_seen);
     let text = format!("a heartbeat {} ms after the last message", gap.as_millis());
+    let row = if facts.socket.is_some() {
+        "WS-08"
+    } else {
+        "HTTP-05"
+    };
     let is_early = gap + SLACK.min(interval / 4) < interval.mul_f64(1.0 - JITTER);
     let is_late = gap > interval.mul_f64(1.0 + JITTER) + SLACK;
     verdicts.push(match is_early || is_late || watch.asked_full > 0 {
-        false => Verdict::pass("HTTP-05", text),
+        false => Verdict::pass(row, text),
         true if watch.asked_full > 0 => return,
-        true => Verdict::fail(
-            "HTTP-05",
-            format!("{text}, not {} ms", interval.as_millis()),
-        ),
+        true => Verdict::fail(row, format!("{text}, not {} ms", interval.as_millis())),
     });
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::server::Server;
 use crate::state::State;
 use crate::text::from_hex;
-use crate::timeline::{Entry, Sent, What};
+use crate::timeline::{ControlFrame, Entry, Sent, Upgrade, Way, What};
 use crate::wire::proto::RemoteConfigStatuses;
 use crate::wire::short;
 
@@ -43,6 +43,9 @@ pub(crate) enum Counted {
     Opened,
     Secured,
     Closed,
+    Upgrades,
+    /// Pings, pongs or Close frames that came.
+    Frames(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -105,7 +108,13 @@ impl Counted {
             Self::Requests => received.is_some(),
             Self::Heartbeats => message.is_some_and(|message| message.is_heartbeat()),
             Self::Full => message.is_some_and(|message| message.is_full),
-            Self::Answers => matches!(&entry.what, What::Sent(sent) if sent.status.is_some()),
+            Self::Answers => matches!(
+                &entry.what,
+                What::Sent(Sent {
+                    way: Way::Http(Some(_), _) | Way::Frames(Some(_)),
+                    ..
+                })
+            ),
             Self::Offers => {
                 matches!(&entry.what, What::Sent(Sent { parts, .. }) if parts.contains(&"remote_config"))
             }
@@ -115,6 +124,10 @@ impl Counted {
             Self::Opened => is_event("opened"),
             Self::Secured => is_event("secured"),
             Self::Closed => is_event("closed"),
+            Self::Upgrades => matches!(entry.what, What::Upgrade(_)),
+            Self::Frames(kind) => {
+                matches!(&entry.what, What::Frame(frame) if frame.kind == kind && !frame.is_sent)
+            }
         }
     }
 }
@@ -218,6 +231,10 @@ fn counted(name: &str) -> Result<Counted, String> {
         "connections" => Counted::Opened,
         "secured" => Counted::Secured,
         "closed" => Counted::Closed,
+        "upgrades" => Counted::Upgrades,
+        "pings" => Counted::Frames("ping"),
+        "pongs" => Counted::Frames("pong"),
+        "closes" => Counted::Frames("close"),
         _ => return Err(unknown(name)),
     })
 }
@@ -225,7 +242,7 @@ fn counted(name: &str) -> Result<Counted, String> {
 fn unknown(text: &str) -> String {
     format!(
         "until={text:?} is not known; there are messages, requests, heartbeats, full, answers, offers, \
-         disconnected, connections, secured, closed (each with >=N), part=NAME, \
+         disconnected, connections, secured, closed, upgrades, pings, pongs, closes (each with >=N), part=NAME, \
          status=APPLIED[:HASH|:offered], effective=offered, problem[=ROW], fault=RULE[:N], match=JSON"
     )
 }
@@ -303,7 +320,9 @@ fn has_offered_files(entry: &Entry, state: &State) -> bool {
 
 fn fault_of(entry: &Entry) -> Option<&str> {
     match &entry.what {
-        What::Sent(sent) => sent.fault.as_ref().map(|(rule, _)| rule.as_str()),
+        What::Sent(Sent { fault, .. })
+        | What::Upgrade(Upgrade { fault, .. })
+        | What::Frame(ControlFrame { fault, .. }) => fault.as_ref().map(|(rule, _)| rule.as_str()),
         What::Connection {
             reason: Some(reason),
             ..

@@ -16,6 +16,8 @@ fn every_command_of_the_readme_works_as_written() {
     fs::write(folder.join(".curlrc"), "fail\nshow-error\n").unwrap();
     let plain = Server::start(&[]);
     let tls = Server::start(&["--tls", folder.join("tls").to_str().unwrap()]);
+    let mut agent = socket::Socket::open(&plain);
+    agent.exchange(&description()).expect("an answer");
     let (mut commands, mut is_shell, mut section) = (0, false, "");
     for line in readme.lines() {
         section = line.strip_prefix("## ").unwrap_or(section);

@@ -30,6 +30,7 @@ class Devserver:
         self.process = subprocess.Popen(self.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ready = json.loads(self.process.stdout.readline())
         self.endpoint, self.api, self.port = self.ready["endpoint"], self.ready["api"], self.ready["port"]
+        self.endpoints = self.ready["endpoints"]
         return self
 
     def __exit__(self, *_):
@@ -77,6 +78,10 @@ class Devserver:
     def next(self, answer=None, times=1, **more):
         """The next answers are merged with, or replaced by, this ServerToAgent as JSON."""
         return self.post("next", {**({"answer": answer} if answer is not None else {}), "times": times, **more})
+
+    def push(self, answer=None, **more):
+        """A ServerToAgent at once, to everyone who is there by WebSocket."""
+        return self.post("push", {**({"answer": answer} if answer is not None else {}), **more})
 
     def faults(self, script):
         """Rules as a dict, or the name of a file under tests/faults."""

@@ -1,5 +1,7 @@
 //! A started server and a tiny agent that speaks bytes.
 #![allow(dead_code)] // each test file uses its part
+pub(crate) mod socket;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

@@ -1,0 +1,88 @@
+//! WebSocket: the same messages, rules and timeline as over HTTP, with a connection that stays.
+pub(crate) mod frame;
+pub(crate) mod judge;
+mod message;
+mod session;
+mod upgrade;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
+
+use crate::action::Action;
+use crate::state::{Link, State};
+use crate::websocket::frame::CloseSpec;
+
+pub(crate) use upgrade::{is_wanted, serve};
+
+/// What a live WebSocket connection has seen.
+pub(crate) struct Socket {
+    pub(crate) path: String,
+    /// The one of the upgrade's header.
+    pub(crate) uid: Option<Uuid>,
+    pub(crate) orders: UnboundedSender<Order>,
+    pub(crate) since: Duration,
+    /// Messages that came on it.
+    pub(crate) messages: u64,
+    /// A good message has left on it.
+    pub(crate) is_answered: bool,
+    /// An AgentDisconnect came on it.
+    pub(crate) has_goodbye: bool,
+    /// Who sent the first Close frame.
+    pub(crate) began: Option<&'static str>,
+    /// A rule or a control call has spoiled something: much is allowed to the agent.
+    pub(crate) is_excused: bool,
+}
+
+/// What a control call wants of a session.
+pub(crate) enum Order {
+    /// A ServerToAgent, now.
+    Push(Bytes, Box<Action>),
+    Ping(Bytes),
+    Close(CloseSpec),
+}
+
+impl Socket {
+    pub(crate) fn new(
+        path: String,
+        uid: Option<Uuid>,
+        orders: UnboundedSender<Order>,
+        since: Duration,
+        is_excused: bool,
+    ) -> Self {
+        Self {
+            path,
+            uid,
+            orders,
+            since,
+            messages: 0,
+            is_answered: false,
+            has_goodbye: false,
+            began: None,
+            is_excused,
+        }
+    }
+}
+
+impl State {
+    /// The live WebSocket connections of one agent or all, or the one of that number.
+    pub(crate) fn sockets(
+        &self,
+        agent: Option<Uuid>,
+        connection: Option<u64>,
+    ) -> impl Iterator<Item = (&Link, &Socket)> {
+        let meant = self.links.values().filter(move |link| {
+            agent.is_none_or(|agent| link.agent == Some(agent))
+                && connection.is_none_or(|number| link.info.number == number)
+        });
+        meant.filter_map(|link| link.socket.as_ref().map(|socket| (link, socket)))
+    }
+
+    pub(crate) fn socket(&mut self, number: u64) -> Option<&mut Socket> {
+        self.links
+            .get_mut(&number)
+            .and_then(|link| link.socket.as_mut())
+    }
+}

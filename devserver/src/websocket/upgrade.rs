@@ -1,0 +1,194 @@
+//! The request that makes a connection a WebSocket.
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use tokio::sync::mpsc;
+
+use crate::answer::{Plan, plan};
+use crate::connection::Ending;
+use crate::faults::{Occasion, On};
+use crate::http::{Head, Wire};
+use crate::reply::{Content, Reply};
+use crate::server::Server;
+use crate::state::State;
+use crate::steps::take_all;
+use crate::timeline::{LinkInfo, Upgrade, Way, What};
+use crate::verdicts::Verdict;
+use crate::websocket::session::Session;
+use crate::websocket::{Socket, judge};
+
+/// RFC 6455, section 1.3.
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Whether this request asks for a WebSocket.
+pub(crate) fn is_wanted(head: &Head) -> bool {
+    head.method != "POST" && head.lists("upgrade", "websocket")
+}
+
+/// Answers the request and serves what becomes of the connection; none when it stays plain HTTP.
+pub(crate) async fn serve(
+    server: &Arc<Server>,
+    mut info: LinkInfo,
+    wire: &mut Wire,
+    head: Head,
+) -> Option<Ending> {
+    if let Err(error) = wire.read_body(&head).await {
+        return Some(Ending::agent(error.to_string()).lossy());
+    }
+    info.transport = if info.transport == "https" {
+        "wss"
+    } else {
+        "ws"
+    };
+    let (reply, verdicts) = server.change(|state, now| state.on_upgrade(now, info, &head));
+    let action = reply
+        .fault
+        .as_ref()
+        .map(|fault| fault.action.clone())
+        .unwrap_or_default();
+    let error = match &reply.content {
+        Content::Refusal(_, text) => Some(text.clone()),
+        _ => None,
+    };
+    let Plan {
+        steps,
+        sent,
+        silence,
+    } = plan(&reply, head.keeps_alive());
+    let (status, headers) = match sent.way {
+        Way::Http(status, headers) => (status, headers),
+        Way::Frames(_) => (None, Vec::new()),
+    };
+    let (orders, ordered) = mpsc::unbounded_channel();
+    let (path, uid) = (head.path().to_owned(), head.instance_uid());
+    let is_excused = reply.fault.is_some();
+    server.change(|state, now| {
+        let upgrade = Upgrade {
+            head,
+            error,
+            status,
+            headers,
+            fault: sent.fault,
+        };
+        state.push(now, uid, Some(info), verdicts, What::Upgrade(upgrade));
+        let told = uid.and_then(|uid| state.agents.get_mut(&uid));
+        if let (Some(agent), Some(span)) = (told, silence) {
+            agent.watch.not_before = Some((now + span, "WS-12"));
+        }
+        if let Some(link) = state
+            .links
+            .get_mut(&info.number)
+            .filter(|_| status == Some(101))
+        {
+            link.info = info;
+            link.agent = uid;
+            link.socket = Some(Socket::new(path, uid, orders, now, is_excused));
+        }
+    });
+    if let Some(span) = action.wait {
+        tokio::select! {
+            () = tokio::time::sleep(span.0) => {}
+            error = wire.peer_gone() => return Some(Ending::agent(error.to_string()).lossy()),
+        }
+    }
+    match take_all(wire, steps).await {
+        Err(error) => return Some(Ending::of(&error).lossy()),
+        Ok(Some(how)) => return Some(Ending::answered(reply.rule(), how)),
+        Ok(None) => {}
+    }
+    if status != Some(101) {
+        return None;
+    }
+    Some(
+        Session::new(server, info, wire, ordered, &action)
+            .run(reply.rule())
+            .await,
+    )
+}
+
+impl State {
+    /// What is answered to the request, and what it shows of the conformance table.
+    fn on_upgrade(&mut self, now: Duration, info: LinkInfo, head: &Head) -> (Reply, Vec<Verdict>) {
+        let mut verdicts = judge::upgrade(self, now, info, head);
+        let refusal = if self.wants_tls && info.transport == "ws" {
+            Some((
+                "TLS-01",
+                400,
+                "this server takes OpAMP over TLS only".to_owned(),
+            ))
+        } else {
+            flaw(head).map(|(status, text)| ("WS-17", status, text))
+        };
+        let content = match refusal {
+            None => {
+                verdicts.push(Verdict::pass(
+                    "WS-17",
+                    "a GET with all that a handshake needs",
+                ));
+                Content::Upgrade(accept_key(head.header("sec-websocket-key").unwrap_or("")))
+            }
+            Some((row, status, text)) => {
+                verdicts.push(Verdict::fail(row, text.clone()));
+                Content::Refusal(status, text)
+            }
+        };
+        let agent = head.instance_uid();
+        let fault = self.faults.choose(&Occasion {
+            on: On::Upgrade,
+            agent,
+            path: head.path(),
+            transport: info.transport,
+            parts: None,
+        });
+        let index = self.timeline.next();
+        (
+            Reply {
+                index,
+                agent,
+                content,
+                has_news: false,
+                fault,
+            },
+            verdicts,
+        )
+    }
+}
+
+/// What is wrong with the handshake (RFC 6455, section 4.2.1), and the status that says so.
+fn flaw(head: &Head) -> Option<(u16, String)> {
+    let key = head
+        .header("sec-websocket-key")
+        .map(|key| STANDARD.decode(key.trim()));
+    if head.method != "GET" {
+        Some((405, format!("a {} where a handshake is a GET", head.method)))
+    } else if head.version == 0 || head.header("host").is_none() {
+        Some((400, "a handshake without a Host, or below HTTP/1.1".into()))
+    } else if !head.lists("connection", "upgrade") {
+        Some((400, "Connection does not list Upgrade".into()))
+    } else if !key.is_some_and(|key| key.is_ok_and(|key| key.len() == 16)) {
+        Some((400, "Sec-WebSocket-Key is not 16 bytes".into()))
+    } else if head.header("sec-websocket-version") != Some("13") {
+        Some((426, "Sec-WebSocket-Version is not 13".into()))
+    } else {
+        None
+    }
+}
+
+fn accept_key(key: &str) -> String {
+    let hash = digest(
+        &SHA1_FOR_LEGACY_USE_ONLY,
+        format!("{}{GUID}", key.trim()).as_bytes(),
+    );
+    STANDARD.encode(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_accept_key_is_the_one_of_the_rfc() {
+        let key = super::accept_key("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(key, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}
