@@ -9,14 +9,18 @@ of its own that never holds the interpreter; callbacks come on one daemon thread
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from .agent import Event, OpAMPAgent
-from .callbacks import MessageData, OpAMPCallbacks
-from .client import OpAMPClient
 from ._alias import install_as
+from .agent import OpAMPAgent
+from .callbacks import OpAMPCallbacks
+from .client import OpAMPClient
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from ._events import Event as Event
+    from .callbacks import MessageData as MessageData
+
     #: Whether libopamp.so was found and loaded; without it `OpAMPAgent.start` warns once and does nothing.
     available: bool
     #: Why not; None where it is available.
@@ -28,6 +32,14 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "MessageData":
+        from .callbacks import MessageData
+
+        return MessageData
+    if name == "Event":
+        from ._events import Event
+
+        return Event
     if name in ("available", "unavailable_reason"):
         from . import _library
 

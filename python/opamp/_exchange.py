@@ -1,14 +1,22 @@
 """Exchanges that Python carries out: `OpAMPClient.send`, and a transport of the host's own."""
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import ctypes
 from contextlib import contextmanager
-from collections.abc import Iterator
-from typing import Any
 
-from . import _library, client as clients, messages
+from . import _handle as h, _library, messages
+from ._message import message_class
 from .exceptions import OpAMPTimeoutError
 from .transport.base import base_headers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from .client import OpAMPClient
+    from .transport.base import HttpTransport
 
 
 @contextmanager
@@ -28,21 +36,32 @@ def suppressed() -> Iterator[None]:
         context.detach(token)
 
 
-def by_transport(client: Any, headers: dict[str, str], data: bytes, timeout_millis: int) -> Any:
+def by_transport(client: OpAMPClient, transport: HttpTransport, headers: dict[str, str], data: bytes, timeout_millis: int) -> Any:
     """One call of the host's own transport."""
     trust, certificate, key = client._tls
     with suppressed():
-        return client._transport.send(url=client._endpoint, headers=headers, data=data, timeout_millis=timeout_millis,
+        return transport.send(url=client._endpoint, headers=headers, data=data, timeout_millis=timeout_millis,
                                       tls_certificate=trust, tls_client_certificate=certificate, tls_client_key=key)
 
 
-def send(client: Any, data: bytes) -> Any:
-    from . import _handle as h
+def numbered(client: OpAMPClient, data: bytes) -> bytes:
+    """An AgentToServer with the client's uid, next number and capabilities. Raises ValueError."""
+    message = message_class("AgentToServer").FromString(data)
+    message.instance_uid, message.capabilities, message.sequence_num = client.instance_uid, client._capabilities, client._sequence_num
+    client._sequence_num += 1
+    return message.SerializeToString()
 
-    if client._agent is not None:
-        return client._agent._exchange(data)
-    if client._transport is not None:
-        return by_transport(client, {**base_headers, **client._headers}, clients.numbered(client, data), client._timeout_millis)
+
+def send(client: OpAMPClient, data: bytes) -> Any:
+    """What `OpAMPClient.send` promises."""
+    agent, transport = client._agent, client._transport
+    try:
+        if agent is not None:
+            return agent._exchange(data)
+        if transport is not None:
+            return by_transport(client, transport, {**base_headers, **client._headers}, numbered(client, data), client._timeout_millis)
+    except ValueError as error:
+        raise ValueError(f"data: {error}") from None
     lib, handle = _library.required(), client._open()
     out = ctypes.c_void_p()
     try:
@@ -57,11 +76,11 @@ def send(client: Any, data: bytes) -> Any:
     return messages.decode_message(h.bytes_of(lib.message_bytes, message))
 
 
-def serve(client: Any, request: Any) -> None:
+def serve(client: OpAMPClient, request: h.Handle) -> None:
     """Carries out one opamp_request and ends it."""
-    from . import _handle as h
-
-    lib = _library.required()
+    lib, transport = _library.required(), client._transport
+    if transport is None:
+        return
     wait = ctypes.c_uint64()
     lib.request_timeout_ms(request.pointer, ctypes.byref(wait))
     headers: dict[str, str] = {}
@@ -70,7 +89,7 @@ def serve(client: Any, request: Any) -> None:
         headers[bytes(h.view_of(request, name)).decode()] = bytes(h.view_of(request, value)).decode("latin-1")
     try:
         limit = max(1, min(int(client._timeout_millis), wait.value))
-        answer = by_transport(client, headers, bytes(h.bytes_of(lib.request_body, request)), limit).SerializeToString()
+        answer = by_transport(client, transport, headers, bytes(h.bytes_of(lib.request_body, request)), limit).SerializeToString()
     except BaseException as error:
         _fail(lib, request, error)
         if not isinstance(error, Exception):

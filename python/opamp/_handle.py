@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 from . import _library
 from .exceptions import OpAMPTimeoutError
 from .transport.exceptions import OpAMPException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Slice(ctypes.Structure):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
+    from typing import Any
 
 # name without "opamp_": result, parameters. i int32, I int64, u uint32, U uint64, z size_t, d double, s char *, p pointer, v nothing.
 PROTOTYPES = {
@@ -20,7 +21,7 @@ PROTOTYPES = {
     "client_use_host_transport": "ipi", "client_set_ca_file": "ipsp",
     "client_set_ca_dir": "ipsp", "client_set_client_certificate_files": "ipssp",
     "client_set_insecure_skip_verify": "ipip", "client_set_capabilities": "ipUp", "client_set_description": "ippp",
-    "client_set_effective_config": "ipp", "client_set_remote_config_status": "ippzis", "client_set_option": "ipiUp",
+    "client_set_effective_config": "ipp", "client_set_remote_config_status": "ippzis", "client_set_option": "ipiUp", "client_option": "ipip",
     "client_exchange": "ippzIpp",
     "attributes_new": "ip", "attributes_free": "vp", "attributes_set_string": "ipss", "attributes_set_bool": "ipsi",
     "attributes_set_int": "ipsI", "attributes_set_double": "ipsd", "attributes_set_bytes": "ipspz",
@@ -36,7 +37,7 @@ PROTOTYPES = {
     "agent_poll_now": "ip", "agent_flush": "ipI",
     "agent_send": "ippzupp", "agent_poll_fd": "ipp", "agent_next_event": "ipIp", "agent_snapshot": "ipp",
     "event_kind": "ip", "event_message": "pp", "event_error": "pp", "event_request": "pp", "event_ticket": "ipp",
-    "event_log": "ippp", "event_free": "vp",
+    "event_uid": "ipp", "event_log": "ippp", "event_free": "vp",
     "message_remote_config": "ppp", "message_bytes": "vpp", "message_ref": "pp",
     "message_unref": "vp",
     "request_header_at": "ipzpp", "request_body": "vpp", "request_timeout_ms": "ipp", "request_complete": "ipipzpz",
@@ -44,7 +45,10 @@ PROTOTYPES = {
     "snapshot_json": "sp", "snapshot_free": "vp",
 }
 
-OK, E_INVALID_ARG, E_STATE, E_TIMEOUT, E_UNSUPPORTED, E_AGAIN, E_CAPABILITY = 0, -1, -2, -3, -5, -7, -10
+# From include/opamp.h: status codes, options, and the one way of delivery.
+OK, E_INVALID_ARG, E_STATE, E_TIMEOUT, E_AGAIN, E_CAPABILITY = 0, -1, -2, -3, -7, -10
+RESOLVE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, TLS_TIMEOUT_MS, FIRST_BYTE_TIMEOUT_MS, EXCHANGE_TIMEOUT_MS = 1, 2, 3, 4, 5
+FIRST_RETRY_SPREAD_MS, BACKOFF_BASE_MS, EVERY_ANSWER = 16, 17, 22
 DELIVERY_POLL = 1
 
 
@@ -110,10 +114,12 @@ def library() -> Library | None:
 
 
 def required() -> Library:
-    """The library. Raises RuntimeError with the reason where there is none."""
+    """The library. Raises OpAMPException with the reason where there is none."""
     loaded = library()
     if loaded is None:
-        raise RuntimeError(f"libopamp is not available: {_reason}")
+        from .transport.exceptions import OpAMPException
+
+        raise OpAMPException(f"libopamp is not available: {_reason}")
     return loaded
 
 

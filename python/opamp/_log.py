@@ -1,8 +1,7 @@
 """Logging under `opamp`, or under the name that `install_as` gave. `logging` is imported when there is something to say."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
 

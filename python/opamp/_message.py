@@ -2,10 +2,18 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Any
 
 from .proto._schema import MESSAGES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    _List = list[Any]
+    _Dict = dict[str, Any]
+else:
+    _List, _Dict = list, dict
 
 _classes: dict[str, type[Message]] = {}
 _EMPTY: dict[str, Any] = {"bytes": b"", "string": "", "double": 0.0, "bool": False}
@@ -66,7 +74,7 @@ def _number(value: int) -> bytes:
     return bytes(out)
 
 
-class Repeated(list[Any]):
+class Repeated(_List):
     """A repeated field."""
 
     def __init__(self, kind: str, inside: str) -> None:
@@ -79,7 +87,7 @@ class Repeated(list[Any]):
         return self[-1]
 
 
-class Map(dict[str, Any]):
+class Map(_Dict):
     """A map field; the entry of a missing key is made when asked for, as protobuf does."""
 
     def __init__(self, inside: str) -> None:

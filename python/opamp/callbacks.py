@@ -2,39 +2,24 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from ._data import MessageData as MessageData
     from .agent import OpAMPAgent
     from .client import OpAMPClient
 
 
-@dataclasses.dataclass
-class MessageData:
-    """What an answer of the server asks the host to act on; a part that it did not bring is None.
+def __getattr__(name: str) -> Any:
+    """`MessageData`, when first asked for: `dataclasses` takes a third of this package's import."""
+    if name == "MessageData":
+        from ._data import MessageData
 
-    The parts are views with protobuf's attribute names, with or without protobuf; `to_proto()` makes the real message where protobuf
-    is installed. They may be kept; they keep the received buffer alive.
-    """
-
-    #: AgentRemoteConfig: `config.config_map` (name to `body`, `content_type`), `config_hash`, and `files`, the bodies without a copy.
-    remote_config: Any = None
-    #: PackagesAvailable, where AcceptsPackages is declared.
-    packages_available: Any = None
-    #: ConnectionSettingsOffers, where a capability that takes them is declared.
-    connection_settings: Any = None
-    #: AgentIdentification; the library has taken the new uid over.
-    agent_identification: Any = None
-    #: ServerToAgentCommand, where AcceptsRestartCommand is declared.
-    command: Any = None
-    #: CustomMessage of a declared custom capability.
-    custom_message: Any = None
-
-    @classmethod
-    def from_server_message(cls, message: Any) -> MessageData:
-        """The parts of a ServerToAgent, a view or a real protobuf message; nothing is filtered."""
-        return cls(**{field.name: getattr(message, field.name) for field in dataclasses.fields(cls) if message.HasField(field.name)})
+        globals()[name] = MessageData
+        return MessageData
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class OpAMPCallbacks(abc.ABC):

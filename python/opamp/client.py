@@ -1,20 +1,26 @@
 """Who the agent is, where its server is, and what is true of it now."""
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
-import ctypes
 import os
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
 
-from . import _library, _log, messages
-from ._message import message_class
-from .transport.base import HttpTransport, base_headers
+from . import _library, _log
+from .transport.base import base_headers
 from .transport.exceptions import OpAMPException
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from ._handle import Handle
+    from .agent import OpAMPAgent
+    from .transport.base import HttpTransport
+
+#: ReportsStatus, AcceptsRemoteConfig, ReportsEffectiveConfig, ReportsRemoteConfig, ReportsHeartbeat.
 DEFAULT_CAPABILITIES = 0x3007
-# The options of include/opamp.h that a constructor's argument sets.
-RESOLVE, CONNECT, TLS, FIRST_BYTE, FIRST_RETRY, BACKOFF_BASE, EVERY_ANSWER = 1, 2, 3, 4, 16, 17, 22
+# What the library gets for an endpoint where a transport of the host's is used.
 STAND_IN = b"http://transport.invalid/v1/opamp"
 
 
@@ -25,11 +31,18 @@ def _uuid7() -> bytes:
 
 
 class OpAMPClient:
-    """All keyword-only; `timeout_millis` bounds connect, TLS and each wait for bytes, one by one.
+    """All parameters are keywords.
 
-    Nothing of the endpoint or the files is checked here: what is wrong with them is told by `on_connect_failed` after `start()`, or
-    raised by the first `send`. Raises ValueError for capabilities without ReportsStatus and for values that are no attribute.
-    `tls_certificate`: True for the system's authorities, the path of a file or folder for these only, False for no verification.
+    `endpoint`: a URL with http, https, ws, wss, http+unix or ws+unix; `user:password@` in it becomes an Authorization header.
+    `timeout_millis`: milliseconds for look-up, connect, TLS and each wait for an answer's first byte, one by one (a whole exchange has 60 s).
+    Attributes map names to None, bool, int, float, str, bytes, and sequences and mappings of these. `capabilities`: bits of
+    `opamp_pb2.AgentCapabilities_*`. `transport`: carries the exchanges instead of the library, whatever the scheme.
+    `tls_certificate`: True for the system's authorities, the path of a PEM file or a folder for those only, False for no verification.
+    `tls_client_certificate`, `tls_client_key`: paths of PEM files; without a key it stands in the certificate's file.
+
+    Nothing of the endpoint or the files is checked here: what is wrong with them is told by `on_connect_failed` after the agent's
+    `start()`, or raised by the first `send`. Raises ValueError for capabilities without ReportsStatus, a timeout that is not positive, and
+    values that are no attribute.
     """
 
     def __init__(
@@ -48,59 +61,75 @@ class OpAMPClient:
     ) -> None:
         if not capabilities & 1:
             raise ValueError("OpAMP capabilities must include ReportsStatus")
+        if not timeout_millis > 0:
+            raise ValueError("timeout_millis must be positive")
+        from . import messages
+
         self._description = messages.build_agent_description(agent_identifying_attributes, agent_non_identifying_attributes)
         self._attributes = (dict(agent_identifying_attributes), dict(agent_non_identifying_attributes or {}))
         self._endpoint, self._headers = _split_user(endpoint, {**(headers or {})})
         self._timeout_millis, self._capabilities, self._transport = timeout_millis, capabilities, transport
         self._tls = (tls_certificate, tls_client_certificate, tls_client_key)
         self._uid = _uuid7()
+        # The number of the next exchange that a transport of the host's carries out without an agent.
         self._sequence_num = 0
         self._status: Any = None
         self._config: Any = None
-        self._handle: Any = None
-        self._agent: Any = None
+        self._handle: Handle | None = None
+        self._agent: OpAMPAgent | None = None
 
     @property
     def instance_uid(self) -> bytes:
         """The 16 bytes that name the agent; the server may assign others."""
         if self._handle is not None:
+            import ctypes
+
             out = ctypes.create_string_buffer(16)
             if _library.required().client_instance_uid(self._handle.pointer, out, 16) == 0:
                 self._uid = out.raw
         return self._uid
 
-    def _known(self) -> tuple[bytes, int, int]:
-        return self.instance_uid, 0, self._capabilities
+    def _built(self, kind: str, *parts: Any) -> bytes:
+        """Bytes of a message of that kind. Its number is the library's affair: it is set as the bytes leave."""
+        from . import messages
+
+        head = (self.instance_uid, 0)
+        if kind == "full_state":
+            description, *rest = parts
+            return messages.encode_message(messages.build_full_state_message(*head, description, self._capabilities, *rest))
+        return messages.encode_message(getattr(messages, f"build_{kind}_message")(*head, self._capabilities, *parts))
 
     def build_heartbeat_message(self) -> bytes:
         """Bytes for `OpAMPAgent.send`; what an override adds is reported at start and at each interval."""
-        return messages.encode_message(messages.build_heartbeat_message(*self._known()))
+        return self._built("heartbeat")
 
     def build_agent_disconnect_message(self) -> bytes:
         """A goodbye; an agent says its own when it stops, and ignores this one."""
-        return messages.encode_message(messages.build_agent_disconnect_message(*self._known()))
+        return self._built("agent_disconnect")
 
     def build_remote_config_status_response_message(self, remote_config_status: Any) -> bytes:
         """Bytes for `OpAMPAgent.send` that report this status."""
-        uid, number, capabilities = self._known()
-        return messages.encode_message(
-            messages.build_remote_config_status_response_message(uid, number, capabilities, remote_config_status))
+        return self._built("remote_config_status_response", remote_config_status)
 
     def build_full_state_message(self) -> bytes:
         """Bytes for `OpAMPAgent.send` that report everything."""
-        uid, number, capabilities = self._known()
-        return messages.encode_message(
-            messages.build_full_state_message(uid, number, self._description, capabilities, self._status, self._config))
+        return self._built("full_state", self._description, self._status, self._config)
 
     def update_effective_config(self, effective_config: Mapping[str, Any], content_type: str) -> Any:
-        """Keeps and reports the configuration in force: name to value, JSON-encoded for `application/json`. Returns the message."""
+        """Keeps and reports the configuration in force, name to value; values are encoded as JSON for `application/json`, else they are
+        text or bytes. Returns the EffectiveConfig. Raises ValueError for a value that can not be encoded."""
+        from . import messages
+
         self._config = messages.build_effective_config_message(effective_config, content_type)
         if self._handle is not None:
             self._push_config(self._handle)
         return self._config
 
     def update_remote_config_status(self, remote_config_hash: bytes, status: int, error_message: str = "") -> Any:
-        """Keeps and reports the verdict on an offer. Returns the RemoteConfigStatus, or None when nothing changed."""
+        """Keeps and reports the verdict on an offer: one of `opamp_pb2.RemoteConfigStatuses_*`. Returns the RemoteConfigStatus, or None
+        when nothing changed."""
+        from . import messages
+
         new = messages.build_remote_config_status_message(remote_config_hash, status, error_message)
         if self._status == new:
             return None
@@ -110,7 +139,8 @@ class OpAMPClient:
         return new
 
     def send(self, data: bytes) -> Any:
-        """One exchange; returns the ServerToAgent. Blocks. Raises OpAMPException and its kin, ValueError for bytes that are no message."""
+        """One exchange, here and now; returns the ServerToAgent. While an agent runs the message goes through it. Blocks, a minute at most.
+        Raises OpAMPException and its kin when it fails, ValueError for bytes that are no AgentToServer."""
         from . import _exchange
 
         return _exchange.send(self, data)
@@ -118,10 +148,14 @@ class OpAMPClient:
     @staticmethod
     def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
         """As `opamp.messages.decode_remote_config`."""
+        from . import messages
+
         return messages.decode_remote_config(remote_config)
 
-    def _open(self) -> Any:
+    def _open(self) -> Handle:
         """The client of the library, made and filled when first needed. Raises OpAMPException."""
+        import ctypes
+
         from . import _handle as h
 
         if self._handle is None:
@@ -139,13 +173,13 @@ class OpAMPClient:
             self._handle = handle
         return self._handle
 
-    def _fill(self, lib: Any, handle: Any) -> None:
+    def _fill(self, lib: Any, handle: Handle) -> None:
         from . import _handle as h
 
         h.call(lib.client_set_instance_uid, handle.pointer, self._uid, 16)
-        for option in (RESOLVE, CONNECT, TLS, FIRST_BYTE):
+        for option in (_library.RESOLVE_TIMEOUT_MS, _library.CONNECT_TIMEOUT_MS, _library.TLS_TIMEOUT_MS, _library.FIRST_BYTE_TIMEOUT_MS):
             h.call(lib.client_set_option, handle.pointer, option, max(1, int(self._timeout_millis)))
-        h.call(lib.client_set_option, handle.pointer, EVERY_ANSWER, 1)
+        h.call(lib.client_set_option, handle.pointer, _library.EVERY_ANSWER, 1)
         for name, value in self._headers.items():
             if name.lower() == "content-type":
                 if value != base_headers["Content-Type"]:
@@ -164,7 +198,7 @@ class OpAMPClient:
         if self._status is not None:
             self._push_status(handle)
 
-    def _declare(self, lib: Any, handle: Any) -> None:
+    def _declare(self, lib: Any, handle: Handle) -> None:
         """Declares what the library knows how to do; the rest is left out with a warning."""
         from . import _handle as h
 
@@ -178,16 +212,16 @@ class OpAMPClient:
                 _log.warn_once("client", f"capability {bit:#x} is not in this release of libopamp and is not declared")
         h.call(lib.client_set_capabilities, handle.pointer, kept)
 
-    def _set_tls(self, lib: Any, handle: Any) -> None:
+    def _set_tls(self, lib: Any, handle: Handle) -> None:
         from . import _handle as h
 
         trust, certificate, key = self._tls
-        if not self._endpoint.lower().startswith(("https:", "wss:")):
+        if not self._has_tls():
             if trust is not True or certificate:
                 _log.warn_once("client", "TLS settings are ignored for an endpoint without TLS")
             return
         if trust is True:
-            trust = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+            trust = _bundle() or True
         if trust is False:
             h.call(lib.client_set_insecure_skip_verify, handle.pointer, 1)
         elif trust is not True:
@@ -196,7 +230,21 @@ class OpAMPClient:
         if certificate:
             h.call(lib.client_set_client_certificate_files, handle.pointer, os.fsencode(certificate), os.fsencode(key) if key else None)
 
-    def _push_config(self, handle: Any) -> None:
+    def _trust_certifi(self) -> bool:
+        """The last resort, where the system has no authorities: those of the package certifi. False: there is no need, or no certifi."""
+        if self._handle is None or self._tls[0] is not True or _bundle() or not self._has_tls():
+            return False
+        try:
+            import certifi  # pyright: ignore
+        except ImportError:
+            return False
+        where: str = certifi.where()
+        return bool(_library.required().client_set_ca_file(self._handle.pointer, os.fsencode(where), None) == _library.OK)
+
+    def _has_tls(self) -> bool:
+        return self._transport is None and self._endpoint.lower().startswith(("https:", "wss:"))
+
+    def _push_config(self, handle: Handle) -> None:
         from . import _handle as h
 
         lib = _library.required()
@@ -206,7 +254,7 @@ class OpAMPClient:
             h.check(lib.config_map_add(files.pointer, encoded, len(encoded), h.text(file.content_type), body, len(body)))
         self._note("effective configuration", lib.client_set_effective_config(handle.pointer, files.pointer))
 
-    def _push_status(self, handle: Any) -> None:
+    def _push_status(self, handle: Handle) -> None:
         from . import _handle as h
 
         lib, status = _library.required(), self._status
@@ -234,9 +282,6 @@ def _split_user(endpoint: str, headers: dict[str, str]) -> tuple[str, dict[str, 
     return f"{scheme}://{host}{rest[end:]}", headers
 
 
-def numbered(client: OpAMPClient, data: bytes) -> bytes:
-    """An AgentToServer with the client's uid, next number and capabilities."""
-    message = message_class("AgentToServer").FromString(data)
-    message.instance_uid, message.capabilities, message.sequence_num = client.instance_uid, client._capabilities, client._sequence_num  # pyright: ignore[reportPrivateUsage]
-    client._sequence_num += 1  # pyright: ignore[reportPrivateUsage]
-    return message.SerializeToString()
+def _bundle() -> str | None:
+    """The authorities that the environment names for Python's HTTP clients."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")

@@ -1,11 +1,15 @@
 """Builds and reads protocol messages, without protobuf; both our views and real protobuf messages are taken."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from ._message import message_class
 from .exceptions import OpAMPRemoteConfigDecodeException, OpAMPRemoteConfigParseException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 
 def decode_message(data: bytes | memoryview) -> Any:

@@ -1,9 +1,11 @@
 """What `opamp_pb2` and `anyvalue_pb2` hold, made when first asked for."""
 from __future__ import annotations
 
-from typing import Any
-
 from ._schema import DESCRIPTORS, ENUMS, MESSAGES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _real: dict[str, Any] = {}
 

@@ -1,9 +1,11 @@
 """The names of anyvalue.proto."""
 from __future__ import annotations
 
-from typing import Any
-
 from ._classes import lookup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def __getattr__(name: str) -> Any:

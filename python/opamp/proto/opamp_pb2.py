@@ -1,9 +1,11 @@
 """The names of opamp.proto."""
 from __future__ import annotations
 
-from typing import Any
-
 from ._classes import constants, lookup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 globals().update(constants())
 

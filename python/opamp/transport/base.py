@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 base_headers = {"Content-Type": "application/x-protobuf"}
 

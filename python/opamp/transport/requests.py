@@ -1,11 +1,13 @@
 """A transport over the `requests` package, for hosts that want its sessions, adapters or hooks."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from .base import HttpTransport, base_headers
 from .exceptions import OpAMPException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 class RequestsTransport(HttpTransport):

@@ -1,0 +1,343 @@
+"""One run of an agent, from its start to its end: takes what the library tells, and hands it on.
+
+One thread takes events and calls the host's callbacks, in turn. Where a callback may not hold up the taking (a transport of the host's is
+served through events; somebody waits for the end of a message while a callback runs) a second one takes from then on.
+"""
+# pyright: reportPrivateUsage=false
+from __future__ import annotations
+
+import ctypes
+import time
+from collections import deque
+
+from . import _events, _exchange, _handle as h, _library, _log, _threads
+from ._events import Event, Taken
+from ._message import message_class
+from .exceptions import OpAMPTimeoutError
+from .transport.exceptions import OpAMPException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._builders import Overridden
+    from ._sends import Done, Sends
+    from .agent import OpAMPAgent
+    from .callbacks import OpAMPCallbacks
+    from .client import OpAMPClient
+
+#: What one `dispatch` serves at most, so that it ends under a flood, and the ends of messages that wait for a busy callback.
+MANY = 64
+# How often who waits for the end of a message looks whether a callback holds it up, in seconds.
+LOOK_S = 0.2
+#: How long a stop without a timeout waits for a callback that runs, in seconds.
+CALLBACK_S = 2.0
+
+
+class Run:
+    """`handle`: the library's agent; None where it could not start, which is told as an event and stays so until `stop`."""
+
+    def __init__(self, agent: OpAMPAgent, client: OpAMPClient, callbacks: OpAMPCallbacks, handle: h.Handle | None, sends: Sends,
+                 builders: Overridden) -> None:
+        self.handle = handle
+        self.is_over = self.is_stopping = self.has_thread = False
+        self.drained = _threads.Gate()
+        self._agent, self._client, self._callbacks, self._sends, self._builders = agent, client, callbacks, sends, builders
+        self._lock = _threads.new_lock()
+        self._caller = _threads.ident()
+        self._is_calling = self._is_split = False
+        self._kept: dict[tuple[str, bool], Event] = {}
+        self._ends: deque[tuple[Done, OpAMPException | None]] = deque(maxlen=MANY)
+        self._something_waits = _threads.Slot()
+        self._requests: _threads.Slot | None = None
+        # The last answer, while somebody waits for one.
+        self._answer: Any = None
+        self._awaited = 0
+        self._capabilities: int = client._capabilities
+
+    # The threads.
+
+    def spawn(self) -> None:
+        """Delivers on a thread of its own from now on."""
+        self.has_thread = True
+        self._caller = 0
+        if self._client._transport is not None and self.handle is not None:
+            self._split()
+        _threads.spawn(self._call_on, "opamp-events")
+
+    def _call_on(self) -> None:
+        self._caller = _threads.ident()
+        try:
+            while not self.is_over:
+                self.deliver_kept()
+                if self.handle is None:
+                    return
+                if self._is_split:
+                    self._something_waits.take()
+                else:
+                    self._take_one()
+        finally:
+            self.deliver_kept()
+            self.drained.open()
+
+    def _take_one(self) -> None:
+        _, event = self.take(-1 if self.is_stopping else self.report_due())
+        if event is not None:
+            self.deliver(event)
+
+    def _split(self) -> None:
+        """From now on events are taken on another thread than the one that calls."""
+        with self._lock:
+            if self._is_split:
+                return
+            self._is_split = True
+        _threads.spawn(self._take_on, "opamp-taker")
+
+    def _take_on(self) -> None:
+        while not self.is_over:
+            self._take_one()
+        self._something_waits.put(None)
+
+    def is_caller(self) -> bool:
+        """Whether this is the thread that runs callbacks."""
+        return self._caller == _threads.ident()
+
+    # What comes.
+
+    def take(self, timeout_ms: int) -> tuple[bool, Event | None]:
+        """Whether something came in that time, and what of it is for the host; the rest is dealt with here."""
+        handle = self.handle
+        if handle is None or self.is_over:
+            return False, None
+        out = ctypes.c_void_p()
+        lib = _library.required()
+        status = lib.agent_next_event(handle.pointer, timeout_ms, ctypes.byref(out))
+        if status == _library.E_TIMEOUT:
+            return False, None
+        if status:
+            self.end()
+            return False, None
+        taken = Taken(h.Handle(out.value or 0, lib.event_free))
+        if taken.kind == _events.REQUEST:
+            self._serve(taken.request())
+        elif taken.kind == _events.LOG:
+            taken.write_log_line()
+        elif taken.kind == _events.REPORT_DONE:
+            self._on_report_done(taken)
+        elif taken.kind in _events.NAMES:
+            return True, self._noted(taken)
+        return True, None
+
+    def _noted(self, taken: Taken) -> Event:
+        answer = taken.answer()
+        if answer is not None and self._awaited:
+            self._answer = answer
+        if taken.kind == _events.WARNING:
+            _log.logger("agent").warning("%s", taken.error)
+        event = taken.event(answer, self._capabilities)
+        if taken.kind == _events.STOPPED:
+            if taken.error is not None:
+                _log.logger("agent").error("the agent ended: %s", taken.error)
+            self.end()
+        return event
+
+    def _on_report_done(self, taken: Taken) -> None:
+        done = self._sends.done(taken.ticket())
+        if done is not None:
+            self._end_of(done, taken.error)
+        self._sends.release()
+
+    def _end_of(self, done: Done, why: OpAMPException | None) -> None:
+        if isinstance(done, Ended):
+            done(why)
+        elif self.is_caller() and not self._is_calling:
+            self._call(done, why)
+        else:
+            self._ends.append((done, why))
+            self._something_waits.put(None)
+
+    def _serve(self, request: h.Handle) -> None:
+        """On a thread of its own, so that a slow transport delays no callback."""
+        if self._requests is None:
+            requests = self._requests = _threads.Slot()
+            client = self._client
+
+            def serve() -> None:
+                while True:
+                    taken = requests.take()
+                    if taken is None:
+                        return
+                    _exchange.serve(client, taken)
+
+            _threads.spawn(serve, "opamp-transport")
+        self._requests.put(request)
+
+    def report_due(self) -> int:
+        """Reports what the client's own builders add, if it is time; in how many milliseconds it will be (-1: never)."""
+        if not self.is_stopping:
+            self._builders.report_due(self._sends)
+        return self._builders.wait_ms()
+
+    # What is called.
+
+    def deliver(self, event: Event) -> None:
+        """Calls the callback of an event, or leaves it to the thread that does, where the newest of a kind waits."""
+        if self.is_caller():
+            self._tell(event)
+        else:
+            self.keep(event)
+            self._something_waits.put(None)
+
+    def keep(self, event: Event) -> None:
+        """Keeps an event for later, the newest of a kind, as the library's queue does."""
+        kind = event.kind, bool(event.message and event.message.remote_config)
+        with self._lock:
+            self._kept.pop(kind, None)
+            self._kept[kind] = event
+
+    def kept(self) -> list[Event]:
+        """The events that were kept."""
+        with self._lock:
+            kept = list(self._kept.values())
+            self._kept.clear()
+        return kept
+
+    def deliver_kept(self) -> int:
+        """Calls what was kept for the calling thread. How many events there were."""
+        events = self.kept()
+        for event in events:
+            self._tell(event)
+        while self._ends:
+            self._call(*self._ends.popleft())
+        return len(events)
+
+    def _tell(self, event: Event) -> None:
+        callbacks, agent, client = self._callbacks, self._agent, self._client
+        if self.is_stopping:
+            return
+        if event.kind == "connected":
+            self._call(callbacks.on_connect, agent, client)
+        elif event.kind == "connect_failed":
+            self._call(callbacks.on_connect_failed, agent, client, event.error)
+        elif event.kind == "server_error":
+            self._call(callbacks.on_error, agent, client, event.error_response)
+        elif event.kind == "message":
+            self._call(callbacks.on_message, agent, client, event.message)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._is_calling = True
+        try:
+            function(*arguments)
+        except BaseException as error:
+            _log.logger("agent").exception("a callback failed")
+            # On a thread of our own nobody is above us.
+            if not self.has_thread and not isinstance(error, Exception):
+                raise
+        finally:
+            self._is_calling = False
+
+    def dispatch(self, timeout_ms: int) -> int:
+        """Delivers what waits on the calling thread. How many events there were."""
+        self._caller = _threads.ident()
+        served = self.deliver_kept()
+        while served < MANY and not self.is_over:
+            came, event = self.take(0 if served else timeout_ms)
+            if not came:
+                break
+            if event is not None:
+                self._tell(event)
+            served += 1
+        self.report_due()
+        return served
+
+    def exchange(self, data: bytes) -> Any:
+        """One message and its answer, through the running agent. Raises OpAMPException and its kin, ValueError."""
+        ended = Ended()
+        self._awaited += 1
+        try:
+            self._await(data, ended)
+            answer = self._answer
+        finally:
+            self._awaited -= 1
+            if not self._awaited:
+                self._answer = None
+        if not ended.gate.is_open:
+            raise OpAMPTimeoutError("no answer within the time of an exchange")
+        if ended.why is not None and (ended.why.kind != "server" or answer is None):
+            raise ended.why
+        return message_class("ServerToAgent")() if answer is None else answer
+
+    def _await(self, data: bytes, ended: Ended) -> None:
+        limit = time.monotonic() + self._exchange_s()
+        self._sends.send(data, 1, ended)
+        while not ended.gate.is_open and not self.is_over and time.monotonic() < limit:
+            if self.is_caller() and not self.has_thread:
+                _, event = self.take(int((limit - time.monotonic()) * 1000) + 1)
+                if event is not None:
+                    self.keep(event)
+            else:
+                if self._is_calling:
+                    self._split()
+                ended.gate.wait(min(LOOK_S, limit - time.monotonic()))
+
+    def _exchange_s(self) -> float:
+        out = ctypes.c_uint64()
+        client = self._client._handle
+        if client is not None:
+            _library.required().client_option(client.pointer, _library.EXCHANGE_TIMEOUT_MS, ctypes.byref(out))
+        return out.value / 1000
+
+    # The end.
+
+    def stop(self, timeout: float | None) -> None:
+        """Asks for the end, and waits for it where this is not the thread that it waits for."""
+        self.is_stopping = True
+        lib, handle = _library.required(), self.handle
+        limit = time.monotonic() + (CALLBACK_S if timeout is None else timeout)
+        if not self.has_thread:
+            self._stop_here(timeout)
+            return
+        if handle is not None:
+            if self.is_caller():
+                lib.agent_request_stop(handle.pointer)
+                return
+            if lib.agent_stop(handle.pointer, -1 if timeout is None else int(timeout * 1000)) != _library.OK:
+                return
+        self.drained.wait(CALLBACK_S if timeout is None else limit - time.monotonic())
+        self.end()
+
+    def _stop_here(self, timeout: float | None) -> None:
+        """Without a thread of ours the requests of the goodbye are taken here."""
+        if self.handle is None:
+            self.end()
+            return
+        _library.required().agent_request_stop(self.handle.pointer)
+        limit = time.monotonic() + (86_400 if timeout is None else timeout)
+        while not self.is_over and time.monotonic() < limit:
+            self.take(int((limit - time.monotonic()) * 1000) + 1)
+
+    def end(self) -> None:
+        """Nothing comes any more; whoever waits for the end of a message is told."""
+        with self._lock:
+            if self.is_over:
+                return
+            self.is_over = True
+        for done in self._sends.end():
+            self._end_of(done, OpAMPException("the agent stopped"))
+        self._something_waits.put(None)
+        if self._requests is not None:
+            self._requests.put(None)
+        self._agent._on_end(self)
+
+
+class Ended:
+    """How a message ended that a thread waits for."""
+
+    def __init__(self) -> None:
+        self.gate = _threads.Gate()
+        self.why: OpAMPException | None = None
+
+    def __call__(self, why: OpAMPException | None) -> None:
+        self.why = why
+        self.gate.open()
