@@ -30,8 +30,9 @@ def text():
         for enum in file.enum_type:
             enums[enum.name] = {value.name: value.number for value in enum.value}
     packed = base64.b85encode(zlib.compress(raw, 9)).decode()
-    return (f'"""Made by renew_proto.py from proto/*.proto."""\n# module; field name, number, kind, "" or repeated or map or a oneof, message or kind inside\n'
-            f"MESSAGES = {pprint.pformat(messages, width=150)}\n\nENUMS = {pprint.pformat(enums, width=150)}\n\nDESCRIPTORS = {packed!r}\n")
+    return (f'"""Made by renew_proto.py from proto/*.proto."""\nfrom __future__ import annotations\n\n'
+            f'# module; field name, number, kind, "" or repeated or map or a oneof, message or kind inside\n'
+            f"MESSAGES: dict[str, tuple[str, list[tuple[str, int, str, str, str]]]] = {pprint.pformat(messages, width=150)}\n\nENUMS: dict[str, dict[str, int]] = {pprint.pformat(enums, width=150)}\n\nDESCRIPTORS = {packed!r}\n")
 
 
 def row(field, message, entries):

@@ -12,7 +12,7 @@ from .transport.base import base_headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from typing import Any
 
     from .client import OpAMPClient
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def suppressed() -> Iterator[None]:
+def suppressed() -> Generator[None, None, None]:
     """Own traffic is not instrumented where OpenTelemetry is installed."""
     try:
-        from opentelemetry import context as api  # pyright: ignore
+        from importlib import import_module
+
+        context: Any = import_module("opentelemetry.context")
     except ImportError:
         yield
         return
-    context: Any = api
     key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
     token = context.attach(context.set_value(key, True))
     try:
@@ -49,7 +50,7 @@ def numbered(client: OpAMPClient, data: bytes) -> bytes:
     message = message_class("AgentToServer").FromString(data)
     message.instance_uid, message.capabilities, message.sequence_num = client.instance_uid, client._capabilities, client._sequence_num
     client._sequence_num += 1
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())
 
 
 def send(client: OpAMPClient, data: bytes) -> Any:

@@ -116,7 +116,8 @@ def _put(prefix: str, handle: Handle, key: tuple[bytes, ...], value: Any) -> Non
     elif isinstance(value, str):
         put("string", text(value))
     elif isinstance(value, (bytes, bytearray, memoryview)):
-        put("bytes", bytes(value), len(value))
+        body = bytes(value)  # pyright: ignore[reportUnknownArgumentType]
+        put("bytes", body, len(body))
     elif hasattr(value, "items"):
         inner = attributes(dict(value))
         put("map", inner.pointer)

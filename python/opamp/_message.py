@@ -7,9 +7,10 @@ from .proto._schema import MESSAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
+    # Name, number, kind; "" or "repeated" or "map" or the name of a oneof; the message or kind inside.
+    Field = tuple[str, int, str, str, str]
     _List = list[Any]
     _Dict = dict[str, Any]
 else:
@@ -37,31 +38,34 @@ def varint(view: memoryview, at: int) -> tuple[int, int]:
     raise DecodeError("a number without an end")
 
 
-def fields_of(view: memoryview) -> Iterator[tuple[int, int | memoryview, int, int]]:
-    """Number, value, begin and end of each field at the top level."""
+def fields_of(view: memoryview) -> list[tuple[int, int | memoryview, int, int]]:
+    """Number, value, begin and end of each field at the top level. Raises DecodeError."""
     at, end = 0, len(view)
+    fields: list[tuple[int, int | memoryview, int, int]] = []
     while at < end:
         begin = at
-        key, at = varint(view, at)
-        value: int | memoryview
-        if key & 7 == 0:
-            value, at = varint(view, at)
+        key = view[at]
+        at += 1
+        if key > 127:
+            key, at = varint(view, begin)
+        if key & 7 == 2:
+            size = view[at] if at < end else 128
+            at += 1
+            if size > 127:
+                size, at = varint(view, at - 1)
+        elif key & 7 == 0:
+            number, at = varint(view, at)
+            fields.append((key >> 3, number, begin, at))
+            continue
+        elif key & 7 in (1, 5):
+            size = 8 if key & 7 == 1 else 4
         else:
-            if key & 7 == 2:
-                size, at = varint(view, at)
-            elif key & 7 in (1, 5):
-                size = 8 if key & 7 == 1 else 4
-            else:
-                raise DecodeError("an unknown kind of field")
-            if at + size > end:
-                raise DecodeError("a field longer than the message")
-            value, at = view[at:at + size], at + size
-        yield key >> 3, value, begin, at
-
-
-def without(data: bytes, number: int) -> bytes:
-    """An encoded message without one of its fields."""
-    return b"".join(data[begin:end] for each, _, begin, end in fields_of(memoryview(data)) if each != number)
+            raise DecodeError("an unknown kind of field")
+        value_at, at = at, at + size
+        if at > end:
+            raise DecodeError("a field longer than the message")
+        fields.append((key >> 3, view[value_at:at], begin, at))
+    return fields
 
 
 def _number(value: int) -> bytes:
@@ -104,80 +108,104 @@ class Message:
 
     __slots__ = ("_raw", "_set", "_present")
     _name = ""
-    _fields: dict[str, tuple[str, int, str, str, str]] = {}
+    _fields: dict[str, Field] = {}
+    _numbers: dict[int, Field] = {}
     _raw: memoryview | None
     _set: dict[str, Any]
     _present: bool
 
     def __init__(self, **values: Any) -> None:
-        object.__setattr__(self, "_raw", None)
-        object.__setattr__(self, "_set", {})
-        object.__setattr__(self, "_present", False)
+        _set_raw(self, None)
+        _set_values(self, {})
+        _set_present(self, False)
         for name, value in values.items():
             self._put(name, value)
 
     @classmethod
     def FromString(cls, data: bytes | memoryview) -> Any:
         """The message of these bytes, which are not copied. Raises DecodeError."""
-        made = cls()
-        made.ParseFromString(data)
+        view = memoryview(data)
+        if view.format != "B" or not view.readonly:
+            view = view.cast("B").toreadonly()
+        fields_of(view)
+        return cls.over(view)
+
+    @classmethod
+    def over(cls, view: memoryview) -> Any:
+        """The message of bytes that are looked at only when a field is."""
+        made = cls.__new__(cls)
+        _set_raw(made, view)
+        _set_values(made, {})
+        _set_present(made, True)
         return made
 
     def ParseFromString(self, data: bytes | memoryview) -> None:
         """Replaces everything. Raises DecodeError."""
-        view = memoryview(data).cast("B").toreadonly()
-        for _ in fields_of(view):
-            pass
-        object.__setattr__(self, "_raw", view)
-        object.__setattr__(self, "_present", True)
-        self._set.clear()
+        other = self.FromString(data)
+        _set_raw(self, other._raw)
+        _set_present(self, True)
+        _set_values(self, {})
 
     def _read(self) -> dict[str, Any]:
         raw = self._raw
         if raw is not None:
-            object.__setattr__(self, "_raw", None)
-            numbers = {field[1]: field for field in self._fields.values()}
-            for number, value, _, _ in fields_of(raw):
+            fields = fields_of(raw)
+            _set_raw(self, None)
+            numbers = self._numbers
+            for number, value, _, _ in fields:
                 if number in numbers:
                     self._take(numbers[number], value)
         return self._set
 
-    def _take(self, field: tuple[str, int, str, str, str], value: int | memoryview) -> None:
+    def _take(self, field: Field, value: int | memoryview) -> None:
         name, _, kind, label, inside = field
-        if label == "map":
-            entry = {number: each for number, each, _, _ in fields_of(_view(value))}
-            key = _decoded("string", entry.get(1, memoryview(b"")), "")
-            made = self._set.setdefault(name, Map(inside))
-            made[key] = _decoded("message" if inside else "string", entry.get(2, memoryview(b"")), inside)
+        values = self._set
+        if not label:
+            if kind == "message" and name in values:  # twice: the parts are merged
+                value = memoryview(values[name].SerializeToString() + bytes(_view(value)))
+            values[name] = _decoded(kind, value, inside)
+        elif label == "map":
+            if name not in values:
+                values[name] = Map(inside)
+            key, content = memoryview(b""), memoryview(b"")
+            for number, each, _, _ in fields_of(_view(value)):
+                if number == 1:
+                    key = _view(each)
+                elif number == 2:
+                    content = _view(each)
+            values[name][_decoded("string", key, "")] = _decoded("message" if inside else "string", content, inside)
         elif label == "repeated":
-            self._set.setdefault(name, Repeated(kind, inside)).append(_decoded(kind, value, inside))
+            if name not in values:
+                values[name] = Repeated(kind, inside)
+            values[name].append(_decoded(kind, value, inside))
         else:
-            if kind == "message" and name in self._set:  # twice: the parts are merged
-                value = memoryview(self._set[name].SerializeToString() + bytes(_view(value)))
+            former = values.get(name)
             self._clear_siblings(label)
-            self._set[name] = _decoded(kind, value, inside)
+            if kind == "message" and former is not None:
+                value = memoryview(former.SerializeToString() + bytes(_view(value)))
+            values[name] = _decoded(kind, value, inside)
 
     def _clear_siblings(self, oneof: str) -> None:
-        if oneof:
-            for other in [f[0] for f in self._fields.values() if f[3] == oneof]:
-                self._set.pop(other, None)
+        for other in self._fields.values():
+            if other[3] == oneof and oneof:
+                self._set.pop(other[0], None)
 
     def _put(self, name: str, value: Any) -> None:
         _, _, kind, label, inside = self._field(name)
         values = self._read()
-        object.__setattr__(self, "_present", True)
+        _set_present(self, True)
         if label == "map":
-            made = values[name] = Map(inside)
+            values[name] = Map(inside)
             for key, each in value.items():
-                made[key] = _own(inside, each) if inside else each
+                values[name][key] = _own(inside, each) if inside else each
         elif label == "repeated":
-            made = values[name] = Repeated(kind, inside)
-            made.extend(_own(inside, each) if inside else each for each in value)
+            values[name] = Repeated(kind, inside)
+            values[name].extend(_own(inside, each) if inside else each for each in value)
         elif value is not None:
             self._clear_siblings(label)
             values[name] = _own(inside, value) if inside else _checked(name, kind, value)
 
-    def _field(self, name: str) -> tuple[str, int, str, str, str]:
+    def _field(self, name: str) -> Field:
         if name not in self._fields:
             raise AttributeError(f"{self._name} has no field {name!r}")
         return self._fields[name]
@@ -206,8 +234,11 @@ class Message:
         self._put(name, value)
 
     def HasField(self, name: str) -> bool:
-        """Whether a message or a member of a oneof is there."""
-        field, value = self._field(name), self._read().get(name)
+        """Whether a message or a member of a oneof is there. Raises ValueError for a field that has no such state, or is not there at all."""
+        field = self._fields.get(name)
+        if field is None or field[3] in ("map", "repeated") or (not field[3] and field[2] != "message"):
+            raise ValueError(f"{self._name} has no field {name!r} that may be absent")
+        value = self._read().get(name)
         return value is not None and (field[2] != "message" or bool(field[3]) or value._has_content())
 
     def _has_content(self) -> bool:
@@ -219,7 +250,7 @@ class Message:
 
     def SetInParent(self) -> None:
         """Makes the message present though nothing is set in it."""
-        object.__setattr__(self, "_present", True)
+        _set_present(self, True)
 
     def ClearField(self, name: str) -> None:
         """Takes a field away."""
@@ -277,13 +308,20 @@ class Message:
         return real(self._name).FromString(self.SerializeToString())
 
     def __eq__(self, other: object) -> bool:
-        return hasattr(other, "SerializeToString") and self.SerializeToString() == other.SerializeToString()  # type: ignore[attr-defined]
+        serialized: Any = getattr(other, "SerializeToString", None)
+        return serialized is not None and bool(self.SerializeToString() == serialized())
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as protobuf's: it can change
 
     def __repr__(self) -> str:
         shown = (f"{n}=<{len(v)} bytes>" if isinstance(v, (bytes, memoryview)) else f"{n}={v!r}" for n, v in self._read().items())
         return f"{self._name}({', '.join(shown)})"
+
+
+# Around our own __setattr__, which is for fields.
+_set_raw = Message.__dict__["_raw"].__set__
+_set_values = Message.__dict__["_set"].__set__
+_set_present = Message.__dict__["_present"].__set__
 
 
 def _view(value: int | memoryview) -> memoryview:
@@ -294,7 +332,7 @@ def _view(value: int | memoryview) -> memoryview:
 
 def _decoded(kind: str, value: int | memoryview, inside: str) -> Any:
     if kind == "message":
-        return message_class(inside).FromString(_view(value))
+        return message_class(inside).over(_view(value))
     if kind == "string":
         try:
             return str(_view(value), "utf-8")
@@ -316,9 +354,9 @@ def _encode(out: list[bytes | memoryview], number: int, kind: str, value: Any) -
         at = len(out)
         out.append(b"")
         if kind == "message":
-            size = value._write(out)
+            size = int(value._write(out))
         else:
-            body = value.encode("utf-8", "replace") if kind == "string" else value
+            body: Any = value.encode("utf-8", "replace") if kind == "string" else value
             out.append(body)
             size = len(body)
         out[at] = _number(number << 3 | 2) + _number(size)
@@ -346,12 +384,15 @@ def _own(inside: str, value: Any) -> Message:
     if isinstance(value, Message):
         value.SetInParent()
         return value
-    return message_class(inside).FromString(value.SerializeToString())
+    copied: Message = message_class(inside).FromString(value.SerializeToString())
+    return copied
 
 
 def message_class(name: str) -> type[Message]:
     """Our class of that message."""
-    if name not in _classes:
-        fields = {row[0]: row for row in MESSAGES[name][1]}
-        _classes[name] = type(name, (Message,), {"__slots__": (), "_name": name, "_fields": fields})
-    return _classes[name]
+    made = _classes.get(name)
+    if made is None:
+        rows = MESSAGES[name][1]
+        made = _classes[name] = type(name, (Message,), {
+            "__slots__": (), "_name": name, "_fields": {row[0]: row for row in rows}, "_numbers": {row[1]: row for row in rows}})
+    return made

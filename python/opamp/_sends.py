@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     #: Hears once how a message ended: None when it was confirmed.
-    Done = Callable[[OpAMPException | None], Any]
+    Done = Callable[["OpAMPException | None"], Any]
 
 #: Completions that are kept while messages wait.
 WAITING = 64

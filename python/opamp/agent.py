@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._events import Event
     from ._handle import Handle
     from ._run import Run
-    from ._sends import Sends
+    from ._sends import Done, Sends
     from .client import OpAMPClient
     from .transport.exceptions import OpAMPException
 
@@ -133,13 +133,15 @@ class OpAMPAgent:
         sent before `start`, or faster than it can leave, waits as one message of the newest parts. Raises ValueError for what is no
         AgentToServer, TypeError for what is neither bytes nor a message.
         """
-        data = payload.SerializeToString() if hasattr(payload, "SerializeToString") else payload
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"payload must be bytes or a message, not {type(payload).__name__}")
-        tries = self._tries if max_retries is None else 1 + _not_negative("max_retries", max_retries)
-        done = None if callback is None else lambda _: callback()
+        data: Any = payload.SerializeToString() if hasattr(payload, "SerializeToString") else payload
         try:
-            self._sends.send(data, tries, done)
+            encoded = memoryview(data).cast("B")
+        except TypeError:
+            raise TypeError(f"payload must be bytes or a message, not {type(payload).__name__}") from None
+        tries = self._tries if max_retries is None else 1 + _not_negative("max_retries", max_retries)
+        done = None if callback is None else _without_argument(callback)
+        try:
+            self._sends.send(encoded, tries, done)
         except ValueError as error:
             raise ValueError(f"payload: {error}") from None
 
@@ -204,16 +206,16 @@ class OpAMPAgent:
         if run is None:
             return
         self._own_loop()
-        for event in run.kept():
-            yield event
+        for kept in run.kept():
+            yield kept
         while not run.is_over and run.handle is not None:
             came, event = run.take(0)
             if not came:
                 await self._readable(asyncio.get_running_loop(), run)
             elif event is not None:
                 yield event
-            for event in run.kept():
-                yield event
+            for kept in run.kept():
+                yield kept
 
     async def _readable(self, loop: Any, run: Run) -> None:
         import asyncio
@@ -286,8 +288,13 @@ def _milliseconds(name: str, seconds: float) -> int:
 
 
 def _not_negative(name: str, number: int) -> int:
-    if not isinstance(number, int):
-        raise TypeError(f"{name} must be an int, not {type(number).__name__}")
     if number < 0:
         raise ValueError(f"{name} must not be negative")
-    return min(number, 2**31)
+    return min(int(number), 2**31)
+
+
+def _without_argument(callback: Callable[[], Any]) -> Done:
+    def done(_: OpAMPException | None) -> None:
+        callback()
+
+    return done

@@ -235,10 +235,11 @@ class OpAMPClient:
         if self._handle is None or self._tls[0] is not True or _bundle() or not self._has_tls():
             return False
         try:
-            import certifi  # pyright: ignore
+            from importlib import import_module
+
+            where: str = import_module("certifi").where()
         except ImportError:
             return False
-        where: str = certifi.where()
         return bool(_library.required().client_set_ca_file(self._handle.pointer, os.fsencode(where), None) == _library.OK)
 
     def _has_tls(self) -> bool:

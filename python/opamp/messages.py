@@ -37,11 +37,11 @@ def any_value(value: Any, depth: int = 0) -> dict[str, Any]:
     if isinstance(value, str):
         return {"string_value": value}
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return {"bytes_value": bytes(value)}
+        return {"bytes_value": bytes(value)}  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, Mapping):
-        return {"kvlist_value": {"values": key_values(value, depth + 1)}}
+        return {"kvlist_value": {"values": key_values(value, depth + 1)}}  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, Sequence):
-        return {"array_value": {"values": [any_value(each, depth + 1) for each in value]}}
+        return {"array_value": {"values": [any_value(each, depth + 1) for each in value]}}  # pyright: ignore[reportUnknownVariableType]
     raise ValueError(f"Invalid type {type(value)} of value {value!r}")
 
 
@@ -95,7 +95,7 @@ def encode_effective_config_body(content_type: str, value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "replace")
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
+        return bytes(value)  # pyright: ignore[reportUnknownArgumentType]
     raise ValueError(f"value: {type(value).__name__} can not be encoded as {content_type}")
 
 

@@ -16,13 +16,15 @@ def real(name: str) -> Any:
         import base64
         import zlib
 
-        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+        from importlib import import_module
 
-        pool: Any = descriptor_pool.DescriptorPool()  # of its own: another package may have the same names in the default one
-        files: Any = descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(base64.b85decode(DESCRIPTORS)))
+        descriptor_pb2: Any = import_module("google.protobuf.descriptor_pb2")
+        descriptor_pool: Any = import_module("google.protobuf.descriptor_pool")
+        factory: Any = import_module("google.protobuf.message_factory")
+        pool = descriptor_pool.DescriptorPool()  # of its own: another package may have the same names in the default one
+        files = descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(base64.b85decode(DESCRIPTORS)))
         for file in files.file:
             pool.AddSerializedFile(file.SerializeToString())
-        factory: Any = message_factory
         make = getattr(factory, "GetMessageClass", None) or factory.MessageFactory(pool).GetPrototype
         _real.update({each: make(pool.FindMessageTypeByName("opamp.proto." + each)) for each in MESSAGES})
     return _real[name]

@@ -1,6 +1,8 @@
 """Made by renew_proto.py from proto/*.proto."""
+from __future__ import annotations
+
 # module; field name, number, kind, "" or repeated or map or a oneof, message or kind inside
-MESSAGES = {'AgentConfigFile': ('opamp_pb2', [('body', 1, 'bytes', '', ''), ('content_type', 2, 'string', '', '')]),
+MESSAGES: dict[str, tuple[str, list[tuple[str, int, str, str, str]]]] = {'AgentConfigFile': ('opamp_pb2', [('body', 1, 'bytes', '', ''), ('content_type', 2, 'string', '', '')]),
  'AgentConfigMap': ('opamp_pb2', [('config_map', 1, 'message', 'map', 'AgentConfigFile')]),
  'AgentDescription': ('opamp_pb2',
                       [('identifying_attributes', 1, 'message', 'repeated', 'KeyValue'),
@@ -140,7 +142,7 @@ MESSAGES = {'AgentConfigFile': ('opamp_pb2', [('body', 1, 'bytes', '', ''), ('co
                                   ('tls', 4, 'message', '', 'TLSConnectionSettings'),
                                   ('proxy', 5, 'message', '', 'ProxyConnectionSettings')])}
 
-ENUMS = {'AgentCapabilities': {'AgentCapabilities_AcceptsOpAMPConnectionSettings': 256,
+ENUMS: dict[str, dict[str, int]] = {'AgentCapabilities': {'AgentCapabilities_AcceptsOpAMPConnectionSettings': 256,
                        'AgentCapabilities_AcceptsOtherConnectionSettings': 512,
                        'AgentCapabilities_AcceptsPackages': 8,
                        'AgentCapabilities_AcceptsRemoteConfig': 2,

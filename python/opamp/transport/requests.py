@@ -14,9 +14,11 @@ class RequestsTransport(HttpTransport):
     """Posts with a `requests.Session`: the given one, or one of its own. Raises ImportError where requests is not installed."""
 
     def __init__(self, session: Any = None) -> None:
-        import requests  # pyright: ignore[reportMissingModuleSource, reportMissingImports]
+        if session is None:
+            from importlib import import_module
 
-        self.session: Any = requests.Session() if session is None else session
+            session = import_module("requests").Session()
+        self.session: Any = session
 
     def send(
         self,
