@@ -314,7 +314,10 @@ class Message:
     __hash__ = None  # type: ignore[assignment]  # as protobuf's: it can change
 
     def __repr__(self) -> str:
-        shown = (f"{n}=<{len(v)} bytes>" if isinstance(v, (bytes, memoryview)) else f"{n}={v!r}" for n, v in self._read().items())
+        def shown_of(value: Any) -> str:
+            return f"<{len(value)} bytes>" if type(value).__name__ in ("bytes", "bytearray", "memoryview") else repr(value)
+
+        shown = (f"{name}={shown_of(value)}" for name, value in self._read().items())
         return f"{self._name}({', '.join(shown)})"
 
 

@@ -1,0 +1,251 @@
+"""What the host hears, in which order, on which thread; what a callback may do."""
+import threading
+import unittest
+from unittest import mock
+
+from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, python, running
+
+from opamp import MessageData, OpAMPAgent, OpAMPCallbacks
+from opamp.exceptions import OpAMPException
+from opamp.proto import opamp_pb2
+
+
+class WhatIsHeard(unittest.TestCase):
+    def test_each_answer_brings_connect_then_message_on_one_thread(self):
+        """[LOG-06] An empty answer, too."""
+        with Devserver() as server:
+            callbacks = Recorder()
+            with running(client_of(server.endpoint), callbacks, interval=0.1):
+                heard = [callbacks.next() for _ in range(6)]
+        self.assertEqual([name for name, _ in heard], ["connect", "message"] * 3)
+        self.assertEqual({message.remote_config for name, message in heard if name == "message"}, {None})
+        self.assertEqual(len(callbacks.threads), 1)
+        self.assertNotIn(threading.get_ident(), callbacks.threads)
+
+    def test_an_error_response_comes_to_on_error_as_the_server_sent_it_and_not_to_on_message(self):
+        """[RCV-01]"""
+        error = {"type": "Unavailable", "error_message": "two\nlines", "retry_info": {"retry_after_nanoseconds": 3_600_000_000_000}}
+        with Devserver() as server:
+            server.next({"error_response": error}, alone=True)
+            callbacks = Recorder()
+            with running(client_of(server.endpoint), callbacks):
+                name, response = callbacks.next("error", "message")
+                self.assertEqual(name, "error")
+                self.assertEqual(response.type, opamp_pb2.ServerErrorResponseType_Unavailable)
+                self.assertEqual(response.error_message, "two\nlines")
+                self.assertEqual(response.retry_info.retry_after_nanoseconds, 3_600_000_000_000)
+                self.assertEqual(response.WhichOneof("Details"), "retry_info")
+
+    def test_a_failed_try_comes_with_what_is_known_of_it(self):
+        """[LOG-01]"""
+        callbacks = Recorder()
+        with running(client_of("http://127.0.0.1:9/v1/opamp"), callbacks):
+            error = callbacks.next("connect_failed")[1]
+        self.assertIsInstance(error, OpAMPException)
+        self.assertEqual((error.kind, error.http_status), ("connect", 0))
+        self.assertGreaterEqual(error.retry_in, 0)
+
+    def test_a_bad_endpoint_file_or_description_is_a_failed_try_and_a_log_line(self):
+        for more in ({"endpoint": "url"}, {"endpoint": "https://127.0.0.1:9/", "tls_certificate": "/nowhere.pem"},
+                     {"agent_identifying_attributes": {}}):
+            with self.subTest(more), log_lines() as lines:
+                callbacks = Recorder()
+                with running(client_of(**{"endpoint": "http://127.0.0.1:9/", **more}), callbacks):
+                    self.assertIsInstance(callbacks.next("connect_failed")[1], OpAMPException)
+                self.assertIn("can not start", "\n".join(lines))
+
+    def test_an_autospec_hears_everything_with_the_arguments_of_the_interface(self):
+        with Devserver() as server:
+            callbacks, heard = mock.create_autospec(OpAMPCallbacks), threading.Event()
+            callbacks.on_message.side_effect = lambda *_: heard.set()
+            client = client_of(server.endpoint)
+            with running(client, callbacks) as agent:
+                self.assertTrue(heard.wait(PATIENCE_S))
+        callbacks.on_connect.assert_called_with(agent, client)
+        callbacks.on_message.assert_called_with(agent, client, MessageData(remote_config=None))
+
+
+class WhatACallbackMayDo(unittest.TestCase):
+    def test_one_that_raises_is_logged_with_its_traceback_and_swallowed(self):
+        """[LOG-02] Whatever it raises: nobody is above the thread that calls it."""
+        class Failing(Recorder):
+            def on_connect(self, agent, client):
+                super().on_connect(agent, client)
+                raise SystemExit("of a callback")
+
+            def on_message(self, agent, client, message):
+                super().on_message(agent, client, message)
+                raise KeyError("of a callback")
+
+        with Devserver() as server, log_lines() as lines:
+            callbacks = Failing()
+            with running(client_of(server.endpoint), callbacks, interval=0.1):
+                for _ in range(2):
+                    callbacks.next("message")
+        text = "\n".join(lines)
+        for part in ("Traceback", "SystemExit: of a callback", "KeyError: 'of a callback'", "in on_message"):
+            self.assertIn(part, text)
+
+    def test_one_that_blocks_stops_only_later_callbacks(self):
+        """[LIFE-09] Heartbeats go on; `send` of agent and client answers in other threads; a stop does not wait for ever."""
+        inside, leave = threading.Event(), threading.Event()
+
+        class Blocking(OpAMPCallbacks):
+            def on_message(self, agent, client, message):
+                inside.set()
+                leave.wait(PATIENCE_S)
+
+        with Devserver() as server:
+            client = client_of(server.endpoint)
+            with running(client, Blocking(), interval=0.1) as agent:
+                self.assertTrue(inside.wait(PATIENCE_S))
+                server.wait("heartbeats>=3")
+                self.assertEqual(client.send(client.build_heartbeat_message()).instance_uid, client.instance_uid)
+                agent.send(client.build_heartbeat_message())
+                agent.stop(timeout=1)
+            server.wait("disconnected")
+            leave.set()
+            self.assertEqual(server.problems(row="SYNC-01"), [])
+
+    def test_one_that_was_left_behind_by_a_stop_disturbs_no_later_run(self):
+        """[LIFE-05]"""
+        inside, leave, left = threading.Event(), threading.Event(), threading.Event()
+
+        class Blocking(Recorder):
+            def on_message(self, agent, client, message):
+                if not inside.is_set():
+                    inside.set()
+                    leave.wait(PATIENCE_S)
+                    left.set()
+                super().on_message(agent, client, message)
+
+        with Devserver() as server:
+            callbacks = Blocking()
+            with running(client_of(server.endpoint), callbacks, interval=0.1) as agent:
+                self.assertTrue(inside.wait(PATIENCE_S))
+                agent.stop(timeout=0.5)
+                leave.set()
+                self.assertTrue(left.wait(PATIENCE_S))
+                while True:
+                    try:
+                        agent.start()
+                        break
+                    except RuntimeError:  # the stop was cut short
+                        agent.stop()
+                callbacks.heard.queue.clear()
+                for _ in range(3):
+                    callbacks.next("message")
+
+    def test_it_may_send_through_the_client_and_the_agent_and_stop(self):
+        answers, ended, stopped = [], threading.Event(), threading.Event()
+
+        class Sending(OpAMPCallbacks):
+            def on_message(self, agent, client, message):
+                if answers:
+                    return
+                answers.append(client.send(client.build_heartbeat_message()))
+                answers.append(client.send(client.build_full_state_message()))
+                agent.send(client.build_heartbeat_message(), callback=ended.set)
+                threading.Thread(target=lambda: (ended.wait(PATIENCE_S), agent.stop(), stopped.set())).start()
+
+        with Devserver() as server:
+            client = client_of(server.endpoint)
+            with running(client, Sending(), interval=0.1):
+                self.assertTrue(stopped.wait(PATIENCE_S))
+            self.assertEqual([answer.instance_uid for answer in answers], [client.instance_uid] * 2)
+            server.wait("disconnected")
+            self.assertEqual(server.problems(), [])
+
+    def test_a_stop_inside_it_is_a_request(self):
+        """[LIFE-03]"""
+        class Stopping(Recorder):
+            def on_message(self, agent, client, message):
+                agent.stop()
+                super().on_message(agent, client, message)
+
+        with Devserver() as server:
+            callbacks = Stopping()
+            with running(client_of(server.endpoint), callbacks):
+                callbacks.next("message")
+                server.wait("disconnected")
+
+
+class Sends(unittest.TestCase):
+    def test_a_callback_comes_once_for_each_of_more_sends_than_may_wait(self):
+        """[LIFE-09] 64 ends wait in the library; what comes then is held, and leaves when there is room."""
+        inside, leave, ends = threading.Event(), threading.Event(), []
+
+        class Blocking(OpAMPCallbacks):
+            def on_message(self, agent, client, message):
+                inside.set()
+                leave.wait(PATIENCE_S)
+
+        with Devserver() as server:
+            client, last = client_of(server.endpoint), threading.Event()
+            with running(client, Blocking()) as agent:
+                self.assertTrue(inside.wait(PATIENCE_S))
+                for n in range(100):
+                    client.update_effective_config({"a": f"version {n}"}, "text/plain")
+                    agent.send(client.build_full_state_message(), callback=lambda n=n: (ends.append(n), n == 99 and last.set()))
+                leave.set()
+                self.assertTrue(last.wait(PATIENCE_S))
+                self.assertEqual(sorted(ends), list(range(100)))
+                server.wait('match={"message":{"effective_config":{"config_map":{"config_map":{"a":{"body":"version 99"}}}}}}')
+
+    def test_without_an_agent_the_client_exchanges_by_itself(self):
+        with Devserver() as server:
+            client = client_of(server.endpoint)
+            for _ in range(2):
+                self.assertEqual(client.send(client.build_full_state_message()).instance_uid, client.instance_uid)
+            self.assertEqual([entry["sequence_number"] for entry in server.timeline(kind="received")], [0, 1])
+            server.faults({"rules": [{"do": {"status": 500}}]})
+            with self.assertRaises(OpAMPException) as caught:
+                client.send(client.build_heartbeat_message())
+            self.assertEqual(caught.exception.http_status, 500)
+
+    def test_what_can_not_be_sent_is_refused_with_the_name_of_the_argument(self):
+        client = client_of("http://127.0.0.1:9/")
+        agent = OpAMPAgent(callbacks=None, client=client)
+        for call, kind, name in ((lambda: agent.send(b"\xff"), ValueError, "payload"), (lambda: agent.send("text"), TypeError, "payload"),
+                                 (lambda: agent.send(b"", max_retries=-1), ValueError, "max_retries"),
+                                 (lambda: client.send(b"\xff"), ValueError, "data"),
+                                 (lambda: OpAMPAgent(callbacks=None, client=client, interval=-1), ValueError, "interval"),
+                                 (lambda: OpAMPAgent(callbacks=None, client=client, interval=float("nan")), ValueError, "interval"),
+                                 (lambda: client_of("url", timeout_millis=0), ValueError, "timeout_millis"),
+                                 (lambda: client_of("url", capabilities=2), ValueError, "OpAMP capabilities must include ReportsStatus")):
+            with self.assertRaisesRegex(kind, name):
+                call()
+        with self.assertRaises(OpAMPException):
+            client_of("url").send(b"")
+
+
+class Logging(unittest.TestCase):
+    def test_under_the_old_import_path_the_loggers_have_the_old_names_and_the_modules_are_ours(self):
+        script = """
+import logging, opamp
+opamp.install_as()
+lines = []
+handler = logging.Handler()
+handler.emit = lambda record: lines.append(record.name)
+logging.getLogger("opentelemetry._opamp.agent").addHandler(handler)
+from opentelemetry._opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient, MessageData
+from opentelemetry._opamp.agent import OpAMPAgent as again
+from opentelemetry._opamp.callbacks import MessageData as data
+from opentelemetry._opamp.transport.requests import RequestsTransport
+from opentelemetry._opamp.transport.exceptions import OpAMPException
+from opentelemetry._opamp.proto import opamp_pb2, anyvalue_pb2
+from opentelemetry._opamp import messages, exceptions
+import opentelemetry._opamp as old
+assert old is opamp and OpAMPAgent is again is opamp.OpAMPAgent and data is MessageData is opamp.MessageData
+assert opamp_pb2.RemoteConfigStatuses_APPLIED == 1
+with OpAMPAgent(callbacks=None, client=OpAMPClient(endpoint="url", agent_identifying_attributes={"a": "b"})):
+    pass
+assert lines == ["opentelemetry._opamp.agent"], lines
+opamp.install_as()
+print("good")
+"""
+        self.assertEqual(python(script), "good\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
