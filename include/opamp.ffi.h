@@ -21,7 +21,8 @@ enum opamp_option {
   OPAMP_OPTION_CHANGE_BURST = 20,
   OPAMP_OPTION_CHANGE_INTERVAL_MS = 21,
   OPAMP_OPTION_EVERY_ANSWER = 22,
-  OPAMP_OPTION_REDELIVER_FAILED = 23
+  OPAMP_OPTION_REDELIVER_FAILED = 23,
+  OPAMP_OPTION_PROXY_TIMEOUT_MS = 28
 };
 enum opamp_status_code {
   OPAMP_OK = 0,
@@ -244,6 +245,15 @@ opamp_status opamp_client_set_user_agent_prefix(opamp_client *client,
                                                 opamp_error **err);
 opamp_status opamp_client_use_host_transport(opamp_client *client,
                                              int32_t on);
+opamp_status opamp_client_set_proxy(opamp_client *client,
+                                    const char *url,
+                                    opamp_error **err);
+opamp_status opamp_client_set_proxy_header(opamp_client *client,
+                                           const char *name,
+                                           const char *value,
+                                           opamp_error **err);
+opamp_status opamp_client_use_proxy_environment(opamp_client *client,
+                                                int32_t on);
 opamp_status opamp_client_set_ca_file(opamp_client *client,
                                       const char *path,
                                       opamp_error **err);

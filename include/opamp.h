@@ -126,6 +126,7 @@
  *     CHANGE_INTERVAL_MS              1000  0 .. 86400000          then one in this time
  *     EVERY_ANSWER                       0  0 .. 1                 1: on_connect and on_message for every answer
  *     REDELIVER_FAILED                   0  0 .. 1                 1: an offer that FAILED before is delivered again
+ *     PROXY_TIMEOUT_MS                5000  1 .. 86400000          a proxy opening the way to the server
  *
  * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery:
  * OPAMP_DELIVERY_THREAD. Log: off.
@@ -184,7 +185,9 @@ enum opamp_option {
   /** 1: on_connect and on_message for every answer */
   OPAMP_OPTION_EVERY_ANSWER = 22,
   /** 1: an offer that FAILED before is delivered again */
-  OPAMP_OPTION_REDELIVER_FAILED = 23
+  OPAMP_OPTION_REDELIVER_FAILED = 23,
+  /** a proxy opening the way to the server */
+  OPAMP_OPTION_PROXY_TIMEOUT_MS = 28
 };
 
 /** The codes of opamp_status. */
@@ -704,6 +707,47 @@ opamp_status opamp_client_set_user_agent_prefix(opamp_client *client,
  */
 opamp_status opamp_client_use_host_transport(opamp_client *client,
                                              int32_t on);
+
+/**
+ * Reaches the server through a proxy, whatever the environment says: `[scheme://][user[:password]@]host[:port]`, the
+ * scheme one of http (also without one), https, socks5 (names are looked up here) and socks5h (by the proxy); ports 80,
+ * 443 and 1080 where none is given. User and password are percent-decoded and in no log line or error text. An http or
+ * https proxy passes on the requests of a http:// endpoint itself; for all others it is asked to CONNECT. TLS with an
+ * https proxy uses this client's own authorities and client certificate, which may then be set for a http:// endpoint,
+ * too. NULL: no proxy of the host's own, so that the environment decides (opamp_client_use_proxy_environment). url: copied.
+ *
+ * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no host, another scheme, a path, a
+ * login that the proxy's protocol can not say; or, on a http:// endpoint, TLS settings that would then have no effect),
+ * OPAMP_E_STATE while an agent runs; nothing changes then. Since: 0.1.
+ */
+opamp_status opamp_client_set_proxy(opamp_client *client,
+                                    const char *url,
+                                    opamp_error **err);
+
+/**
+ * Sets a header for http and https proxies alone, or with a NULL value takes it away: sent with CONNECT and with each
+ * request that the proxy passes on itself, never to the server through an opened way. A `Proxy-Authorization` replaces the
+ * login in the proxy's URL. name, value: copied; the value is in no log line or error text.
+ *
+ * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (as opamp_client_set_header),
+ * OPAMP_E_STATE while an agent runs. Since: 0.1.
+ */
+opamp_status opamp_client_set_proxy_header(opamp_client *client,
+                                           const char *name,
+                                           const char *value,
+                                           opamp_error **err);
+
+/**
+ * Whether, without opamp_client_set_proxy, the environment names the proxy (1, the default) or nobody does (0). It is
+ * read by opamp_agent_start (and opamp_client_exchange), on the caller's thread: http_proxy for http and ws, https_proxy
+ * or HTTPS_PROXY for https and wss, else all_proxy or ALL_PROXY; not where no_proxy or NO_PROXY excepts the server with
+ * `*`, a name (and all under it), an address, a network such as 10.0.0.0/8, each with `:port` or without. Loopback is
+ * excepted only there. A variable that names no usable proxy makes the start fail.
+ *
+ * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
+ */
+opamp_status opamp_client_use_proxy_environment(opamp_client *client,
+                                                int32_t on);
 
 /**
  * Trusts the certificates in a PEM file, and no others. The three opamp_client_set_ca_* replace each other; NULL: back

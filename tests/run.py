@@ -110,6 +110,9 @@ def main(names):
     def chosen(steps):
         return [step for step in steps if not names or step[0] in names]
 
+    # Everything here is on loopback, whatever the way to the world is.
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
     verdict = Verdict()
     if all(verdict.run(*step) for step in chosen([BUILD])):
         rows = [threading.Thread(target=verdict.run_all, args=(chosen(steps),)) for steps in (COMPUTING, WAITING)]

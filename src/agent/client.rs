@@ -17,7 +17,7 @@ use crate::{
     proto::{self, AgentDescription},
     protocol::{Carry, ConfigState, RemoteConfigStatus},
     transport::{
-        Endpoint, Headers, Limits, headers,
+        Endpoint, Headers, Limits, Proxy, headers,
         tls::{Identity, Roots, TlsSettings},
     },
 };
@@ -36,6 +36,10 @@ pub(crate) struct State {
     pub(crate) user_agent_prefix: Option<String>,
     pub(crate) is_host_transport: bool,
     pub(crate) tls: TlsSettings,
+    /// The host's own proxy; without one the environment decides, where the host lets it.
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) proxy_headers: Headers,
+    pub(crate) is_proxy_environment_used: bool,
     options: [u64; defaults::TABLE.len()],
     pub(crate) capabilities: u64,
     pub(crate) description: Option<Arc<AgentDescription>>,
@@ -68,6 +72,9 @@ impl Client {
             user_agent_prefix: None,
             is_host_transport: false,
             tls: TlsSettings::default(),
+            proxy: None,
+            proxy_headers: Headers::default(),
+            is_proxy_environment_used: true,
             options: defaults::TABLE.map(|row| row.default),
             capabilities: capabilities::DEFAULT,
             description: None,
@@ -91,7 +98,7 @@ impl Client {
     pub fn set_endpoint(&self, endpoint: &str) -> Result<()> {
         let endpoint = parse_endpoint(endpoint)?;
         let mut state = self.settle()?;
-        check_tls_fits(&endpoint, &state.tls)?;
+        check_tls_fits(&endpoint, state.proxy.as_ref(), &state.tls)?;
         state.endpoint = endpoint;
         Ok(())
     }
@@ -128,16 +135,9 @@ impl Client {
 
     /// Sets a header of every request from the next one on; without a value takes it away.
     pub fn set_header(&self, name: &str, value: Option<&str>) -> Result<()> {
-        let refused = |why: headers::HeaderError| Error::argument(why.to_string());
         let mut state = self.state.lock();
         let mut headers = Headers::clone(&state.headers);
-        match value {
-            Some(value) => headers.set(name, value).map_err(refused)?,
-            None => {
-                headers::check(name, "").map_err(refused)?;
-                headers.remove(name);
-            }
-        }
+        set_header(&mut headers, name, value)?;
         let headers = Arc::new(headers);
         state.headers = headers.clone();
         state.put(|mail| mail.headers = Some(headers));
@@ -150,6 +150,28 @@ impl Client {
             headers::check_prefix(prefix).map_err(|why| Error::argument(why.to_string()))?;
         }
         self.settle()?.user_agent_prefix = prefix.map(str::to_owned);
+        Ok(())
+    }
+
+    /// The way to the server leads through this proxy, whatever the environment says. Not while an agent runs.
+    pub fn set_proxy(&self, url: Option<&str>) -> Result<()> {
+        let proxy = url.map(Proxy::parse).transpose();
+        let proxy =
+            proxy.map_err(|why| Error::new(Code::InvalidArg, Kind::Argument, why.to_string()))?;
+        let mut state = self.settle()?;
+        check_tls_fits(&state.endpoint, proxy.as_ref(), &state.tls)?;
+        state.proxy = proxy;
+        Ok(())
+    }
+
+    /// A header for http and https proxies alone; without a value takes it away. Not while an agent runs.
+    pub fn set_proxy_header(&self, name: &str, value: Option<&str>) -> Result<()> {
+        set_header(&mut self.settle()?.proxy_headers, name, value)
+    }
+
+    /// Whether the usual variables may name a proxy where the host has not. Not while an agent runs.
+    pub fn use_proxy_environment(&self, on: bool) -> Result<()> {
+        self.settle()?.is_proxy_environment_used = on;
         Ok(())
     }
 
@@ -283,7 +305,7 @@ impl Client {
         let mut state = self.settle()?;
         let mut tls = state.tls.clone();
         change(&mut tls);
-        check_tls_fits(&state.endpoint, &tls)?;
+        check_tls_fits(&state.endpoint, state.proxy.as_ref(), &tls)?;
         state.tls = tls;
         Ok(())
     }
@@ -329,6 +351,7 @@ impl State {
             resolve: self.millis(defaults::RESOLVE_TIMEOUT_MS),
             connect: self.millis(defaults::CONNECT_TIMEOUT_MS),
             tls: self.millis(defaults::TLS_TIMEOUT_MS),
+            proxy: self.millis(defaults::PROXY_TIMEOUT_MS),
             first_byte: self.millis(defaults::FIRST_BYTE_TIMEOUT_MS),
             exchange: self.millis(defaults::EXCHANGE_TIMEOUT_MS),
             message: usize::try_from(self.number(defaults::MESSAGE_LIMIT_BYTES))
@@ -377,6 +400,18 @@ impl State {
     }
 }
 
+fn set_header(headers: &mut Headers, name: &str, value: Option<&str>) -> Result<()> {
+    let refused = |why: headers::HeaderError| Error::argument(why.to_string());
+    match value {
+        Some(value) => headers.set(name, value).map_err(refused),
+        None => {
+            headers::check(name, "").map_err(refused)?;
+            headers.remove(name);
+            Ok(())
+        }
+    }
+}
+
 fn parse_endpoint(text: &str) -> Result<Endpoint> {
     let endpoint = Endpoint::parse(text).map_err(|why| Error::argument(why.to_string()))?;
     if endpoint.scheme().is_websocket() {
@@ -390,8 +425,9 @@ fn parse_endpoint(text: &str) -> Result<Endpoint> {
 }
 
 /// The scheme alone decides about TLS, so settings that would have no effect are a mistake.
-fn check_tls_fits(endpoint: &Endpoint, tls: &TlsSettings) -> Result<()> {
-    if endpoint.scheme().is_tls() || tls.is_default() {
+fn check_tls_fits(endpoint: &Endpoint, proxy: Option<&Proxy>, tls: &TlsSettings) -> Result<()> {
+    let is_used = endpoint.scheme().is_tls() || proxy.is_some_and(Proxy::is_tls);
+    if is_used || tls.is_default() {
         return Ok(());
     }
     Err(Error::argument(

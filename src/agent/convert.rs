@@ -156,6 +156,7 @@ pub(crate) fn failure_of(failure: transport::Failure) -> Failure {
         From::Resolve => To::Resolve,
         From::Connect => To::Connect,
         From::Tls => To::Tls,
+        From::Proxy => To::Proxy,
         From::Timeout | From::GivenUp => To::Timeout,
         From::Io => To::Io,
         From::Status => To::Status,

@@ -57,6 +57,7 @@ options! {
     21 CHANGE_INTERVAL_MS = 1_000, 0 .. DAY_MS, "then one in this time";
     22 EVERY_ANSWER = 0, 0 .. 1, "1: on_connect and on_message for every answer";
     23 REDELIVER_FAILED = 0, 0 .. 1, "1: an offer that FAILED before is delivered again";
+    28 PROXY_TIMEOUT_MS = 5_000, 1 .. DAY_MS, "a proxy opening the way to the server";
 }
 
 /// The heartbeat or polling interval of an agent.

@@ -19,7 +19,11 @@ use super::{
 };
 use crate::{
     protocol::{Change, Config, Core, Input, Policy},
-    transport::{Settings, Wake, host, http, tls},
+    transport::{
+        Proxies, Proxy, Settings, Wake, host, http,
+        proxy::{Choice, Environment},
+        tls,
+    },
 };
 
 /// Ready to be worked on.
@@ -96,18 +100,39 @@ pub(crate) fn plan(
 }
 
 pub(crate) fn settings_of(state: &State, seed: u64) -> Result<Settings> {
+    let proxies = proxies_of(state);
+    let proxy = proxies.of(&state.endpoint).map_err(|why| {
+        let text = format!("{why} (opamp_client_use_proxy_environment(client, 0) ignores it)");
+        Error::new(Code::InvalidArg, Kind::Proxy, text)
+    })?;
+    let has_tls = state.endpoint.scheme().is_tls() || proxy.is_some_and(Proxy::is_tls);
     Ok(Settings {
         endpoint: state.endpoint.clone(),
-        trust: trust_of(state)?,
+        trust: trust_of(state, has_tls)?,
+        proxies,
         limits: state.limits(),
         user_agent_prefix: state.user_agent_prefix.clone(),
         seed,
     })
 }
 
+/// Reads the environment, here and nowhere else.
+fn proxies_of(state: &State) -> Proxies {
+    let choice = match &state.proxy {
+        _ if state.is_host_transport => Choice::Direct,
+        Some(proxy) => Choice::Given(proxy.clone()),
+        None if state.is_proxy_environment_used => Choice::Environment(Environment::read()),
+        None => Choice::Direct,
+    };
+    Proxies {
+        choice,
+        headers: state.proxy_headers.clone(),
+    }
+}
+
 /// Reads the trust files and, only here, the environment.
-fn trust_of(state: &State) -> Result<Option<tls::Trust>> {
-    if state.is_host_transport || !state.endpoint.scheme().is_tls() {
+fn trust_of(state: &State, has_tls: bool) -> Result<Option<tls::Trust>> {
+    if state.is_host_transport || !has_tls {
         return Ok(None);
     }
     let trust = state.tls.at_start();

@@ -96,6 +96,9 @@ calls! {
     CLIENT_SET_HEADER                    "opamp_client_set_header"                      Works Works   Refused Refused Refused;
     CLIENT_SET_USER_AGENT_PREFIX         "opamp_client_set_user_agent_prefix"           Busy  Works   Refused Refused Refused;
     CLIENT_USE_HOST_TRANSPORT            "opamp_client_use_host_transport"              Busy  Works   Refused Refused Refused;
+    CLIENT_SET_PROXY                     "opamp_client_set_proxy"                       Busy  Works   Refused Refused Refused;
+    CLIENT_SET_PROXY_HEADER              "opamp_client_set_proxy_header"                Busy  Works   Refused Refused Refused;
+    CLIENT_USE_PROXY_ENVIRONMENT         "opamp_client_use_proxy_environment"           Busy  Works   Refused Refused Refused;
     CLIENT_SET_CA_FILE                   "opamp_client_set_ca_file"                     Busy  Works   Refused Refused Refused;
     CLIENT_SET_CA_DIR                    "opamp_client_set_ca_dir"                      Busy  Works   Refused Refused Refused;
     CLIENT_SET_CA_PEM                    "opamp_client_set_ca_pem"                      Busy  Works   Refused Refused Refused;

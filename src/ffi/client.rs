@@ -217,6 +217,66 @@ pub unsafe extern "C" fn opamp_client_use_host_transport(
     )
 }
 
+/// Reaches the server through a proxy, whatever the environment says: `[scheme://][user[:password]@]host[:port]`, the
+/// scheme one of http (also without one), https, socks5 (names are looked up here) and socks5h (by the proxy); ports 80,
+/// 443 and 1080 where none is given. User and password are percent-decoded and in no log line or error text. An http or
+/// https proxy passes on the requests of a http:// endpoint itself; for all others it is asked to CONNECT. TLS with an
+/// https proxy uses this client's own authorities and client certificate, which may then be set for a http:// endpoint,
+/// too. NULL: no proxy of the host's own, so that the environment decides (opamp_client_use_proxy_environment). url: copied.
+///
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no host, another scheme, a path, a
+/// login that the proxy's protocol can not say; or, on a http:// endpoint, TLS settings that would then have no effect),
+/// OPAMP_E_STATE while an agent runs; nothing changes then. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_client_set_proxy(
+    client: *mut opamp_client,
+    url: *const c_char,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    call(&calls::CLIENT_SET_PROXY, client, err, |client| {
+        Ok(client.set_proxy(convert::text_or_none(url, "the proxy")?)?)
+    })
+}
+
+/// Sets a header for http and https proxies alone, or with a NULL value takes it away: sent with CONNECT and with each
+/// request that the proxy passes on itself, never to the server through an opened way. A `Proxy-Authorization` replaces the
+/// login in the proxy's URL. name, value: copied; the value is in no log line or error text.
+///
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (as opamp_client_set_header),
+/// OPAMP_E_STATE while an agent runs. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_client_set_proxy_header(
+    client: *mut opamp_client,
+    name: *const c_char,
+    value: *const c_char,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    call(&calls::CLIENT_SET_PROXY_HEADER, client, err, |client| {
+        let name = convert::text(name, "the header's name")?;
+        Ok(client.set_proxy_header(name, convert::text_or_none(value, "the header's value")?)?)
+    })
+}
+
+/// Whether, without opamp_client_set_proxy, the environment names the proxy (1, the default) or nobody does (0). It is
+/// read by opamp_agent_start (and opamp_client_exchange), on the caller's thread: http_proxy for http and ws, https_proxy
+/// or HTTPS_PROXY for https and wss, else all_proxy or ALL_PROXY; not where no_proxy or NO_PROXY excepts the server with
+/// `*`, a name (and all under it), an address, a network such as 10.0.0.0/8, each with `:port` or without. Loopback is
+/// excepted only there. A variable that names no usable proxy makes the start fail.
+///
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_client_use_proxy_environment(
+    client: *mut opamp_client,
+    on: i32,
+) -> opamp_status {
+    call(
+        &calls::CLIENT_USE_PROXY_ENVIRONMENT,
+        client,
+        ptr::null_mut(),
+        |client| Ok(client.use_proxy_environment(on != 0)?),
+    )
+}
+
 /// Trusts the certificates in a PEM file, and no others. The three opamp_client_set_ca_* replace each other; NULL: back
 /// to the system's. The file is read here to check it, at start, and again at each new connection. path: copied; any bytes.
 ///

@@ -92,7 +92,8 @@ impl Remedy {
     pub(super) const fn of(failure: &Failure) -> Self {
         match failure.status {
             Some(429 | 503) => Self::Wait,
-            Some(413) => Self::HoldBack,
+            // A proxy that does not open the way has not seen the message.
+            Some(413) if !matches!(failure.kind, FailKind::Proxy) => Self::HoldBack,
             Some(401 | 403) => Self::NewHeaders,
             // A good status with a bad body, or no status at all: the way failed, not the request.
             None | Some(200 | 204 | 408 | 500..) => Self::Backoff,

@@ -97,7 +97,7 @@ impl Endpoint {
         let (host, port) = match socket {
             // What the Host header says.
             Some(_) => ("localhost".to_owned(), 80),
-            None => host_and_port(authority, scheme)?,
+            None => host_and_port(authority, if scheme.is_tls() { 443 } else { 80 })?,
         };
         let endpoint = Endpoint {
             text: text.to_owned(),
@@ -150,7 +150,7 @@ impl Endpoint {
     pub(crate) fn place(&self) -> String {
         match &self.socket {
             Some(path) => format!("the socket {}", path.display()),
-            None => format!("{}:{}", self.host, self.port),
+            None => place(&self.host, self.port),
         }
     }
 
@@ -184,7 +184,19 @@ fn socket_path(authority: &str) -> Result<Arc<Path>, EndpointError> {
     Ok(Path::new(OsStr::from_bytes(&path)).into())
 }
 
-fn host_and_port(authority: &str, scheme: Scheme) -> Result<(String, u16), EndpointError> {
+/// Host and port as a URL writes them.
+pub(super) fn place(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
+/// `host[:port]`, or `usual_port` where there is none.
+pub(super) fn host_and_port(
+    authority: &str,
+    usual_port: u16,
+) -> Result<(String, u16), EndpointError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(EndpointError::Syntax)?;
@@ -208,13 +220,7 @@ fn host_and_port(authority: &str, scheme: Scheme) -> Result<(String, u16), Endpo
         return Err(EndpointError::NoHost);
     }
     let port = match port {
-        None => {
-            if scheme.is_tls() {
-                443
-            } else {
-                80
-            }
-        }
+        None => usual_port,
         Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
             .parse()
             .ok()

@@ -10,6 +10,8 @@ pub enum FailKind {
     Resolve,
     Connect,
     Tls,
+    /// The proxy did not open the way.
+    Proxy,
     Timeout,
     /// The connection was reset or closed, or the system refused the call.
     Io,

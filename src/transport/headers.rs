@@ -50,6 +50,11 @@ impl Headers {
         Ok(())
     }
 
+    /// All of another set beside one's own.
+    pub(crate) fn extend(&mut self, others: &Headers) {
+        self.0.extend_from_slice(&others.0);
+    }
+
     /// Takes a header away; `false` when there was none.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.0.len();

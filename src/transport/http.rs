@@ -7,18 +7,17 @@ use super::body::Body;
 use super::failure::{FailKind, Failure, Reached};
 use super::head::{self, RawHead};
 use super::line::{Kept, Line};
+use super::opening::Opening;
 use super::resolve::Resolver;
 use super::vigil::{Cut, Vigil};
 use super::wire::{Broken, Wire};
-use super::{Answer, Endpoint, Limits, Request, Settings, Traffic, Wake, Watch};
+use super::{Answer, Headers, Limits, Request, Settings, Traffic, Wake, Watch};
 
 /// The transport for http, https and http+unix endpoints. Used by one thread, the worker.
 pub struct Http {
     line: Line,
     watch: Arc<dyn Watch>,
-    /// The lines of a head that are the same for each request, and two that the host may replace.
-    start: String,
-    host: String,
+    opening: Opening,
     user_agent: String,
     /// The request as it leaves, and the answer as far as its head goes; both used again each time.
     out: Vec<u8>,
@@ -47,8 +46,7 @@ impl Http {
         resolver: Resolver,
     ) -> Http {
         Http {
-            start: start(&settings.endpoint),
-            host: authority(&settings.endpoint),
+            opening: Opening::new(&settings.endpoint, &settings.proxies),
             user_agent: user_agent(settings.user_agent_prefix.as_deref()),
             line: Line::new(settings, wake, resolver),
             watch,
@@ -91,15 +89,15 @@ impl Http {
     fn write(&mut self, request: &Request<'_>) {
         let is_ours = |name: &str| request.headers.iter().all(|(n, _)| n != name);
         let length = request.body.len().to_string();
-        let out = &mut self.out;
+        let (opening, out) = (&self.opening, &mut self.out);
         out.clear();
-        out.extend_from_slice(self.start.as_bytes());
+        out.extend_from_slice(opening.line.as_bytes());
         let mut line = |name: &str, value: &[u8]| {
             for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
                 out.extend_from_slice(piece);
             }
         };
-        for (name, value) in [("host", &self.host), ("user-agent", &self.user_agent)] {
+        for (name, value) in [("host", &opening.host), ("user-agent", &self.user_agent)] {
             if is_ours(name) {
                 line(name, value.as_bytes());
             }
@@ -108,7 +106,8 @@ impl Http {
         line("accept-encoding", b"gzip");
         line("opamp-instance-uid", request.instance_uid.as_bytes());
         line("content-length", length.as_bytes());
-        for (name, value) in request.headers.iter() {
+        let to_proxy = opening.to_proxy.iter().flat_map(Headers::iter);
+        for (name, value) in request.headers.iter().chain(to_proxy) {
             line(name, value);
         }
         out.extend_from_slice(b"\r\n");
@@ -182,7 +181,8 @@ impl Http {
                 begin += head.len;
                 if !head.is_interim() {
                     let limit = self.line.settings.limits.message;
-                    return said(wire, &head, &come[begin..], request, limit);
+                    let early = &come[begin..];
+                    return said(wire, &head, early, (request, &self.opening), limit);
                 }
             }
         }
@@ -227,7 +227,7 @@ fn said(
     wire: &mut Wire,
     head: &RawHead<'_, '_>,
     early: &[u8],
-    request: &Request<'_>,
+    (request, opening): (&Request<'_>, &Opening),
     limit: usize,
 ) -> Result<Said, Broken> {
     let is_kept = head.is_kept();
@@ -260,7 +260,11 @@ fn said(
         Plan::Show { kind, text } => {
             body.hurry();
             let excerpt = answer::drain(&mut body, &head, limit);
-            head.shown(kind, text, &excerpt, request.headers)
+            let kind = match opening.to_proxy {
+                Some(_) if head.status == 407 => FailKind::Proxy,
+                _ => kind,
+            };
+            head.shown(kind, text, &excerpt, &opening.secrets(request.headers))
         }
         Plan::Leave { kind, text } => Err(head.failure(kind, text)),
     };
@@ -273,25 +277,6 @@ fn said(
 /// Whether the peer ended the connection before a byte of an answer.
 fn has_died(wire: &Wire, result: &Result<Said, Broken>) -> bool {
     wire.received == 0 && matches!(result, Err(Broken::Cut(Cut::Closed(_))))
-}
-
-/// The first line, with the path as it was given.
-fn start(endpoint: &Endpoint) -> String {
-    let path = endpoint.path_and_query();
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    format!("POST {slash}{path} HTTP/1.1\r\n")
-}
-
-fn authority(endpoint: &Endpoint) -> String {
-    let (host, port) = (endpoint.host(), endpoint.port());
-    let host = match host.contains(':') {
-        true => format!("[{host}]"),
-        false => host.to_owned(),
-    };
-    match (endpoint.scheme().is_tls(), port) {
-        (true, 443) | (false, 80) => host,
-        _ => format!("{host}:{port}"),
-    }
 }
 
 pub(crate) fn too_large(request: &Request<'_>, limits: &Limits) -> Option<Failure> {

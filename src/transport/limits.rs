@@ -9,6 +9,8 @@ pub struct Limits {
     /// TCP connect, over all addresses together.
     pub connect: Duration,
     pub tls: Duration,
+    /// A proxy opening the way, TLS with it not included.
+    pub proxy: Duration,
     /// From the last byte sent to the first byte of the answer.
     pub first_byte: Duration,
     pub exchange: Duration,
@@ -24,6 +26,7 @@ impl Default for Limits {
             resolve: Duration::from_secs(5),
             connect: Duration::from_secs(5),
             tls: Duration::from_secs(5),
+            proxy: Duration::from_secs(5),
             first_byte: Duration::from_secs(10),
             exchange: Duration::from_secs(60),
             message: 64 * 1024 * 1024,

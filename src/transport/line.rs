@@ -1,5 +1,6 @@
 //! The way to the server: connections made, kept between exchanges, renewed and dropped.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::stream::Stream;
 use super::tls::ConfigCache;
 use super::traffic::Place;
 use super::vigil::{Cut, Vigil};
-use super::{Endpoint, FailKind, Failure, Reached, Settings, Traffic, Wake};
+use super::{Endpoint, FailKind, Failure, Proxy, Reached, Settings, Traffic, Wake};
 
 pub(crate) struct Line {
     pub(crate) settings: Settings,
@@ -77,23 +78,25 @@ impl Line {
 
     /// A new connection, each step within its bound. Certificates and keys are read again.
     pub(crate) fn connect(&mut self, vigil: &mut Vigil) -> Result<Kept, Failure> {
-        let endpoint = &self.settings.endpoint;
+        let endpoint = self.settings.endpoint.clone();
         let limits = self.settings.limits;
-        let (socket, place) = self.dial(endpoint, vigil)?;
-        let stream = if endpoint.scheme().is_tls() {
-            let host = endpoint.host().to_owned();
-            let unfit = |text: String| refusal(FailKind::Tls, format!("TLS with {host}: {text}"));
-            let trust = self.settings.trust.as_ref();
-            let trust = trust.ok_or_else(|| unfit("not set up".to_owned()))?;
-            let config = trust
-                .config(&mut self.configs)
-                .map_err(|e| unfit(e.to_string()))?;
-            let name = ServerName::try_from(host.clone()).map_err(|e| unfit(e.to_string()))?;
-            Stream::secure(socket, config, name, vigil, limits.tls)
-                .map_err(|cut| self.failure(&cut, Reached::No))?
-        } else {
-            Stream::plain(socket)
-        };
+        let proxy = self.settings.proxies.of(&endpoint);
+        let proxy = proxy
+            .map_err(|e| refusal(FailKind::Proxy, e.to_string()))?
+            .cloned();
+        let (socket, place) = self.dial(&endpoint, proxy.as_ref(), vigil)?;
+        let mut stream = Stream::plain(socket);
+        if let Some(proxy) = &proxy {
+            if proxy.is_tls() {
+                stream = self.secure(stream, proxy.host(), &proxy.to_string(), vigil)?;
+            }
+            if !proxy.passes_on(&endpoint) {
+                self.open_way(proxy, &endpoint, &mut stream, vigil)?;
+            }
+        }
+        if endpoint.scheme().is_tls() {
+            stream = self.secure(stream, endpoint.host(), &endpoint.place(), vigil)?;
+        }
         self.traffic.on_connected(place, stream.tls_version());
         self.dialled += 1;
         let age = spread(limits.connection_age, self.settings.seed, self.dialled);
@@ -104,31 +107,96 @@ impl Line {
         Ok(Kept { stream, term })
     }
 
-    fn dial(&self, endpoint: &Endpoint, vigil: &mut Vigil) -> Result<(Socket, Place), Failure> {
-        let limits = self.settings.limits;
+    /// Connects to the socket, the proxy, or the server itself.
+    fn dial(
+        &self,
+        endpoint: &Endpoint,
+        proxy: Option<&Proxy>,
+        vigil: &mut Vigil,
+    ) -> Result<(Socket, Place), Failure> {
+        let bound = self.settings.limits.connect;
+        let (host, port, whom, place) = match proxy {
+            Some(proxy) => (proxy.host(), proxy.port(), "the proxy ", proxy.to_string()),
+            None => (endpoint.host(), endpoint.port(), "", endpoint.place()),
+        };
         let refused = |e| match e {
-            DialError::Cut(cut) => self.failure(&cut, Reached::No),
-            DialError::Refused(text) => refusal(FailKind::Connect, format!("connect to {text}")),
+            DialError::Cut(cut) => self.failure_with(&place, &cut, Reached::No),
+            DialError::Refused(text) => {
+                refusal(FailKind::Connect, format!("connect to {whom}{text}"))
+            }
         };
         if let Some(path) = endpoint.socket() {
-            let socket = dial_unix(path, vigil, limits.connect).map_err(refused)?;
+            let socket = dial_unix(path, vigil, bound).map_err(refused)?;
             return Ok((socket, Place::Socket(path.clone())));
         }
-        let (host, port) = (endpoint.host(), endpoint.port());
-        let addresses = self
-            .resolver
-            .resolve(host, port, &self.wake, vigil, limits.resolve)
-            .map_err(|e| match e {
-                ResolveError::Cut(cut) => self.failure(&cut, Reached::No),
-                ResolveError::Failed(text) => refusal(FailKind::Resolve, format!("resolve {text}")),
-            })?;
-        let (socket, address) = dial(&addresses, vigil, limits.connect).map_err(refused)?;
+        let addresses = self.resolve(whom, (host, port), vigil)?;
+        let (socket, address) = dial(&addresses, vigil, bound).map_err(refused)?;
         Ok((socket, Place::Address(address)))
+    }
+
+    fn resolve(
+        &self,
+        whom: &str,
+        (host, port): (&str, u16),
+        vigil: &mut Vigil,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let bound = self.settings.limits.resolve;
+        self.resolver
+            .resolve(host, port, &self.wake, vigil, bound)
+            .map_err(|e| match e {
+                ResolveError::Cut(cut) => {
+                    self.failure_with(&format!("{whom}{host}:{port}"), &cut, Reached::No)
+                }
+                ResolveError::Failed(text) => {
+                    refusal(FailKind::Resolve, format!("resolve {whom}{text}"))
+                }
+            })
+    }
+
+    /// Lets the proxy connect to the server.
+    fn open_way(
+        &self,
+        proxy: &Proxy,
+        endpoint: &Endpoint,
+        stream: &mut Stream,
+        vigil: &mut Vigil,
+    ) -> Result<(), Failure> {
+        let mut host = endpoint.host().to_owned();
+        if proxy.wants_address() {
+            let addresses = self.resolve("", (&host, endpoint.port()), vigil)?;
+            host = addresses.first().map_or(host, |a| a.ip().to_string());
+        }
+        let to = (host.as_str(), endpoint.port());
+        let (headers, limits) = (&self.settings.proxies.headers, &self.settings.limits);
+        proxy.open(stream, to, headers, vigil, limits)
+    }
+
+    /// TLS with `host`, called `place` in texts.
+    fn secure(
+        &mut self,
+        stream: Stream,
+        host: &str,
+        place: &str,
+        vigil: &mut Vigil,
+    ) -> Result<Stream, Failure> {
+        let unfit = |text: String| refusal(FailKind::Tls, format!("TLS with {place}: {text}"));
+        let trust = self.settings.trust.as_ref();
+        let trust = trust.ok_or_else(|| unfit("not set up".to_owned()))?;
+        let config = trust
+            .config(&mut self.configs)
+            .map_err(|e| unfit(e.to_string()))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|e| unfit(e.to_string()))?;
+        stream
+            .secure(config, name, vigil, self.settings.limits.tls)
+            .map_err(|cut| self.failure_with(place, &cut, Reached::No))
     }
 
     /// In words that name the server, not its path and query.
     pub(crate) fn failure(&self, cut: &Cut, reached: Reached) -> Failure {
-        let place = self.settings.endpoint.place();
+        self.failure_with(&self.settings.endpoint.place(), cut, reached)
+    }
+
+    fn failure_with(&self, place: &str, cut: &Cut, reached: Reached) -> Failure {
         let (kind, text) = match cut {
             Cut::GivenUp => (FailKind::GivenUp, "given up".to_owned()),
             Cut::Timeout(step) => (

@@ -22,12 +22,15 @@ pub mod host;
 pub mod http;
 pub mod limits;
 mod line;
+mod opening;
+pub mod proxy;
 pub mod resolve;
 pub mod signals;
 mod socket;
 mod stream;
 pub mod tls;
 pub mod traffic;
+mod tunnel;
 mod verify;
 mod vigil;
 pub mod wake;
@@ -42,6 +45,7 @@ pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use failure::{FailKind, Failure, Reached};
 pub use headers::{HeaderError, Headers};
 pub use limits::Limits;
+pub use proxy::{Proxies, Proxy, ProxyError};
 pub use resolve::Resolver;
 pub use traffic::{Facts, Place, Traffic};
 pub use wake::Wake;
@@ -58,8 +62,9 @@ pub trait Watch: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub endpoint: Endpoint,
-    /// For https: what [`tls::TlsSettings::at_start`] made of the host's wishes.
+    /// For TLS, with the server or with a proxy: what [`tls::TlsSettings::at_start`] made of the host's wishes.
     pub trust: Option<tls::Trust>,
+    pub proxies: Proxies,
     pub limits: Limits,
     /// Put before the library's own `User-Agent`; already checked by [`headers::check_prefix`].
     pub user_agent_prefix: Option<String>,

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // std's TcpStream neither connects cancellably nor sends vectors silently
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::mem::{size_of, zeroed};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -191,6 +191,21 @@ impl Socket {
         } else {
             Err(io::Error::last_os_error())
         }
+    }
+}
+
+/// How a TLS session reaches its socket: std's own would raise SIGPIPE.
+impl Write for &Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.send_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

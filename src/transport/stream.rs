@@ -1,12 +1,13 @@
 //! One connection, plain or TLS, on which every wait can be cut.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 
 use super::socket::Socket;
+use super::tunnel::Base;
 use super::verify::describe;
 use super::vigil::{Cut, Step, Vigil};
 
@@ -16,7 +17,7 @@ const LARGE: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Stream {
-    socket: Socket,
+    base: Base,
     tls: Option<Box<Tls>>,
     /// The last read filled its buffer, so the next one will hardly have to wait.
     has_more: bool,
@@ -25,8 +26,8 @@ pub(crate) struct Stream {
 }
 
 #[derive(Debug)]
-struct Tls {
-    session: ClientConnection,
+pub(super) struct Tls {
+    pub(super) session: ClientConnection,
     /// Received and not yet taken by the session: `raw[taken..filled]`.
     raw: Vec<u8>,
     taken: usize,
@@ -36,16 +37,16 @@ struct Tls {
 impl Stream {
     pub(crate) fn plain(socket: Socket) -> Stream {
         Stream {
-            socket,
+            base: Base::new(socket),
             tls: None,
             has_more: false,
             is_sending_over: false,
         }
     }
 
-    /// A stream after a whole handshake.
+    /// A stream over this one after a whole handshake; over TLS to a proxy it is TLS within TLS.
     pub(crate) fn secure(
-        socket: Socket,
+        mut self,
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
         vigil: &mut Vigil,
@@ -59,14 +60,12 @@ impl Stream {
             taken: 0,
             filled: 0,
         };
-        let mut stream = Stream {
-            socket,
-            tls: Some(Box::new(tls)),
-            has_more: false,
-            is_sending_over: false,
-        };
-        stream.handshake(vigil)?;
-        Ok(stream)
+        if let Some(to_proxy) = self.tls.replace(Box::new(tls)) {
+            self.base.enter(to_proxy);
+        }
+        self.has_more = false;
+        self.handshake(vigil)?;
+        Ok(self)
     }
 
     /// The request could not be sent whole, or the peer did not want it so.
@@ -95,15 +94,15 @@ impl Stream {
             return self.send_tls(bytes, left, vigil);
         }
         let mut rest = bytes;
-        while !rest.is_empty() && !self.is_sending_over {
+        while (!rest.is_empty() || self.base.is_behind()) && !self.is_sending_over {
             vigil.look()?;
-            match self.socket.send(rest) {
+            match self.base.write(rest) {
                 Ok(n) => {
                     *left += n as u64;
                     rest = &rest[n..];
                 }
                 Err(e) if is_later(&e) => {
-                    let ready = vigil.wait(self.socket.raw_fd(), libc::POLLIN | libc::POLLOUT)?;
+                    let ready = vigil.wait(self.base.raw_fd(), libc::POLLIN | libc::POLLOUT)?;
                     self.is_sending_over = ready & libc::POLLIN != 0;
                 }
                 Err(e) => self.on_send_error(e, *left)?,
@@ -115,7 +114,7 @@ impl Stream {
     /// At least one byte, or 0 at the peer's orderly end.
     pub(crate) fn recv(&mut self, buffer: &mut [u8], vigil: &mut Vigil) -> Result<usize, Cut> {
         let n = match &mut self.tls {
-            None => recv_raw(&self.socket, buffer, &mut self.has_more, vigil)?,
+            None => recv_raw(&mut self.base, buffer, &mut self.has_more, vigil)?,
             Some(_) => self.recv_tls(buffer, vigil)?,
         };
         Ok(n)
@@ -132,7 +131,7 @@ impl Stream {
             if !is_quiet {
                 return false;
             }
-            match self.socket.peek() {
+            match self.base.peek() {
                 Err(e) if is_later(&e) => return true,
                 Err(_) | Ok(0) => return false,
                 Ok(_) => {}
@@ -140,7 +139,7 @@ impl Stream {
             let Some(tls) = &mut self.tls else {
                 return false;
             };
-            if tls.fill_now(&self.socket).is_err() {
+            if tls.fill_now(&mut self.base).is_err() {
                 return false;
             }
         }
@@ -163,9 +162,9 @@ impl Stream {
             if !tls.session.is_handshaking() {
                 return Ok(());
             }
-            if let Err(cut) = tls.more(&self.socket, &mut self.has_more, vigil) {
+            if let Err(cut) = tls.more(&mut self.base, &mut self.has_more, vigil) {
                 // The peer is told why, when that can be done at once.
-                let _ = tls.session.write_tls(&mut Silent(&self.socket));
+                let _ = tls.session.write_tls(&mut self.base);
                 return Err(match cut {
                     Cut::Closed(_) => Cut::Tls("the server closed the connection".to_owned()),
                     cut => cut,
@@ -194,11 +193,17 @@ impl Stream {
             let Some(tls) = &mut self.tls else {
                 return Ok(());
             };
-            if !tls.session.wants_write() || self.is_sending_over {
+            let has_more = tls.session.wants_write();
+            if !(has_more || self.base.is_behind()) || self.is_sending_over {
                 return Ok(());
             }
             vigil.look()?;
-            match tls.session.write_tls(&mut Silent(&self.socket)) {
+            let result = if has_more {
+                tls.session.write_tls(&mut self.base)
+            } else {
+                self.base.write(&[])
+            };
+            match result {
                 Ok(n) => *left += n as u64,
                 Err(e) if is_later(&e) => {
                     let is_handshaking = tls.session.is_handshaking();
@@ -207,10 +212,10 @@ impl Stream {
                     } else {
                         libc::POLLIN | libc::POLLOUT
                     };
-                    let ready = vigil.wait(self.socket.raw_fd(), events)?;
+                    let ready = vigil.wait(self.base.raw_fd(), events)?;
                     if ready & libc::POLLIN != 0 {
                         // Session tickets come unasked; only an answer ends the request early.
-                        let is_open = tls.fill_now(&self.socket).is_ok();
+                        let is_open = tls.fill_now(&mut self.base).is_ok();
                         self.is_sending_over = !is_open || tls.process()? > 0;
                     }
                 }
@@ -236,10 +241,10 @@ impl Stream {
                 Err(e) => return Err(Cut::Io(e)),
             }
             vigil.look()?;
-            tls.more(&self.socket, &mut self.has_more, vigil)?;
+            tls.more(&mut self.base, &mut self.has_more, vigil)?;
             // A key update is answered at once; should that block, the next send takes it along.
             if tls.session.wants_write() {
-                let _ = tls.session.write_tls(&mut Silent(&self.socket));
+                let _ = tls.session.write_tls(&mut self.base);
             }
         }
     }
@@ -261,10 +266,10 @@ impl Stream {
 impl Tls {
     /// Gets encrypted bytes, waiting for them when there are none, and processes them. At the peer's
     /// end without notice the session's reader says so.
-    fn more(&mut self, socket: &Socket, has_more: &mut bool, vigil: &mut Vigil) -> Result<(), Cut> {
+    fn more(&mut self, base: &mut Base, has_more: &mut bool, vigil: &mut Vigil) -> Result<(), Cut> {
         if self.taken == self.filled {
             self.make_room(if *has_more { LARGE } else { SMALL });
-            let n = recv_raw(socket, &mut self.raw, has_more, vigil)?;
+            let n = recv_raw(base, &mut self.raw, has_more, vigil)?;
             (self.taken, self.filled) = (0, n);
             if n == 0 {
                 if self.session.is_handshaking() {
@@ -277,12 +282,12 @@ impl Tls {
     }
 
     /// Like [`more`](Tls::more) without a wait; an error also for the peer's end.
-    fn fill_now(&mut self, socket: &Socket) -> Result<(), ()> {
+    fn fill_now(&mut self, base: &mut Base) -> Result<(), ()> {
         if self.taken < self.filled {
             return Ok(());
         }
         self.make_room(SMALL);
-        match socket.recv(&mut self.raw) {
+        match base.recv(&mut self.raw) {
             Ok(0) => Err(()),
             Ok(n) => {
                 (self.taken, self.filled) = (0, n);
@@ -290,6 +295,24 @@ impl Tls {
             }
             Err(e) if is_later(&e) => Ok(()),
             Err(_) => Err(()),
+        }
+    }
+
+    /// Like [`more`](Tls::more) for a session that itself carries another one: what is not there yet is
+    /// `WouldBlock`.
+    pub(super) fn more_now(&mut self, socket: &Socket) -> io::Result<()> {
+        if self.taken == self.filled {
+            self.make_room(SMALL);
+            let n = socket.recv(&mut self.raw)?;
+            (self.taken, self.filled) = (0, n);
+            if n == 0 {
+                self.session.read_tls(&mut io::empty())?;
+            }
+        }
+        match self.process() {
+            Ok(_) => Ok(()),
+            Err(Cut::Io(e)) => Err(e),
+            Err(_) => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
@@ -320,20 +343,20 @@ impl Tls {
 }
 
 fn recv_raw(
-    socket: &Socket,
+    base: &mut Base,
     buffer: &mut [u8],
     has_more: &mut bool,
     vigil: &mut Vigil,
 ) -> Result<usize, Cut> {
-    let mut is_likely = *has_more;
+    let mut is_likely = *has_more || base.may_have_more();
     loop {
         if is_likely {
             vigil.look()?;
         } else {
-            vigil.wait(socket.raw_fd(), libc::POLLIN)?;
+            vigil.wait(base.raw_fd(), libc::POLLIN)?;
         }
         is_likely = false;
-        match socket.recv(buffer) {
+        match base.recv(buffer) {
             Ok(n) => {
                 *has_more = n == buffer.len();
                 return Ok(n);
@@ -358,29 +381,12 @@ impl Drop for Stream {
             .filter(|tls| !tls.session.is_handshaking())
         {
             tls.session.send_close_notify();
-            let _ = tls.session.write_tls(&mut Silent(&self.socket));
+            let _ = tls.session.write_tls(&mut self.base);
         }
     }
 }
 
-/// The only way in which a TLS session reaches its socket: std's would raise SIGPIPE.
-struct Silent<'a>(&'a Socket);
-
-impl Write for Silent<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send(bytes)
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.send_vectored(pieces)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn is_later(error: &io::Error) -> bool {
+pub(super) fn is_later(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted

@@ -35,6 +35,33 @@ static void endpoints(void) {
   CHECK(client == (opamp_client *)UNTOUCHED);
 }
 
+/* [PROXY-04] */
+static void proxies(opamp_client *client) {
+  static const char *const bad[] = { "", "http://", "socks5://:1080", "user:secret@", "http://127.0.0.1:0", "http://127.0.0.1:99999", "ftp://127.0.0.1",
+                                     "http://127.0.0.1/path", "http://a b", "socks5://:secret@127.0.0.1", "http://[::1", "http://127.0.0.1?q", "\xff" };
+  static const char *const good[] = { "127.0.0.1", "127.0.0.1:3128", "http://127.0.0.1:3128/", "https://user:p%40ss%3A@[::1]:1", "SOCKS5h://u@host", "socks5://h" };
+  size_t i;
+  for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+    opamp_error *err = NULL;
+    SAME(opamp_client_set_proxy(client, bad[i], &err), OPAMP_E_INVALID_ARG);
+    CHECK(err != NULL && strstr(opamp_error_text(err), "secret") == NULL);
+    opamp_error_free(err);
+  }
+  for (i = 0; i < sizeof good / sizeof *good; i++) OK(opamp_client_set_proxy(client, good[i], NULL));
+  REFUSED(opamp_client_set_proxy_header(client, NULL, "x", &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_proxy_header(client, "X Y", "x", &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_proxy_header(client, "X-Y", "a\r\nb: c", &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_client_set_proxy_header(client, "Proxy-Authorization", "Bearer x", NULL));
+  OK(opamp_client_set_proxy_header(client, "Proxy-Authorization", NULL, NULL));
+  OK(opamp_client_use_proxy_environment(client, 0));
+  /* On a http endpoint TLS settings need an https proxy, and the proxy stays while they are there. [TLS-01] */
+  OK(opamp_client_set_proxy(client, "https://127.0.0.1", NULL));
+  OK(opamp_client_set_insecure_skip_verify(client, 1, NULL));
+  REFUSED(opamp_client_set_proxy(client, NULL, &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_client_set_insecure_skip_verify(client, 0, NULL));
+  OK(opamp_client_set_proxy(client, NULL, NULL));
+}
+
 static void clients(opamp_client *client) {
   uint8_t uid[17] = { 0 };
   uint64_t value = 42;
@@ -196,6 +223,7 @@ int main(void) {
   builders();
   names();
   OK(opamp_client_new("http://127.0.0.1:9/v1/opamp", &client, NULL));
+  proxies(client);
   clients(client);
   agents(client);
   opamp_client_unref(client);

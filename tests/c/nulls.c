@@ -25,6 +25,9 @@ int main(void) {
   BAD(opamp_client_set_header(NULL, "A", "b", NULL));
   BAD(opamp_client_set_user_agent_prefix(NULL, "a", NULL));
   BAD(opamp_client_use_host_transport(NULL, 1));
+  BAD(opamp_client_set_proxy(NULL, "http://127.0.0.1:3128", NULL));
+  BAD(opamp_client_set_proxy_header(NULL, "A", "b", NULL));
+  BAD(opamp_client_use_proxy_environment(NULL, 1));
   BAD(opamp_client_set_ca_file(NULL, NULL, NULL));
   BAD(opamp_client_set_ca_dir(NULL, NULL, NULL));
   BAD(opamp_client_set_ca_pem(NULL, NULL, 0, NULL));

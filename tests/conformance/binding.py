@@ -227,6 +227,15 @@ class Client:
     def set_header(self, name, value):
         call(LIB.client_set_header, self.handle, name.encode(), value if value is None else value.encode())
 
+    def set_proxy(self, url):
+        call(LIB.client_set_proxy, self.handle, url if url is None else url.encode())
+
+    def set_proxy_header(self, name, value):
+        call(LIB.client_set_proxy_header, self.handle, name.encode(), value if value is None else value.encode())
+
+    def use_proxy_environment(self, on):
+        check(LIB.client_use_proxy_environment(self.handle, int(on)))
+
     def set_effective_config(self, files):
         handle = config_map(files)
         try:

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use opamp::transport::http::Http;
 use opamp::transport::tls::TlsSettings;
 use opamp::transport::{
-    Answer, Endpoint, Failure, Headers, Limits, Request, Resolver, Settings, Wake, Watch,
+    Answer, Endpoint, Failure, Headers, Limits, Proxies, Request, Resolver, Settings, Wake, Watch,
 };
 
 pub(crate) const UID: &str = "0190a5b2-7c3d-7e4f-8a9b-0c1d2e3f4a5b";
@@ -90,6 +90,7 @@ pub(crate) fn settings(url: &str) -> Settings {
     Settings {
         endpoint: Endpoint::parse(url).unwrap(),
         trust: None,
+        proxies: Proxies::default(),
         limits: Limits::default(),
         user_agent_prefix: None,
         seed: 7,

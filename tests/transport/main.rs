@@ -6,5 +6,6 @@ mod connection;
 mod given_up;
 mod host_stack;
 mod http;
+mod proxy;
 mod tls;
 mod unix;

@@ -134,6 +134,19 @@ fn after_413_the_parts_are_held_back_and_polls_go_on() {
     );
 }
 
+/// [PROXY-01]
+#[test]
+fn a_proxys_413_says_nothing_about_the_message() {
+    let mut scene = Scene::http();
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("small"))));
+    let failure = Failure {
+        status: Some(413),
+        ..Failure::new(FailKind::Proxy, Reached::No, "413")
+    };
+    scene.fact(Fact::Over(failure));
+    assert!(!scene.core.snapshot().held_back.has(Part::EffectiveConfig));
+}
+
 #[test]
 fn a_kept_connection_that_died_is_replaced_at_once_and_in_silence_but_only_once() {
     let mut scene = Scene::http();

@@ -1,0 +1,55 @@
+//! What the head of each request to one target begins with.
+
+use super::proxy::Proxies;
+use super::{Endpoint, Headers};
+
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// The first line, with the path as it was given; the whole URL where a proxy passes the request on.
+    pub(crate) line: String,
+    pub(crate) host: String,
+    /// For the proxy that passes the request on; `None`: there is none.
+    pub(crate) to_proxy: Option<Headers>,
+    /// What the proxy must not bring into a text, as values of headers.
+    secrets: Headers,
+}
+
+impl Opening {
+    pub(crate) fn new(endpoint: &Endpoint, proxies: &Proxies) -> Opening {
+        let host = authority(endpoint);
+        let path = endpoint.path_and_query();
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        // One that can not be used fails the connect.
+        let proxy = proxies.of(endpoint).ok().flatten();
+        let proxy = proxy.filter(|proxy| proxy.passes_on(endpoint));
+        let before = match proxy {
+            Some(_) => format!("http://{host}"),
+            None => String::new(),
+        };
+        Opening {
+            line: format!("POST {before}{slash}{path} HTTP/1.1\r\n"),
+            host,
+            to_proxy: proxy.map(|proxy| proxy.headers(&proxies.headers)),
+            secrets: proxy.map_or_else(Headers::default, |p| p.secrets(&proxies.headers)),
+        }
+    }
+
+    /// Everything that the answer's text must not show.
+    pub(crate) fn secrets(&self, ours: &Headers) -> Headers {
+        let mut all = self.secrets.clone();
+        all.extend(ours);
+        all
+    }
+}
+
+fn authority(endpoint: &Endpoint) -> String {
+    let (host, port) = (endpoint.host(), endpoint.port());
+    let host = match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    };
+    match (endpoint.scheme().is_tls(), port) {
+        (true, 443) | (false, 80) => host,
+        _ => format!("{host}:{port}"),
+    }
+}
