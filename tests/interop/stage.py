@@ -36,9 +36,13 @@ class Stage(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.trust = make_authority(pathlib.Path(folder.name).resolve())
 
-    def agent(self, endpoint, *arguments, **more):
-        trusted = ["--ca", self.trust / "ca.pem", "--cert", self.trust / "client.pem", "--key", self.trust / "client.key"]
-        agent = Agent(self.work, endpoint, *(trusted if endpoint.startswith(("https", "wss")) else []), *arguments, **more)
+    def agent(self, endpoint, *arguments, shows_certificate=True, **more):
+        trusted = []
+        if endpoint.startswith(("https", "wss")):
+            trusted = ["--ca", self.trust / "ca.pem"]
+            if shows_certificate:
+                trusted += ["--cert", self.trust / "client.pem", "--key", self.trust / "client.key"]
+        agent = Agent(self.work, endpoint, *trusted, *arguments, **more)
         self.addCleanup(agent.close)
         return agent
 
@@ -50,8 +54,17 @@ def make_authority(folder):
     return folder
 
 
+def only(*schemes):
+    """Marks a test that means something over these schemes alone."""
+    def mark(test):
+        test.schemes = schemes
+        return test
+    return mark
+
+
 def per_scheme(module, base, schemes=SCHEMES):
-    """A test class for each scheme, such as GoServerOverHttps."""
+    """A test class for each scheme, such as GoServerTestsOverHttps."""
     for scheme in schemes:
         name = f"{base.__name__}Over{scheme.capitalize()}"
-        setattr(module, name, type(name, (base, Stage), {"scheme": scheme, "__module__": module.__name__}))
+        elsewhere = {key: None for key, value in vars(base).items() if scheme not in getattr(value, "schemes", schemes)}
+        setattr(module, name, type(name, (base, Stage), {"scheme": scheme, "__module__": module.__name__, **elsewhere}))

@@ -1,0 +1,132 @@
+"""Programs of the distribution that stand between an agent and its server: each in a folder of its own, on loopback."""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+IS_ROOT = os.geteuid() == 0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Daemon:
+    """Runs in the foreground as our child, until `close`. A subclass says how it is called and what it reads."""
+
+    program = ""
+
+    def __init__(self, work, **settings):
+        self.work = work / self.program
+        self.work.mkdir()
+        self.port = free_port()
+        self.settings = settings
+        self.write()
+        self.process = None
+        self.start()
+
+    @classmethod
+    def lacking(cls):
+        return None if shutil.which(cls.program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") else f"no {cls.program}"
+
+    def path(self):
+        return shutil.which(self.program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+
+    def write(self):
+        """The configuration, into `self.work`."""
+        self.file("conf").write_text(self.configuration(), encoding="utf-8")
+
+    def file(self, name):
+        return self.work / name
+
+    def start(self):
+        with open(self.file("output"), "ab") as out:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.work)
+        end = time.monotonic() + 20
+        while not self.is_listening():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(f"{self.program} does not listen: {self.process.poll()}\n{self.told()}")
+            time.sleep(0.02)  # there is nothing else to wait for
+
+    def is_listening(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def told(self):
+        """The last lines of all its logs."""
+        logs = [path for path in self.work.iterdir() if path.is_file() and path.name != "conf"]
+        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+
+class Nginx(Daemon):
+    """In front of an upstream. Settings: `upstream` (its address), `trust` (with it, TLS), `wants_certificate`, `location` (text of
+    it), `limit` (of a body)."""
+
+    program = "nginx"
+
+    def command(self):
+        return [self.path(), "-p", self.work, "-c", self.file("conf"), "-e", self.file("error.log"), "-g", "daemon off;"]
+
+    def configuration(self):
+        settings = {"location": None, "trust": None, "wants_certificate": False, "limit": "1m", **self.settings}
+        trust = settings["trust"]
+        tls = "" if trust is None else f"""
+            ssl_certificate {trust}/server.pem;
+            ssl_certificate_key {trust}/server.key;
+            ssl_client_certificate {trust}/ca.pem;
+            ssl_verify_client {"on" if settings["wants_certificate"] else "off"};"""
+        location = settings["location"] or f"""
+                proxy_pass http://{settings["upstream"]};
+                proxy_http_version 1.1;
+                proxy_set_header Upgrade $http_upgrade;
+                proxy_set_header Connection $upstream_connection;
+                proxy_set_header X-Client-Name $ssl_client_s_dn;"""
+        temporary = "\n".join(f"        {kind}_temp_path {self.work}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        return f"""
+    {"user root;" if IS_ROOT else ""}
+    pid {self.work}/pid;
+    worker_processes 1;
+    worker_shutdown_timeout 300ms;
+    events {{ worker_connections 64; }}
+    http {{
+        access_log {self.work}/access.log;
+{temporary}
+        client_max_body_size {settings["limit"]};
+        map $http_upgrade $upstream_connection {{ default upgrade; "" ""; }}
+        server {{
+            listen 127.0.0.1:{self.port}{" ssl" if trust is not None else ""};{tls}
+            location / {{{location}
+            }}
+        }}
+    }}
+"""
+
+    def reload(self, **settings):
+        """Reads its configuration again, changed by these; the old workers finish."""
+        self.settings.update(settings)
+        self.write()
+        self.process.send_signal(signal.SIGHUP)
+
+
+def workable(folder: pathlib.Path, user):
+    """Lets that user work in a folder of root's."""
+    if IS_ROOT:
+        folder.chmod(0o755)
+        shutil.chown(folder, user)
