@@ -302,6 +302,14 @@ fn every_file_of_the_folder_loads_says_why_and_acts() {
             let mut agent = Agent::new(server);
             agent.send_only(&description());
             agent.send_only(&[]);
+            // What is for WebSocket acts on another agent's way, from the upgrade to the Close.
+            let mut socket = socket::Socket::unheard(socket::ask(server, &[]));
+            if !is_tls && name.contains("ws-") || name.contains("pong") {
+                socket.send(&description());
+                socket.send(&[]);
+                socket.frame(socket::PING, b"");
+                socket.close(1000);
+            }
             let until = format!("fault={rule_name}:1");
             let until = until.replace('=', "%3D");
             server.call("GET", &format!("/wait?timeout=300ms&until={until}"), None);

@@ -199,7 +199,9 @@ impl<'a> Session<'a> {
         if self.deadline.is_some() {
             return None;
         }
-        if !action.answer_first {
+        self.mute |= action.mute;
+        self.deaf |= action.deaf;
+        if !action.answer_first && !self.deaf {
             if let Some(ending) = self.settle(reply.has_news).await {
                 return Some(ending);
             }
@@ -214,8 +216,6 @@ impl<'a> Session<'a> {
             Content::Refusal(_, text) => crate::reply::bad_request(text),
             Content::Upgrade(_) => Bytes::new(),
         };
-        self.mute |= action.mute;
-        self.deaf |= action.deaf;
         let framed = self
             .framed(move |action| message(good.clone(), action), action.clone())
             .await;

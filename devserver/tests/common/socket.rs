@@ -28,8 +28,15 @@ pub(crate) struct Socket {
     pub(crate) capabilities: u64,
 }
 
-/// The request for a WebSocket, with these lines in place of, or beside, the usual ones.
+/// The request for a WebSocket, and its answer.
 pub(crate) fn upgrade(server: &Server, lines: &[&str]) -> (TcpStream, Option<Answer>) {
+    let mut tcp = ask(server, lines);
+    let answer = Answer::read(&mut tcp);
+    (tcp, answer)
+}
+
+/// The request alone, with these lines in place of, or beside, the usual ones; `Name:` leaves one out.
+pub(crate) fn ask(server: &Server, lines: &[&str]) -> TcpStream {
     let usual = [
         "Host: x",
         "Upgrade: websocket",
@@ -53,14 +60,18 @@ pub(crate) fn upgrade(server: &Server, lines: &[&str]) -> (TcpStream, Option<Ans
     let mut tcp = connect(server.port);
     // A server that closes at once may be quicker than this write.
     let _ = tcp.write_all((head + "\r\n").as_bytes());
-    let answer = Answer::read(&mut tcp);
-    (tcp, answer)
+    tcp
 }
 
 impl Socket {
     pub(crate) fn open(server: &Server) -> Self {
         let (tcp, answer) = upgrade(server, &[]);
         assert_eq!(answer.expect("an answer").status, 101);
+        Self::unheard(tcp)
+    }
+
+    /// One that has not heard the answer to its upgrade.
+    pub(crate) fn unheard(tcp: TcpStream) -> Self {
         Self {
             tcp,
             uid: from_hex(&UID.replace('-', "")),
