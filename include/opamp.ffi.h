@@ -22,6 +22,10 @@ enum opamp_option {
   OPAMP_OPTION_CHANGE_INTERVAL_MS = 21,
   OPAMP_OPTION_EVERY_ANSWER = 22,
   OPAMP_OPTION_REDELIVER_FAILED = 23,
+  OPAMP_OPTION_PING_INTERVAL_MS = 24,
+  OPAMP_OPTION_PONG_TIMEOUT_MS = 25,
+  OPAMP_OPTION_CLOSE_TIMEOUT_MS = 26,
+  OPAMP_OPTION_STABLE_SESSION_MS = 27,
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28
 };
 enum opamp_status_code {
@@ -365,8 +369,10 @@ opamp_status opamp_agent_set_delivery(opamp_agent *agent,
                                       int32_t delivery);
 opamp_status opamp_agent_set_log_events(opamp_agent *agent,
                                         int32_t level);
-opamp_status opamp_agent_set_interval(opamp_agent *agent, uint64_t milliseconds);
-opamp_status opamp_agent_start(opamp_agent *agent, opamp_error **err);
+opamp_status opamp_agent_set_interval(opamp_agent *agent,
+                                      uint64_t milliseconds);
+opamp_status opamp_agent_start(opamp_agent *agent,
+                               opamp_error **err);
 opamp_status opamp_agent_request_stop(opamp_agent *agent);
 opamp_status opamp_agent_stop(opamp_agent *agent,
                               int64_t timeout_ms);

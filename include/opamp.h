@@ -78,6 +78,12 @@
  * opamp_agent_stop in a callback is a request; opamp_agent_free is done when the callback has returned. After
  * opamp_agent_stop has answered OPAMP_OK, or opamp_agent_free has returned, none runs.
  *
+ * Transports. The scheme of the endpoint alone selects one, and nothing else that you call or hear is different. HTTP
+ * asks at the interval, so a server waits that long; an answer without an error confirms what its request carried.
+ * WebSocket holds one connection: what the server says comes at once, a ping after each silence finds a dead peer, and
+ * what was sent is confirmed by the pong to a ping behind it and then a message. OPAMP_EVENT_CONNECTED comes once per
+ * connection there, on HTTP with the first answer after a start or a failure.
+ *
  * C++. The header may be included from C++; two enumerations share their name with a function and need their keyword
  * there (`enum opamp_error_kind`, `enum opamp_event_kind`). A callback must not throw through the library, nor longjmp
  * or end its thread.
@@ -126,6 +132,10 @@
  *     CHANGE_INTERVAL_MS              1000  0 .. 86400000          then one in this time
  *     EVERY_ANSWER                       0  0 .. 1                 1: on_connect and on_message for every answer
  *     REDELIVER_FAILED                   0  0 .. 1                 1: an offer that FAILED before is delivered again
+ *     PING_INTERVAL_MS               30000  10 .. 86400000         WebSocket: the server is pinged after so much silence
+ *     PONG_TIMEOUT_MS                10000  10 .. 86400000         WebSocket: then it has this long to show a sign of life, at most PING_INTERVAL_MS
+ *     CLOSE_TIMEOUT_MS                1000  0 .. 86400000          WebSocket: for the server's Close, once ours was sent
+ *     STABLE_SESSION_MS              30000  0 .. 86400000          WebSocket: a connection that lived this long starts the retries anew
  *     PROXY_TIMEOUT_MS                5000  1 .. 86400000          a proxy opening the way to the server
  *
  * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery:
@@ -186,6 +196,14 @@ enum opamp_option {
   OPAMP_OPTION_EVERY_ANSWER = 22,
   /** 1: an offer that FAILED before is delivered again */
   OPAMP_OPTION_REDELIVER_FAILED = 23,
+  /** WebSocket: the server is pinged after so much silence */
+  OPAMP_OPTION_PING_INTERVAL_MS = 24,
+  /** WebSocket: then it has this long to show a sign of life, at most PING_INTERVAL_MS */
+  OPAMP_OPTION_PONG_TIMEOUT_MS = 25,
+  /** WebSocket: for the server's Close, once ours was sent */
+  OPAMP_OPTION_CLOSE_TIMEOUT_MS = 26,
+  /** WebSocket: a connection that lived this long starts the retries anew */
+  OPAMP_OPTION_STABLE_SESSION_MS = 27,
   /** a proxy opening the way to the server */
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28
 };
@@ -611,13 +629,15 @@ opamp_status opamp_set_log(int32_t level,
                            void *user);
 
 /**
- * Makes a client for a server: `http://host[:port][/path][?query]` or `https://..`, used as given, nothing added; or one
- * behind a unix socket, `http+unix://%2Frun%2Fopamp.sock/path`: the socket's absolute path, of at most 107 bytes and
- * percent-encoded, stands in the place of the host (requests then name the host `localhost`, and go through no proxy).
+ * Makes a client for a server: `http://host[:port][/path][?query]`, `https://..`, `ws://..` or `wss://..`, used as given,
+ * nothing added; or one behind a unix socket, `http+unix://%2Frun%2Fopamp.sock/path` or `ws+unix://..`: the socket's
+ * absolute path, of at most 107 bytes and percent-encoded, stands in the place of the host (requests then name the host
+ * `localhost`, and go through no proxy). The scheme alone selects the transport: HTTP polls, WebSocket keeps one
+ * connection on which the server speaks when it likes; nothing else that a host calls or hears is different.
  * endpoint: copied. out: the new client, one reference, yours to opamp_client_unref. err: may be NULL.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL, a scheme of another world, no host, user
- * info in it, a bad path of a socket), OPAMP_E_UNSUPPORTED (ws, wss, ws+unix: not in this release), OPAMP_E_RESOURCE. Since: 0.1.
+ * info in it, a bad path of a socket), OPAMP_E_RESOURCE. Since: 0.1.
  */
 opamp_status opamp_client_new(const char *endpoint,
                               opamp_client **out,
@@ -679,7 +699,8 @@ opamp_status opamp_client_request_instance_uid(opamp_client *client, int32_t on)
 
 /**
  * Sets a header of every request, or with a NULL value takes it away. Used from the next request on, so a fresh token
- * may be set while an agent runs; after a 401 or 403 it is tried at once. A `User-Agent` replaces the library's own.
+ * may be set while an agent runs; after a 401 or 403 it is tried at once. Over WebSocket only a new connection has a
+ * request: opamp_agent_reconnect makes one. A `User-Agent` replaces the library's own.
  * name, value: copied; the value is in no log line or error text.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not legal in HTTP, or a header that the library
@@ -702,8 +723,10 @@ opamp_status opamp_client_set_user_agent_prefix(opamp_client *client,
 
 /**
  * Chooses the host's own HTTP stack (1) or the library's (0, the default): each exchange then comes as an opamp_request.
+ * WebSocket has no exchanges, so it is for HTTP endpoints alone.
  *
- * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
+ * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_UNSUPPORTED (a WebSocket endpoint),
+ * OPAMP_E_STATE while an agent runs. Since: 0.1.
  */
 opamp_status opamp_client_use_host_transport(opamp_client *client,
                                              int32_t on);
@@ -890,11 +913,13 @@ opamp_status opamp_client_option(const opamp_client *client, int32_t option, uin
 /**
  * One exchange, here and now, on a connection of its own: sends an encoded AgentToServer (its uid, number and
  * capabilities are replaced by the client's) and answers what the server said. agent_to_server: copied. out: the answer,
- * yours to opamp_message_unref; NULL: not wanted. timeout_ms: -1 for no bound but the client's own.
+ * yours to opamp_message_unref; NULL: not wanted. timeout_ms: -1 for no bound but the client's own. Over WebSocket a message
+ * has no answer of its own, and a connection made for one message would show the server an agent that comes and goes: run
+ * an agent there, or give the client an HTTP endpoint.
  *
  * Threads: any. Callbacks: not while an agent runs on the client, see errors. Blocks: until the answer or the bound.
  * Errors: OPAMP_E_INVALID_ARG (undecodable, a time below -1, trust files), OPAMP_E_STATE (an agent runs, or the client
- * uses the host's transport), OPAMP_E_TIMEOUT, OPAMP_E_FAILED (err tells what went wrong on the way), OPAMP_E_TOO_LARGE,
+ * uses the host's transport), OPAMP_E_UNSUPPORTED (a WebSocket endpoint), OPAMP_E_TIMEOUT, OPAMP_E_FAILED (err tells what went wrong on the way), OPAMP_E_TOO_LARGE,
  * OPAMP_E_RESOURCE. Since: 0.1.
  */
 opamp_status opamp_client_exchange(opamp_client *client,
@@ -1213,12 +1238,14 @@ opamp_status opamp_agent_set_log_events(opamp_agent *agent,
                                         int32_t level);
 
 /**
- * Sets the time between two polls, counted from the last message; a server's heartbeat interval overrides it. Takes
- * effect at once while the agent runs. Above 24 h it is clamped.
+ * Sets the time between two polls or heartbeats, counted from the last message; a server's heartbeat interval overrides
+ * it. Takes effect at once while the agent runs. Above 24 h it is clamped. 0 turns heartbeats off, over WebSocket alone:
+ * HTTP must poll, and opamp_agent_start refuses it there.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG below 10 ms. Since: 0.1.
  */
-opamp_status opamp_agent_set_interval(opamp_agent *agent, uint64_t milliseconds);
+opamp_status opamp_agent_set_interval(opamp_agent *agent,
+                                      uint64_t milliseconds);
 
 /**
  * Starts the agent. Never fails because of the network, which is not touched here: a server that comes up later is
@@ -1227,10 +1254,11 @@ opamp_status opamp_agent_set_interval(opamp_agent *agent, uint64_t milliseconds)
  *
  * Threads: any. Callbacks: see errors. Blocks: no (trust files and the environment are read). Errors: OPAMP_E_STATE (it
  * runs already, or another agent runs on the client), OPAMP_E_INVALID_ARG (no description; a capability without the
- * callback it needs, or the host's transport without on_request; no certificate in the trust store; a bad certificate
+ * callback it needs, or the host's transport without on_request; an interval of 0 over HTTP; no certificate in the trust store; a bad certificate
  * file), OPAMP_E_RESOURCE (no thread or descriptor). Since: 0.1.
  */
-opamp_status opamp_agent_start(opamp_agent *agent, opamp_error **err);
+opamp_status opamp_agent_start(opamp_agent *agent,
+                               opamp_error **err);
 
 /**
  * Asks the agent to stop and does not wait. Repeated, or on an agent that does not run: OPAMP_OK.

@@ -17,7 +17,7 @@ use crate::{
     proto::{self, AgentDescription},
     protocol::{Carry, ConfigState, RemoteConfigStatus},
     transport::{
-        Endpoint, Headers, Limits, Proxy, headers,
+        Endpoint, Headers, Limits, Proxy, Scheme, headers,
         tls::{Identity, Roots, TlsSettings},
     },
 };
@@ -99,6 +99,7 @@ impl Client {
         let endpoint = parse_endpoint(endpoint)?;
         let mut state = self.settle()?;
         check_tls_fits(&endpoint, state.proxy.as_ref(), &state.tls)?;
+        check_transport_fits(&endpoint, state.is_host_transport)?;
         state.endpoint = endpoint;
         Ok(())
     }
@@ -177,7 +178,9 @@ impl Client {
 
     /// Exchanges go through the host's own HTTP stack. Not while an agent runs.
     pub fn use_host_transport(&self, on: bool) -> Result<()> {
-        self.settle()?.is_host_transport = on;
+        let mut state = self.settle()?;
+        check_transport_fits(&state.endpoint, on)?;
+        state.is_host_transport = on;
         Ok(())
     }
 
@@ -357,14 +360,21 @@ impl State {
             message: usize::try_from(self.number(defaults::MESSAGE_LIMIT_BYTES))
                 .unwrap_or(usize::MAX),
             connection_age: self.millis(defaults::CONNECTION_MAX_AGE_MS),
+            ping: self.millis(defaults::PING_INTERVAL_MS),
+            pong: self.millis(defaults::PONG_TIMEOUT_MS),
+            close: self.millis(defaults::CLOSE_TIMEOUT_MS),
         }
     }
 
     pub(crate) fn transport(&self) -> &'static str {
-        match (self.is_host_transport, self.endpoint.scheme().is_tls()) {
-            (true, _) => "host",
-            (false, true) => "https",
-            (false, false) => "http",
+        if self.is_host_transport {
+            return "host";
+        }
+        match self.endpoint.scheme() {
+            Scheme::Http | Scheme::HttpUnix => "http",
+            Scheme::Https => "https",
+            Scheme::Ws | Scheme::WsUnix => "ws",
+            Scheme::Wss => "wss",
         }
     }
 
@@ -413,15 +423,19 @@ fn set_header(headers: &mut Headers, name: &str, value: Option<&str>) -> Result<
 }
 
 fn parse_endpoint(text: &str) -> Result<Endpoint> {
-    let endpoint = Endpoint::parse(text).map_err(|why| Error::argument(why.to_string()))?;
-    if endpoint.scheme().is_websocket() {
+    Endpoint::parse(text).map_err(|why| Error::argument(why.to_string()))
+}
+
+/// The host's own stack carries out exchanges, which WebSocket has not.
+fn check_transport_fits(endpoint: &Endpoint, is_host_transport: bool) -> Result<()> {
+    if is_host_transport && endpoint.scheme().is_websocket() {
         return Err(Error::new(
             Code::Unsupported,
             Kind::Argument,
-            "this release speaks http, https and http+unix only",
+            "the host's own transport is for HTTP endpoints",
         ));
     }
-    Ok(endpoint)
+    Ok(())
 }
 
 /// The scheme alone decides about TLS, so settings that would have no effect are a mistake.
@@ -431,7 +445,7 @@ fn check_tls_fits(endpoint: &Endpoint, proxy: Option<&Proxy>, tls: &TlsSettings)
         return Ok(());
     }
     Err(Error::argument(
-        "TLS settings do not fit an http:// endpoint",
+        "TLS settings do not fit an endpoint without TLS",
     ))
 }
 

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     protocol::{
-        self, Change, Event, Failure, Input, Outcome, Reached, ServerErrorKind, WarningKind,
+        self, Change, Event, Fact, Failure, Input, Outcome, Reached, ServerErrorKind, WarningKind,
     },
-    transport,
+    transport::{self, websocket::News},
 };
 
 /// What the core takes in for the mail of the host, changes before the questions about them, and the stop last.
@@ -146,6 +146,23 @@ pub(crate) fn error_of(failure: &Failure) -> Error {
         http_status: failure.status,
         ..Error::new(code, kind, failure.text.clone())
     }
+}
+
+/// What was seen of a WebSocket connection, in the core's terms, and the buffer that comes back.
+pub(crate) fn fact_of(news: News) -> (Fact, Vec<u8>) {
+    let fact = match news {
+        News::Written(buffer) => return (Fact::Written, buffer),
+        News::Pong(marker) => Fact::Pong { marker },
+        News::Message(bytes) => Fact::Message(bytes),
+        News::Skipped(why) => Fact::Skipped(why.into()),
+        News::Broken { code, failure } => Fact::Broken {
+            code,
+            failure: failure_of(failure),
+        },
+        News::Thawed => Fact::Thawed,
+        News::Over(failure) => Fact::Over(failure_of(failure)),
+    };
+    (fact, Vec::new())
 }
 
 /// The transport's word in the core's terms.

@@ -57,6 +57,10 @@ options! {
     21 CHANGE_INTERVAL_MS = 1_000, 0 .. DAY_MS, "then one in this time";
     22 EVERY_ANSWER = 0, 0 .. 1, "1: on_connect and on_message for every answer";
     23 REDELIVER_FAILED = 0, 0 .. 1, "1: an offer that FAILED before is delivered again";
+    24 PING_INTERVAL_MS = 30_000, 10 .. DAY_MS, "WebSocket: the server is pinged after so much silence";
+    25 PONG_TIMEOUT_MS = 10_000, 10 .. DAY_MS, "WebSocket: then it has this long to show a sign of life, at most PING_INTERVAL_MS";
+    26 CLOSE_TIMEOUT_MS = 1_000, 0 .. DAY_MS, "WebSocket: for the server's Close, once ours was sent";
+    27 STABLE_SESSION_MS = 30_000, 0 .. DAY_MS, "WebSocket: a connection that lived this long starts the retries anew";
     28 PROXY_TIMEOUT_MS = 5_000, 1 .. DAY_MS, "a proxy opening the way to the server";
 }
 

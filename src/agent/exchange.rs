@@ -50,6 +50,13 @@ impl Client {
                     "the host carries out the exchanges of this client",
                 ));
             }
+            if state.endpoint.scheme().is_websocket() {
+                return Err(Error::new(
+                    Code::Unsupported,
+                    Kind::Argument,
+                    "over WebSocket a message has no answer of its own: run an agent",
+                ));
+            }
             parts.instance_uid = Bytes::copy_from_slice(&state.carry.instance_uid);
             parts.capabilities = state.capabilities;
             parts.sequence_num = state.carry.sequence_num;

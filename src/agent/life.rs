@@ -120,10 +120,16 @@ impl Agent {
         Ok(())
     }
 
-    /// At once, counted from the last message. Longer than a day is a day.
+    /// At once, counted from the last message. Longer than a day is a day; zero, over WebSocket alone, is never.
     pub fn set_interval(&self, interval: Duration) -> Result<()> {
-        if interval < Duration::from_millis(defaults::INTERVAL_MIN_MS) {
-            return Err(Error::argument("an interval has at least 10 ms"));
+        let is_websocket = self.client.state().endpoint.scheme().is_websocket();
+        let is_off = is_websocket && interval.is_zero();
+        if interval < Duration::from_millis(defaults::INTERVAL_MIN_MS) && !is_off {
+            return Err(Error::argument(if is_websocket {
+                "an interval is 0 or at least 10 ms"
+            } else {
+                "an interval over HTTP has at least 10 ms"
+            }));
         }
         let interval = interval.min(Duration::from_millis(defaults::INTERVAL_MAX_MS));
         let mut life = self.life.lock();

@@ -1,7 +1,7 @@
 //! One run of an agent, from start to stop: the core with all that it needs, shared by the worker and the calls.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     ops::ControlFlow,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -54,11 +54,12 @@ struct Shell {
     refusal: Arc<str>,
     /// Where the core writes the next message.
     out: Vec<u8>,
-    to_send: Option<(TryId, Vec<u8>)>,
-    /// The kept connection is not to be used any more.
+    /// What the transport is still to be told; all of it concerns the present try.
+    orders: VecDeque<Order>,
+    /// The kept connection, and what is known of the server's addresses, is not to be used any more.
     must_forget: bool,
-    /// The exchange that runs or is about to, and what is known of it.
-    exchange: Option<Exchange>,
+    /// The exchange or connection that is open or about to be, and what is known of it.
+    present: Option<Try>,
     next: Option<Deadline>,
     /// The host was told something since the last exchange; its answer is likely to come soon.
     is_answer_likely: bool,
@@ -66,16 +67,23 @@ struct Shell {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Exchange {
+struct Try {
     id: TryId,
+    /// The core knows that there is a connection, or will be told by the transport.
     is_opened: bool,
     must_end: bool,
 }
 
-/// One message to carry out.
-pub(crate) struct Sending {
+enum Order {
+    Exchange(TryId, Vec<u8>),
+    Connect(TryId),
+    Send(Vec<u8>, Option<u64>),
+    Close(TryId, Option<u16>),
+}
+
+/// A try to begin, and what its request shows of us.
+pub(crate) struct Begin {
     pub(crate) id: TryId,
-    pub(crate) body: Vec<u8>,
     pub(crate) headers: Arc<Headers>,
     pub(crate) instance_uid: String,
     pub(crate) on_new_connection: bool,
@@ -83,7 +91,18 @@ pub(crate) struct Sending {
 
 /// What the worker does next.
 pub(crate) enum Next {
-    Send(Sending),
+    /// HTTP: send this message and wait for its answer.
+    Exchange(Begin, Vec<u8>),
+    /// WebSocket: the same in pieces.
+    Connect(Begin),
+    Send {
+        body: Vec<u8>,
+        marker: Option<u64>,
+    },
+    Close {
+        id: TryId,
+        code: Option<u16>,
+    },
     Rest {
         limit: Option<Duration>,
         is_answer_likely: bool,
@@ -112,9 +131,9 @@ impl Run {
             headers,
             refusal: Arc::default(),
             out: Vec::new(),
-            to_send: None,
+            orders: VecDeque::new(),
             must_forget: false,
-            exchange: None,
+            present: None,
             next: None,
             is_answer_likely: false,
             is_over: false,
@@ -150,15 +169,16 @@ impl Run {
     pub(crate) fn turn(&self) -> Next {
         self.with_shell(|shell| {
             self.take_in(shell);
-            if let Some((id, body)) = shell.to_send.take() {
-                shell.shown = shell.headers.clone();
-                return Next::Send(Sending {
-                    id,
-                    body,
-                    headers: shell.headers.clone(),
-                    instance_uid: identity::uid_text(shell.core.instance_uid()),
-                    on_new_connection: std::mem::take(&mut shell.must_forget),
-                });
+            if let Some(order) = shell.orders.pop_front() {
+                return match order {
+                    Order::Exchange(id, body) => Next::Exchange(shell.begin(id), body),
+                    Order::Connect(id) => Next::Connect(shell.begin(id)),
+                    Order::Send(body, marker) => {
+                        shell.is_answer_likely = false;
+                        Next::Send { body, marker }
+                    }
+                    Order::Close(id, code) => Next::Close { id, code },
+                };
             }
             match shell.next {
                 _ if shell.is_over => Next::Over,
@@ -171,17 +191,28 @@ impl Run {
     }
 
     /// The exchange has ended.
-    pub(crate) fn on_exchange_over(&self, id: TryId, mut buffer: Vec<u8>, fact: Fact) {
+    pub(crate) fn on_exchange_over(&self, id: TryId, buffer: Vec<u8>, fact: Fact) {
         self.with_shell(|shell| {
-            buffer.clear();
-            buffer.shrink_to(KEPT_BUFFER);
-            if shell.out.capacity() == 0 {
-                shell.out = buffer;
-            }
-            shell.exchange = None;
+            shell.take_back(buffer);
+            shell.end_try();
             shell.is_answer_likely = false;
             self.feed(shell, Input::Link { id, fact });
             self.share(shell);
+        });
+    }
+
+    /// WebSocket: what was seen of the connection, and a buffer that is not needed any more.
+    pub(crate) fn on_fact(&self, id: TryId, fact: Fact, buffer: Vec<u8>) {
+        self.with_shell(|shell| {
+            shell.take_back(buffer);
+            let brings_news = matches!(fact, Fact::Message(_));
+            if let Fact::Over(_) = fact {
+                shell.end_try();
+            }
+            self.feed(shell, Input::Link { id, fact });
+            if brings_news {
+                self.share(shell);
+            }
         });
     }
 
@@ -267,21 +298,27 @@ impl Run {
         shell.core.handle(clock::now(), input);
         loop {
             match shell.core.poll(&mut shell.out) {
-                Action::Send { id, .. } => {
-                    shell.to_send = Some((id, std::mem::take(&mut shell.out)));
-                    // From here on: a stop that comes before the worker takes it up must find it.
-                    shell.exchange = Some(Exchange {
-                        id,
-                        is_opened: false,
-                        must_end: false,
-                    });
+                Action::Connect { id } => {
+                    shell.begin_try(id, true);
+                    shell.orders.push_back(Order::Connect(id));
                 }
-                // Only a WebSocket policy opens connections of its own.
-                Action::Connect { .. } => {}
-                Action::Close { id, .. } => match &mut shell.exchange {
-                    Some(exchange) if exchange.id == id => exchange.must_end = true,
-                    _ => {}
-                },
+                Action::Send { id, marker } => {
+                    let body = std::mem::take(&mut shell.out);
+                    // On a connection, or an exchange that begins with it.
+                    let order = if shell.is_present(id) {
+                        Order::Send(body, marker)
+                    } else {
+                        shell.begin_try(id, false);
+                        Order::Exchange(id, body)
+                    };
+                    shell.orders.push_back(order);
+                }
+                Action::Close { id, code } => {
+                    if let Some(present) = shell.present.as_mut().filter(|p| p.id == id) {
+                        present.must_end = true;
+                        shell.orders.push_back(Order::Close(id, code));
+                    }
+                }
                 Action::Tell(event) => self.tell(shell, event),
                 Action::Wait(next) => {
                     shell.next = next;
@@ -358,23 +395,18 @@ impl Watch for Lifeline {
         let run = &self.0;
         run.with_shell(|shell| {
             let news = shell
-                .exchange
+                .present
                 .as_mut()
-                .filter(|e| !e.is_opened && run.is_connected());
-            if let Some(exchange) = news {
-                exchange.is_opened = true;
-                let id = exchange.id;
-                run.feed(
-                    shell,
-                    Input::Link {
-                        id,
-                        fact: Fact::Opened,
-                    },
-                );
+                .filter(|present| !present.is_opened && run.is_connected());
+            if let Some(present) = news {
+                present.is_opened = true;
+                let id = present.id;
+                let fact = Fact::Opened;
+                run.feed(shell, Input::Link { id, fact });
             }
             run.take_in(shell);
-            match shell.exchange {
-                Some(Exchange { must_end: true, .. }) => ControlFlow::Break(()),
+            match shell.present {
+                Some(Try { must_end: true, .. }) => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(shell.next.map(|next| clock::instant_of(next.at))),
             }
         })
@@ -382,6 +414,43 @@ impl Watch for Lifeline {
 }
 
 impl Shell {
+    fn is_present(&self, id: TryId) -> bool {
+        self.present.is_some_and(|present| present.id == id)
+    }
+
+    /// From here on: a stop that comes before the worker takes it up must find it.
+    fn begin_try(&mut self, id: TryId, is_opened: bool) {
+        self.present = Some(Try {
+            id,
+            is_opened,
+            must_end: false,
+        });
+    }
+
+    /// What was still to be told of it is of no use any more.
+    fn end_try(&mut self) {
+        self.present = None;
+        self.orders.clear();
+    }
+
+    fn begin(&mut self, id: TryId) -> Begin {
+        self.shown = self.headers.clone();
+        Begin {
+            id,
+            headers: self.headers.clone(),
+            instance_uid: identity::uid_text(self.core.instance_uid()),
+            on_new_connection: std::mem::take(&mut self.must_forget),
+        }
+    }
+
+    fn take_back(&mut self, mut buffer: Vec<u8>) {
+        if self.out.capacity() == 0 {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BUFFER);
+            self.out = buffer;
+        }
+    }
+
     /// Some servers show the request that they refuse, its headers included.
     fn hide_secrets(&mut self, event: &mut protocol::Event) {
         match event {

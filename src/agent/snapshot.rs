@@ -94,7 +94,12 @@ impl Snapshot {
             json: OnceLock::new(),
         };
         snapshot.put(Field::State, 0);
-        snapshot.put(Field::Transport, u64::from(transport == "host"));
+        let number = match transport {
+            "host" => 1,
+            "ws" | "wss" => 2,
+            _ => 0,
+        };
+        snapshot.put(Field::Transport, number);
         snapshot.put(Field::EventsWaiting, events_waiting as u64);
         if let Some(run) = run {
             snapshot.add_core(&run.snapshot(), is_running);

@@ -23,6 +23,7 @@ use crate::{
         Proxies, Proxy, Settings, Wake, host, http,
         proxy::{Choice, Environment},
         tls,
+        websocket::WebSocket,
     },
 };
 
@@ -54,6 +55,11 @@ pub(crate) fn plan(
     if state.is_host_transport && !host.hears(EventKind::REQUEST) {
         return Err(Error::argument("the host's transport needs on_request"));
     }
+    if life.interval.is_zero() && !state.endpoint.scheme().is_websocket() {
+        return Err(Error::argument(
+            "an interval of 0 is for WebSocket endpoints: HTTP must poll",
+        ));
+    }
     let settings = settings_of(&state, identity::new_seed()?)?;
     let wake = Wake::new()
         .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))?;
@@ -76,17 +82,7 @@ pub(crate) fn plan(
         journal,
         (state.headers.clone(), is_host_transport),
     );
-    let watch = Arc::new(Lifeline(run.clone()));
-    let link = if is_host_transport {
-        let queue = queue.clone();
-        let hand_out = Box::new(move |request| queue.push(EventKind::Request(request)));
-        Link::Host(Box::new(host::Host::new(settings, wake, watch, hand_out)))
-    } else {
-        let resolver = life.resolver.clone();
-        Link::Http(Box::new(http::Http::with_resolver(
-            settings, wake, watch, resolver,
-        )))
-    };
+    let link = link_of(&run, settings, wake, life, is_host_transport);
     run.set_traffic(link.traffic());
     queue.open(usize::try_from(state.number(defaults::MESSAGE_LIMIT_BYTES)).unwrap_or(usize::MAX));
     state.attach(&mailbox, served);
@@ -97,6 +93,30 @@ pub(crate) fn plan(
         });
     }
     Ok(Plan { run, link })
+}
+
+/// The scheme alone selects how messages travel.
+fn link_of(
+    run: &Arc<Run>,
+    settings: Settings,
+    wake: Wake,
+    life: &Life,
+    is_host_transport: bool,
+) -> Link {
+    let watch = Arc::new(Lifeline(run.clone()));
+    if is_host_transport {
+        let queue = run.queue.clone();
+        let hand_out = Box::new(move |request| queue.push(EventKind::Request(request)));
+        return Link::Host(Box::new(host::Host::new(settings, wake, watch, hand_out)));
+    }
+    let resolver = life.resolver.clone();
+    if settings.endpoint.scheme().is_websocket() {
+        let socket = WebSocket::new(settings, wake, watch, resolver);
+        return Link::WebSocket(Box::new(socket), None);
+    }
+    Link::Http(Box::new(http::Http::with_resolver(
+        settings, wake, watch, resolver,
+    )))
 }
 
 pub(crate) fn settings_of(state: &State, seed: u64) -> Result<Settings> {
@@ -159,6 +179,11 @@ fn set_parts(core: &mut Core, state: &mut State, description: Arc<crate::proto::
 
 fn config_of(state: &State, life: &Life) -> Config {
     let limit = usize::try_from(state.number(defaults::MESSAGE_LIMIT_BYTES)).unwrap_or(usize::MAX);
+    let policy = if state.endpoint.scheme().is_websocket() {
+        Policy::WebSocket
+    } else {
+        Policy::Http
+    };
     Config {
         interval: life.interval,
         server_interval_min: state.millis(defaults::SERVER_INTERVAL_MIN_MS),
@@ -180,6 +205,8 @@ fn config_of(state: &State, life: &Life) -> Config {
         exchange_limit: state.millis(defaults::EXCHANGE_TIMEOUT_MS),
         tell_every_answer: state.number(defaults::EVERY_ANSWER) != 0,
         redeliver_failed: state.number(defaults::REDELIVER_FAILED) != 0,
-        ..Config::new(Policy::Http)
+        close_wait: state.millis(defaults::CLOSE_TIMEOUT_MS),
+        stable_session: state.millis(defaults::STABLE_SESSION_MS),
+        ..Config::new(policy)
     }
 }

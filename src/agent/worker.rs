@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     convert, panics,
-    run::{Next, Run, Sending},
+    run::{Begin, Next, Run},
     stack,
 };
 use crate::{
-    protocol::Fact,
-    transport::{Answer, Failure, Request, Traffic, host, http},
+    protocol::{Fact, TryId},
+    transport::{Answer, Failure, Request, Traffic, host, http, websocket::WebSocket},
 };
 
 /// The stack is given back before rests of at least this; each time costs some 25 us.
@@ -19,6 +19,7 @@ const LONG_REST: Duration = Duration::from_secs(5);
 pub(crate) enum Link {
     Http(Box<http::Http>),
     Host(Box<host::Host>),
+    WebSocket(Box<WebSocket>, Option<TryId>),
 }
 
 /// Runs until the core has stopped. `Err`: a bug of ours ended it; its text.
@@ -31,7 +32,10 @@ fn turn_after_turn(run: &Run, link: &mut Link) {
     run.begin();
     loop {
         match run.turn() {
-            Next::Send(sending) => exchange(run, link, sending),
+            Next::Exchange(begin, body) => exchange(run, link, &begin, body),
+            Next::Connect(begin) => link.connect(run, begin),
+            Next::Send { body, marker } => link.send(body, marker),
+            Next::Close { id, code } => link.close(run, id, code),
             Next::Rest {
                 limit,
                 is_answer_likely,
@@ -40,35 +44,29 @@ fn turn_after_turn(run: &Run, link: &mut Link) {
                 if let Some(lowest) = lowest.filter(|_| is_long) {
                     stack::give_back(lowest);
                 }
-                run.mailbox.wake().wait(limit);
+                link.rest(run, limit);
             }
             Next::Over => return,
         }
     }
 }
 
-fn exchange(run: &Run, link: &mut Link, sending: Sending) {
-    let Sending {
-        id,
-        body,
-        headers,
-        instance_uid,
-        on_new_connection,
-    } = sending;
+fn exchange(run: &Run, link: &mut Link, begin: &Begin, body: Vec<u8>) {
     let request = Request {
-        headers: &headers,
-        instance_uid: &instance_uid,
+        headers: &begin.headers,
+        instance_uid: &begin.instance_uid,
         body: &body,
     };
-    let result = link.exchange(&request, on_new_connection);
+    let result = link.exchange(&request, begin.on_new_connection);
     if let Link::Host(_) = link {
         run.queue.withdraw_request();
     }
     let fact = match result {
-        Ok(answer) => Fact::Message(answer.body),
-        Err(failure) => Fact::Over(convert::failure_of(failure)),
+        Some(Ok(answer)) => Fact::Message(answer.body),
+        Some(Err(failure)) => Fact::Over(convert::failure_of(failure)),
+        None => return,
     };
-    run.on_exchange_over(id, body, fact);
+    run.on_exchange_over(begin.id, body, fact);
 }
 
 impl Link {
@@ -76,22 +74,71 @@ impl Link {
         match self {
             Self::Http(http) => http.traffic(),
             Self::Host(host) => host.traffic(),
+            Self::WebSocket(socket, _) => socket.traffic(),
         }
     }
 
+    /// `None`: messages have no answers of their own here.
     fn exchange(
         &mut self,
         request: &Request<'_>,
         on_new_connection: bool,
-    ) -> Result<Answer, Failure> {
+    ) -> Option<Result<Answer, Failure>> {
         match self {
             Self::Http(http) => {
                 if on_new_connection {
                     http.forget();
                 }
-                http.exchange(request)
+                Some(http.exchange(request))
             }
-            Self::Host(host) => host.exchange(request),
+            Self::Host(host) => Some(host.exchange(request)),
+            Self::WebSocket(..) => None,
+        }
+    }
+
+    fn connect(&mut self, run: &Run, begin: Begin) {
+        let Self::WebSocket(socket, id) = self else {
+            return;
+        };
+        if begin.on_new_connection {
+            socket.forget();
+        }
+        let fact = match socket.connect(&begin.headers, &begin.instance_uid) {
+            Ok(()) => Fact::Opened,
+            Err(failure) => Fact::Over(convert::failure_of(failure)),
+        };
+        *id = Some(begin.id);
+        run.on_fact(begin.id, fact, Vec::new());
+    }
+
+    fn send(&mut self, body: Vec<u8>, marker: Option<u64>) {
+        if let Self::WebSocket(socket, _) = self {
+            socket.send(body, marker);
+        }
+    }
+
+    /// Of an exchange its own watch knows that it is to end.
+    fn close(&mut self, run: &Run, id: TryId, code: Option<u16>) {
+        let Self::WebSocket(socket, _) = self else {
+            return;
+        };
+        match code {
+            Some(code) => socket.close(code),
+            None => {
+                let failure = convert::failure_of(socket.cut());
+                run.on_fact(id, Fact::Over(failure), Vec::new());
+            }
+        }
+    }
+
+    fn rest(&mut self, run: &Run, limit: Option<Duration>) {
+        let Self::WebSocket(socket, Some(id)) = self else {
+            run.mailbox.wake().wait(limit);
+            return;
+        };
+        if let Some(news) = socket.rest(limit) {
+            let (fact, buffer) = convert::fact_of(news);
+            run.on_fact(*id, fact, buffer);
         }
     }
 }

@@ -164,8 +164,9 @@ pub unsafe extern "C" fn opamp_agent_set_log_events(
     )
 }
 
-/// Sets the time between two polls, counted from the last message; a server's heartbeat interval overrides it. Takes
-/// effect at once while the agent runs. Above 24 h it is clamped.
+/// Sets the time between two polls or heartbeats, counted from the last message; a server's heartbeat interval overrides
+/// it. Takes effect at once while the agent runs. Above 24 h it is clamped. 0 turns heartbeats off, over WebSocket alone:
+/// HTTP must poll, and opamp_agent_start refuses it there.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG below 10 ms. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -187,7 +188,7 @@ pub unsafe extern "C" fn opamp_agent_set_interval(
 ///
 /// Threads: any. Callbacks: see errors. Blocks: no (trust files and the environment are read). Errors: OPAMP_E_STATE (it
 /// runs already, or another agent runs on the client), OPAMP_E_INVALID_ARG (no description; a capability without the
-/// callback it needs, or the host's transport without on_request; no certificate in the trust store; a bad certificate
+/// callback it needs, or the host's transport without on_request; an interval of 0 over HTTP; no certificate in the trust store; a bad certificate
 /// file), OPAMP_E_RESOURCE (no thread or descriptor). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_start(

@@ -41,13 +41,15 @@ unsafe fn call(
     guard::call(row, client, err, |client| body(&client.client))
 }
 
-/// Makes a client for a server: `http://host[:port][/path][?query]` or `https://..`, used as given, nothing added; or one
-/// behind a unix socket, `http+unix://%2Frun%2Fopamp.sock/path`: the socket's absolute path, of at most 107 bytes and
-/// percent-encoded, stands in the place of the host (requests then name the host `localhost`, and go through no proxy).
+/// Makes a client for a server: `http://host[:port][/path][?query]`, `https://..`, `ws://..` or `wss://..`, used as given,
+/// nothing added; or one behind a unix socket, `http+unix://%2Frun%2Fopamp.sock/path` or `ws+unix://..`: the socket's
+/// absolute path, of at most 107 bytes and percent-encoded, stands in the place of the host (requests then name the host
+/// `localhost`, and go through no proxy). The scheme alone selects the transport: HTTP polls, WebSocket keeps one
+/// connection on which the server speaks when it likes; nothing else that a host calls or hears is different.
 /// endpoint: copied. out: the new client, one reference, yours to opamp_client_unref. err: may be NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL, a scheme of another world, no host, user
-/// info in it, a bad path of a socket), OPAMP_E_UNSUPPORTED (ws, wss, ws+unix: not in this release), OPAMP_E_RESOURCE. Since: 0.1.
+/// info in it, a bad path of a socket), OPAMP_E_RESOURCE. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_new(
     endpoint: *const c_char,
@@ -165,7 +167,8 @@ pub unsafe extern "C" fn opamp_client_request_instance_uid(
 }
 
 /// Sets a header of every request, or with a NULL value takes it away. Used from the next request on, so a fresh token
-/// may be set while an agent runs; after a 401 or 403 it is tried at once. A `User-Agent` replaces the library's own.
+/// may be set while an agent runs; after a 401 or 403 it is tried at once. Over WebSocket only a new connection has a
+/// request: opamp_agent_reconnect makes one. A `User-Agent` replaces the library's own.
 /// name, value: copied; the value is in no log line or error text.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not legal in HTTP, or a header that the library
@@ -202,8 +205,10 @@ pub unsafe extern "C" fn opamp_client_set_user_agent_prefix(
 }
 
 /// Chooses the host's own HTTP stack (1) or the library's (0, the default): each exchange then comes as an opamp_request.
+/// WebSocket has no exchanges, so it is for HTTP endpoints alone.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_UNSUPPORTED (a WebSocket endpoint),
+/// OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_use_host_transport(
     client: *mut opamp_client,
@@ -556,11 +561,13 @@ pub unsafe extern "C" fn opamp_client_option(
 
 /// One exchange, here and now, on a connection of its own: sends an encoded AgentToServer (its uid, number and
 /// capabilities are replaced by the client's) and answers what the server said. agent_to_server: copied. out: the answer,
-/// yours to opamp_message_unref; NULL: not wanted. timeout_ms: -1 for no bound but the client's own.
+/// yours to opamp_message_unref; NULL: not wanted. timeout_ms: -1 for no bound but the client's own. Over WebSocket a message
+/// has no answer of its own, and a connection made for one message would show the server an agent that comes and goes: run
+/// an agent there, or give the client an HTTP endpoint.
 ///
 /// Threads: any. Callbacks: not while an agent runs on the client, see errors. Blocks: until the answer or the bound.
 /// Errors: OPAMP_E_INVALID_ARG (undecodable, a time below -1, trust files), OPAMP_E_STATE (an agent runs, or the client
-/// uses the host's transport), OPAMP_E_TIMEOUT, OPAMP_E_FAILED (err tells what went wrong on the way), OPAMP_E_TOO_LARGE,
+/// uses the host's transport), OPAMP_E_UNSUPPORTED (a WebSocket endpoint), OPAMP_E_TIMEOUT, OPAMP_E_FAILED (err tells what went wrong on the way), OPAMP_E_TOO_LARGE,
 /// OPAMP_E_RESOURCE. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_exchange(

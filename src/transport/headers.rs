@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderName, HeaderValue};
 
 /// Headers that the library sets itself or that frame the message; a host's would break it.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 17] = [
     "accept-encoding",
     "connection",
     "content-encoding",
@@ -14,6 +14,11 @@ const RESERVED: [&str; 12] = [
     "expect",
     "keep-alive",
     "opamp-instance-uid",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
     "te",
     "trailer",
     "transfer-encoding",

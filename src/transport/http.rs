@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::answer::{self, BodyError, Plan, shown};
+use super::answer::{self, BodyError, Plan};
 use super::body::Body;
 use super::failure::{FailKind, Failure, Reached};
 use super::head::{self, RawHead};
@@ -10,7 +10,7 @@ use super::line::{Kept, Line};
 use super::opening::Opening;
 use super::resolve::Resolver;
 use super::vigil::{Cut, Vigil};
-use super::wire::{Broken, Wire};
+use super::wire::{Broken, MOST_HEAD, Wire};
 use super::{Answer, Headers, Limits, Request, Settings, Traffic, Wake, Watch};
 
 /// The transport for http, https and http+unix endpoints. Used by one thread, the worker.
@@ -29,7 +29,6 @@ const VERSION: &str = concat!("libopamp/", env!("CARGO_PKG_VERSION"));
 const MOST_COLLECTED: usize = 64 * 1024;
 /// An answer's head is read into this much, and more only where it does not fit.
 const INPUT: usize = 4 * 1024;
-const MOST_HEAD: usize = 64 * 1024;
 
 impl Http {
     /// Opens nothing; the first exchange connects.
@@ -147,7 +146,10 @@ impl Http {
             }
             return match result {
                 Ok(said) => said.answer,
-                Err(broken) => Err(self.failure(broken, has_left, has_died)),
+                Err(broken) => Err(Failure {
+                    reused: has_died,
+                    ..broken.failure(&self.line, has_left)
+                }),
             };
         }
     }
@@ -186,33 +188,6 @@ impl Http {
                 }
             }
         }
-    }
-
-    fn failure(&self, broken: Broken, has_left: bool, reused: bool) -> Failure {
-        let reached = if has_left {
-            Reached::Maybe
-        } else {
-            Reached::No
-        };
-        let (kind, text) = match broken {
-            Broken::Cut(cut) => {
-                let failure = self.line.failure(&cut, reached);
-                return Failure { reused, ..failure };
-            }
-            Broken::Ended => (
-                FailKind::Io,
-                "the connection ended in the middle of the answer".to_owned(),
-            ),
-            Broken::LongHead => (
-                FailKind::Protocol,
-                format!("the head of the answer is larger than {MOST_HEAD} bytes"),
-            ),
-            Broken::Malformed(why) => (
-                FailKind::Protocol,
-                format!("the answer is not proper HTTP: {}", shown(&why, 128)),
-            ),
-        };
-        Failure::new(kind, reached, text)
     }
 }
 

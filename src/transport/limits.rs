@@ -18,6 +18,12 @@ pub struct Limits {
     pub message: usize,
     /// Age at which a kept connection is renewed between two exchanges, up to 10 % earlier.
     pub connection_age: Duration,
+    /// WebSocket: the peer is asked for a sign of life after so much silence,
+    pub ping: Duration,
+    /// and given this long to give one, but no longer than the silence took.
+    pub pong: Duration,
+    /// WebSocket: for the echo of the peer's Close to leave.
+    pub close: Duration,
 }
 
 impl Default for Limits {
@@ -31,6 +37,9 @@ impl Default for Limits {
             exchange: Duration::from_secs(60),
             message: 64 * 1024 * 1024,
             connection_age: Duration::from_secs(3600),
+            ping: Duration::from_secs(30),
+            pong: Duration::from_secs(10),
+            close: Duration::from_secs(1),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! What moves bytes: resolve, connect, TLS, plain HTTP, and the host's own HTTP stack.
+//! What moves bytes: resolve, connect, TLS, plain HTTP, WebSocket, and the host's own HTTP stack.
 //!
-//! A transport carries out one exchange at a time on the caller's thread and blocks it. Every wait
+//! A transport carries out one exchange, or one connection, at a time on the caller's thread and
+//! blocks it. Every wait
 //! is one `ppoll` on the socket and the [`Wake`], so whatever is going on, a wake-up or the
 //! [`Watch`]'s instant is noticed at once. Nothing here knows what a message means.
 //!
@@ -34,6 +35,7 @@ mod tunnel;
 mod verify;
 mod vigil;
 pub mod wake;
+pub mod websocket;
 mod wire;
 
 use std::ops::ControlFlow;

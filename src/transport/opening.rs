@@ -42,7 +42,8 @@ impl Opening {
     }
 }
 
-fn authority(endpoint: &Endpoint) -> String {
+/// For the header `Host`.
+pub(crate) fn authority(endpoint: &Endpoint) -> String {
     let (host, port) = (endpoint.host(), endpoint.port());
     let host = match host.contains(':') {
         true => format!("[{host}]"),

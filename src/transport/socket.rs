@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::fds;
 
@@ -147,15 +148,31 @@ impl Socket {
         }
     }
 
+    /// What was sent and is not acknowledged within this time ends the connection.
+    pub(crate) fn set_user_timeout(&self, within: Duration) {
+        let millis = libc::c_int::try_from(within.as_millis()).unwrap_or(libc::c_int::MAX);
+        self.set(libc::TCP_USER_TIMEOUT, millis);
+    }
+
+    /// The kernel takes no more while it holds this many bytes that it has not sent.
+    pub(crate) fn set_unsent_limit(&self, bytes: usize) {
+        let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        self.set(libc::TCP_NOTSENT_LOWAT, bytes);
+    }
+
     fn set_no_delay(&self) {
-        let on: libc::c_int = 1;
-        // SAFETY: an int and its length. Without effect when it fails.
+        self.set(libc::TCP_NODELAY, 1);
+    }
+
+    /// One of TCP's options; without effect when that fails.
+    fn set(&self, option: libc::c_int, value: libc::c_int) {
+        // SAFETY: an int and its length.
         unsafe {
             libc::setsockopt(
                 self.raw_fd(),
                 libc::IPPROTO_TCP,
-                libc::TCP_NODELAY,
-                (&raw const on).cast(),
+                option,
+                (&raw const value).cast(),
                 size_of::<libc::c_int>() as libc::socklen_t,
             );
         }

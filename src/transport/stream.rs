@@ -1,5 +1,7 @@
 //! One connection, plain or TLS, on which every wait can be cut.
 
+mod now;
+
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use super::socket::Socket;
 use super::tunnel::Base;
 use super::verify::describe;
 use super::vigil::{Cut, Step, Vigil};
+
+pub(crate) use now::Found;
 
 /// Encrypted bytes are read into this much; while more than that lies ready, into [`LARGE`].
 const SMALL: usize = 4 * 1024;

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use super::socket::Socket;
 use super::stream::{Tls, is_later};
@@ -38,6 +39,12 @@ impl Base {
 
     pub(super) fn raw_fd(&self) -> RawFd {
         self.socket.raw_fd()
+    }
+
+    /// For a connection that lives long: what was sent is acknowledged in time, and little waits in the kernel.
+    pub(super) fn watch_over(&self, unacknowledged: Duration, unsent: usize) {
+        self.socket.set_user_timeout(unacknowledged);
+        self.socket.set_unsent_limit(unsent);
     }
 
     pub(super) fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -19,6 +19,8 @@ pub(crate) enum Step {
     Send,
     FirstByte,
     Body,
+    /// WebSocket: a sign of life.
+    Pong,
     HostStack,
 }
 
@@ -160,6 +162,7 @@ impl Step {
             Step::Send => "the server did not take the request in time",
             Step::FirstByte => "the server did not begin to answer in time",
             Step::Body => "the server did not finish its answer in time",
+            Step::Pong => "the server is silent, a ping was not answered in time",
             Step::HostStack => "the host's HTTP stack did not end the request in time",
         }
     }

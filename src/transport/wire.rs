@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use super::answer::shown;
+use super::line::Line;
 use super::stream::Stream;
 use super::vigil::{Cut, Step, Vigil};
+use super::{FailKind, Failure, Reached};
 
 const LONGEST_DRAIN: Duration = Duration::from_secs(1);
+/// Longest head of an answer.
+pub(crate) const MOST_HEAD: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -65,6 +70,33 @@ impl Wire {
     /// The rest of the answer is only read to keep the connection: not for long.
     pub(crate) fn hurry(&mut self) {
         self.vigil.enter(Step::Body, Some(LONGEST_DRAIN));
+    }
+}
+
+impl Broken {
+    /// `has_left`: a byte of the request has.
+    pub(crate) fn failure(self, line: &Line, has_left: bool) -> Failure {
+        let reached = if has_left {
+            Reached::Maybe
+        } else {
+            Reached::No
+        };
+        let (kind, text) = match self {
+            Broken::Cut(cut) => return line.failure(&cut, reached),
+            Broken::Ended => (
+                FailKind::Io,
+                "the connection ended in the middle of the answer".to_owned(),
+            ),
+            Broken::LongHead => (
+                FailKind::Protocol,
+                format!("the head of the answer is larger than {MOST_HEAD} bytes"),
+            ),
+            Broken::Malformed(why) => (
+                FailKind::Protocol,
+                format!("the answer is not proper HTTP: {}", shown(&why, 128)),
+            ),
+        };
+        Failure::new(kind, reached, text)
     }
 }
 

@@ -9,3 +9,4 @@ mod http;
 mod proxy;
 mod tls;
 mod unix;
+mod websocket;

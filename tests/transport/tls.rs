@@ -164,7 +164,7 @@ fn serve(config: Arc<ServerConfig>, connections: usize) -> (Server, Receiver<See
     (server, told)
 }
 
-fn accept(
+pub(crate) fn accept(
     peer: TcpStream,
     config: &Arc<ServerConfig>,
 ) -> std::io::Result<StreamOwned<ServerConnection, TcpStream>> {

@@ -1,0 +1,217 @@
+//! WebSocket: one connection on which both sides speak when they like.
+//!
+//! ```text
+//!   connect ──► upgrade (blocks, can be cut) ──► session: rest ──► one News after the other ──► Over
+//!                                                  send, close: taken up by the next rest
+//! ```
+//!
+//! Frame heads and masking are tungstenite's; what a frame may be, how large, and every wait are ours, because a peer is
+//! judged by the head of a frame, before a byte of its payload is kept.
+
+mod control;
+mod incoming;
+mod message;
+mod outgoing;
+mod pulse;
+mod session;
+mod upgrade;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::answer::shown;
+use super::line::Line;
+use super::vigil::{Cut, Step, Vigil};
+use super::wire::Wire;
+use super::{FailKind, Failure, Headers, Reached, Resolver, Settings, Traffic, Wake, Watch};
+use session::{End, Session, Sight};
+use upgrade::{Refusal, Upgrade};
+
+/// The transport for ws and wss endpoints. Used by one thread, the worker.
+pub struct WebSocket {
+    line: Line,
+    watch: Arc<dyn Watch>,
+    session: Option<Session>,
+    /// Those of the upgrade: what the peer says must not bring them into a text.
+    headers: Arc<Headers>,
+}
+
+/// What happened on the connection.
+#[derive(Debug)]
+pub enum News {
+    /// The last message and its ping are in the kernel; the buffer comes back.
+    Written(Vec<u8>),
+    /// The peer has read up to this marker.
+    Pong(u64),
+    /// One binary message, without its header.
+    Message(Bytes),
+    /// A message that can be none of ours; the connection goes on.
+    Skipped(&'static str),
+    /// The peer broke the rules. It can still be written to, but is not read any more; the code is for the Close frame.
+    Broken { code: u16, failure: Failure },
+    /// The process or the machine stood still: what comes next may be the end of a dead connection.
+    Thawed,
+    /// There is no connection any more.
+    Over(Failure),
+}
+
+/// From the kernel.
+fn draw(bytes: &mut [u8]) -> Result<(), Cut> {
+    let drawn = getrandom::getrandom(bytes);
+    drawn.map_err(|_| Cut::Io(io::Error::other("the system gives no random bytes")))
+}
+
+impl WebSocket {
+    /// Opens nothing.
+    pub fn new(
+        settings: Settings,
+        wake: Wake,
+        watch: Arc<dyn Watch>,
+        resolver: Resolver,
+    ) -> WebSocket {
+        WebSocket {
+            line: Line::new(settings, wake, resolver),
+            watch,
+            session: None,
+            headers: Arc::default(),
+        }
+    }
+
+    /// Blocks until the connection is upgraded, or a failure, a deadline, or the watch's `Break`.
+    pub fn connect(&mut self, headers: &Arc<Headers>, instance_uid: &str) -> Result<(), Failure> {
+        self.session = None;
+        self.headers = headers.clone();
+        let limits = self.line.settings.limits;
+        let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
+            .map_err(|cut| self.line.failure(&cut, Reached::No))?;
+        let stream = self.line.connect(&mut vigil)?.stream;
+        let mut wire = Wire::new(stream, vigil, limits.first_byte);
+        let upgrade = Upgrade {
+            settings: &self.line.settings,
+            headers,
+            instance_uid,
+        };
+        let result = upgrade.over(&mut wire);
+        self.line.traffic.on_moved(wire.sent, wire.received);
+        match result {
+            Ok(begun) => {
+                self.session = Some(Session::new(wire.stream, begun, &limits));
+                Ok(())
+            }
+            Err(refusal) => {
+                drop(wire);
+                self.line.traffic.on_closed();
+                Err(match refusal {
+                    Refusal::Answer(failure) => failure,
+                    Refusal::Broken(broken) => {
+                        let failure = broken.failure(&self.line, false);
+                        let text = format!("WebSocket upgrade: {}", failure.text);
+                        Failure::new(failure.kind, Reached::No, text)
+                    }
+                })
+            }
+        }
+    }
+
+    /// The message and behind it, with a marker, a ping that carries it. The last one was written before.
+    pub fn send(&mut self, body: Vec<u8>, marker: Option<u64>) {
+        if let Some(session) = &mut self.session {
+            session.send(body, marker);
+        }
+    }
+
+    /// A Close frame behind what is under way; then the peer's is awaited.
+    pub fn close(&mut self, code: u16) {
+        if let Some(session) = &mut self.session {
+            session.close(code);
+        }
+    }
+
+    /// Ends the connection now; how far its last message came.
+    pub fn cut(&mut self) -> Failure {
+        let reached = self.drop_session();
+        self.failure(&Cut::GivenUp, reached)
+    }
+
+    /// Moves bytes and waits: for news, for a wake-up (which is left raised), or for `limit` (`None` in both cases).
+    pub fn rest(&mut self, limit: Option<Duration>) -> Option<News> {
+        let Some(session) = &mut self.session else {
+            self.line.wake.wait(limit);
+            return None;
+        };
+        let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let sight = session.rest(&self.line.wake, until, &self.line.traffic)?;
+        Some(match sight {
+            Sight::Written(buffer) => News::Written(buffer),
+            Sight::Pong(marker) => News::Pong(marker),
+            Sight::Message(bytes) => News::Message(bytes),
+            Sight::Skipped(why) => News::Skipped(why),
+            Sight::Thawed => News::Thawed,
+            Sight::Broken(fault) => News::Broken {
+                code: fault.code,
+                failure: Failure::new(fault.kind, Reached::Maybe, fault.text),
+            },
+            Sight::Over(end) => {
+                let reached = self.drop_session();
+                News::Over(match end {
+                    End::Cut(cut) => self.failure(&cut, reached),
+                    End::Closed(close) => self.closed(close.as_ref(), reached),
+                })
+            }
+        })
+    }
+
+    /// Drops what is known of the server's addresses; the next connect looks them up.
+    pub fn forget(&mut self) {
+        self.line.forget();
+    }
+
+    pub fn traffic(&self) -> Arc<Traffic> {
+        self.line.traffic.clone()
+    }
+
+    fn drop_session(&mut self) -> Reached {
+        let session = self.session.take();
+        if session.is_some() {
+            self.line.traffic.on_closed();
+        }
+        match session {
+            Some(session) if session.has_all() => Reached::No,
+            _ => Reached::Maybe,
+        }
+    }
+
+    fn failure(&self, cut: &Cut, reached: Reached) -> Failure {
+        match cut {
+            // The kernel's own patience is the same as ours.
+            Cut::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.line.failure(&Cut::Timeout(Step::Pong), reached)
+            }
+            cut => self.line.failure(cut, reached),
+        }
+    }
+
+    /// The peer's Close in words; a code without a meaning of its own is an end as any other.
+    fn closed(&self, close: Option<&(u16, String)>, reached: Reached) -> Failure {
+        let (kind, text) = match close {
+            None => (FailKind::Io, "the server closed it with no code".to_owned()),
+            Some((code, reason)) => {
+                let kind = match code {
+                    1009 => FailKind::Size,
+                    _ => FailKind::Io,
+                };
+                let reason = shown(&self.headers.hidden_in(reason), 128);
+                let colon = if reason.is_empty() { "" } else { ": " };
+                (
+                    kind,
+                    format!("the server closed it with code {code}{colon}{reason}"),
+                )
+            }
+        };
+        let place = self.line.failure(&Cut::Closed(""), reached);
+        Failure::new(kind, reached, format!("{}{text}", place.text))
+    }
+}

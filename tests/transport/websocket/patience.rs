@@ -1,0 +1,154 @@
+//! Silence: whom it costs the connection, and how soon.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use opamp::transport::{FailKind, Limits, Reached};
+
+use super::{AT_ONCE, BINARY, PING, PONG, Raw, Rig, url};
+use crate::kit::{Got, LONG, Server, settings};
+
+const PING_EVERY: Duration = Duration::from_millis(100);
+
+fn hurried(server: &Server) -> Rig {
+    let mut settings = settings(&url(server));
+    settings.limits = Limits {
+        ping: PING_EVERY,
+        pong: Duration::from_secs(10),
+        ..settings.limits
+    };
+    let mut rig = Rig::with(settings);
+    rig.connect().unwrap();
+    rig
+}
+
+/// [WS-07]
+#[test]
+fn a_peer_without_a_sign_of_life_is_given_up_within_twice_the_ping_interval() {
+    let server = Raw::serving(|mut peer| {
+        assert_eq!(peer.read().unwrap(), (PING, Vec::new()));
+        assert!(peer.read().is_none(), "one ping is enough");
+    });
+    let begun = Instant::now();
+    let failure = hurried(&server).over();
+    assert!(begun.elapsed() >= 2 * PING_EVERY);
+    assert_eq!(failure.kind, FailKind::Timeout);
+    assert!(
+        failure.text.contains("a ping was not answered in time"),
+        "{failure}"
+    );
+    server.join();
+}
+
+/// [WS-07]
+#[test]
+fn a_peer_that_answers_pings_is_kept() {
+    let server = Raw::serving(|mut peer| {
+        for _ in 0..4 {
+            let (first, payload) = peer.read().unwrap();
+            assert_eq!(first, PING);
+            peer.frame(PONG, &payload);
+        }
+        peer.frame(BINARY, b"\0alive");
+        peer.until_gone();
+    });
+    let mut rig = hurried(&server);
+    assert_eq!(rig.message(), "alive");
+    drop(rig);
+    server.join();
+}
+
+/// [WS-07]: a server that answers no pings but speaks is alive.
+#[test]
+fn any_byte_is_a_sign_of_life() {
+    let server = Raw::serving(|mut peer| {
+        for byte in super::frame(BINARY, b"\0slow") {
+            assert_eq!(peer.read().unwrap().0, PING);
+            peer.write(&[byte]);
+        }
+        peer.until_gone();
+    });
+    let mut rig = hurried(&server);
+    assert_eq!(rig.message(), "slow");
+    drop(rig);
+    server.join();
+}
+
+/// [WS-07]: a peer that speaks but never reads.
+#[test]
+fn a_peer_that_takes_nothing_is_given_up() {
+    let (tell, told) = mpsc::channel::<()>();
+    let server = Raw::serving(move |mut peer| {
+        peer.0.set_nonblocking(true).unwrap();
+        while told.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            use std::io::Write;
+            let _ = peer.0.write(&super::frame(PING, b""));
+        }
+    });
+    let mut rig = hurried(&server);
+    rig.send(&vec![1; 32 << 20], None);
+    let failure = rig.over();
+    assert_eq!(
+        (failure.kind, failure.reached),
+        (FailKind::Timeout, Reached::Maybe),
+        "{failure}"
+    );
+    drop(tell);
+    server.join();
+}
+
+/// [LIFE-04]
+#[test]
+fn nothing_happens_between_two_pings() {
+    let server = Raw::serving(Raw::until_gone);
+    let mut rig = Rig::connected(&server);
+    let before = switches();
+    assert!(rig.socket.rest(Some(Duration::from_millis(300))).is_none());
+    // One wait, and one more should the kernel be early.
+    let waits = switches() - before;
+    assert!(waits <= 2, "{waits} waits in an idle rest");
+    drop(rig);
+    server.join();
+}
+
+/// Voluntary context switches of this thread.
+fn switches() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("voluntary_ctxt"))
+        .unwrap();
+    line.split_whitespace().last().unwrap().parse().unwrap()
+}
+
+/// [LIFE-03]
+#[test]
+fn an_upgrade_that_hangs_is_given_up_at_once() {
+    let mut took = Duration::MAX;
+    for _ in 0..5 {
+        let (tell, told) = mpsc::channel();
+        let server = Server::start(move |listener| {
+            let mut peer = listener.accept().unwrap().0;
+            Got::head(&mut peer).unwrap();
+            tell.send(()).unwrap();
+            Raw(peer).until_gone();
+        });
+        let mut rig = Rig::new(&server);
+        let (wake, watch) = (rig.wake.clone(), rig.watch.clone());
+        let thread = thread::spawn(move || (rig.connect().unwrap_err(), Instant::now()));
+        told.recv_timeout(LONG).unwrap();
+        let begun = Instant::now();
+        watch.is_over.store(true, SeqCst);
+        wake.wake();
+        let (failure, ended) = thread.join().unwrap();
+        assert_eq!(
+            (failure.kind, failure.reached),
+            (FailKind::GivenUp, Reached::No)
+        );
+        server.join();
+        took = took.min(ended.saturating_duration_since(begun));
+    }
+    assert!(took <= AT_ONCE, "{took:?}");
+}
