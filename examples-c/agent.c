@@ -32,7 +32,7 @@ typedef struct {
 } repeated;
 
 static struct {
-  const char *endpoint, *interval_ms, *ca, *cert, *key, *uid, *service_name, *config_dir, *validate, *on_change, *timeout_ms, *log;
+  const char *endpoint, *interval_ms, *ca, *cert, *key, *uid, *service_name, *config_dir, *validate, *proxy, *on_change, *timeout_ms, *log;
   repeated headers, numbers;
   int json;
 } options = {.service_name = "opamp-example-agent"};
@@ -41,6 +41,7 @@ static const char usage[] =
     "usage: agent --endpoint URL [options]\n"
     "  --interval-ms N       milliseconds between heartbeats\n"
     "  --header 'K: V'       sent with each request; may be repeated\n"
+    "  --proxy URL           http, https or socks5, with user and password; else as the environment says\n"
     "  --ca FILE             certificates (PEM) that the server's must come from\n"
     "  --cert FILE           our own certificate (PEM)\n"
     "  --key FILE            its key, when it is not in the same file\n"
@@ -66,8 +67,9 @@ static void read_options(int argc, char **argv) {
       {"--key", &options.key, NULL},             {"--uid", &options.uid, NULL},
       {"--validate", &options.validate, NULL},   {"--service-name", &options.service_name, NULL},
       {"--on-change", &options.on_change, NULL}, {"--config-dir", &options.config_dir, NULL},
-      {"--log", &options.log, NULL},             {"--timeout-ms", &options.timeout_ms, NULL},
-      {"--header", NULL, &options.headers},      {"--option", NULL, &options.numbers},
+      {"--log", &options.log, NULL},             {"--proxy", &options.proxy, NULL},
+      {"--header", NULL, &options.headers},      {"--timeout-ms", &options.timeout_ms, NULL},
+      {"--option", NULL, &options.numbers},
   };
   for (int i = 1; i < argc; i++) {
     size_t row = 0;
@@ -390,6 +392,7 @@ static void set_connection(void) {
   opamp_error *error = NULL;
   static const int32_t limits[] = {OPAMP_OPTION_RESOLVE_TIMEOUT_MS, OPAMP_OPTION_CONNECT_TIMEOUT_MS, OPAMP_OPTION_TLS_TIMEOUT_MS,
                                    OPAMP_OPTION_FIRST_BYTE_TIMEOUT_MS};
+  if (options.proxy != NULL) must(opamp_client_set_proxy(client, options.proxy, &error), error, "--proxy");
   if (options.ca != NULL) must(opamp_client_set_ca_file(client, options.ca, &error), error, "--ca");
   if (options.cert != NULL) must(opamp_client_set_client_certificate_files(client, options.cert, options.key, &error), error, "--cert");
   else if (options.key != NULL) die("--key without --cert", NULL);

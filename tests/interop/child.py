@@ -1,5 +1,6 @@
 """A process that says JSON lines on its standard output, read as they come; the example agent is one."""
 import json
+import os
 import pathlib
 import re
 import signal
@@ -97,14 +98,19 @@ class Child:
         self.process.stdout.close()
 
 
+def without_proxies():
+    """The environment, but for what would lead an agent elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
 class Agent(Child):
     """The example agent, its configurations below `work`; None leaves it at the interval of the library."""
 
-    def __init__(self, work, endpoint, *arguments, interval_ms=50, **more):
+    def __init__(self, work, endpoint, *arguments, interval_ms=50, env=(), **more):
         self.folder = work / "config"
         command = [AGENT, "--json", "--endpoint", endpoint, "--config-dir", self.folder, *arguments]
         command += [] if interval_ms is None else ["--interval-ms", interval_ms]
-        super().__init__(command, work / "agent.log", **more)
+        super().__init__(command, work / "agent.log", env={**without_proxies(), **dict(env)}, **more)
 
     def live(self):
         """{name: bytes} of the configuration that is live on the disk."""

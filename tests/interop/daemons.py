@@ -6,8 +6,17 @@ import signal
 import socket
 import subprocess
 import time
+from urllib.parse import quote
 
 IS_ROOT = os.geteuid() == 0
+
+
+def workable(folder, user=None):
+    """Lets others into a folder of root's, and that user work there."""
+    if IS_ROOT:
+        folder.chmod(0o755)
+        if user is not None:
+            shutil.chown(folder, user)
 
 
 def free_port():
@@ -65,9 +74,9 @@ class Daemon:
         logs = [path for path in self.work.iterdir() if path.is_file() and path.name != "conf"]
         return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
 
-    def close(self):
+    def close(self, number=signal.SIGTERM):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(number)
             try:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
@@ -125,8 +134,90 @@ class Nginx(Daemon):
         self.process.send_signal(signal.SIGHUP)
 
 
-def workable(folder: pathlib.Path, user):
-    """Lets that user work in a folder of root's."""
-    if IS_ROOT:
-        folder.chmod(0o755)
-        shutil.chown(folder, user)
+class Squid(Daemon):
+    """A http proxy that lets in one user. Setting: `login`, (user, password)."""
+
+    program = "squid"
+
+    def command(self):
+        return [self.path(), "-N", "-f", self.file("conf")]
+
+    def write(self):
+        user, password = self.settings["login"]
+        helper = self.file("login")
+        # squid asks with what is percent-encoded
+        helper.write_text(f"""#!/bin/sh
+while read -r user password; do
+    if [ "$user $password" = "{user} {quote(password)}" ]; then echo OK; else echo ERR; fi
+done
+""")
+        helper.chmod(0o755)
+        workable(self.work, "proxy")
+        workable(self.work.parent)
+        super().write()
+
+    def configuration(self):
+        return f"""
+http_port 127.0.0.1:{self.port}
+pid_filename {self.work}/pid
+cache_log {self.work}/cache.log
+access_log stdio:{self.work}/access.log
+coredump_dir {self.work}
+netdb_filename none
+pinger_enable off
+memory_cache_shared off
+cache deny all
+shutdown_lifetime 0 seconds
+auth_param basic program {self.work}/login
+auth_param basic children 1
+acl known proxy_auth REQUIRED
+http_access allow known
+http_access deny all
+"""
+
+    def carried(self):
+        """What it did, a line each."""
+        return self.file("access.log").read_text().splitlines() if self.file("access.log").exists() else []
+
+
+class Dante(Daemon):
+    """A SOCKS proxy. Its users are the system's: to have one of our own it sees a passwd of ours, in a namespace of its mounts."""
+
+    program = "danted"
+
+    def command(self):
+        own = f"mount --bind {self.work}/passwd /etc/passwd && mount --bind {self.work}/shadow /etc/shadow"
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"{own} && exec {self.path()} -f conf -p pid"]
+
+    @classmethod
+    def lacking(cls):
+        return super().lacking() or (None if IS_ROOT else "danted can have a user of ours only as root")
+
+    def write(self):
+        user, password = self.settings["login"]
+        hashed = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=password, capture_output=True, text=True, check=True).stdout
+        for name, line in ("passwd", f"{user}:x:65000:65534::/nonexistent:/bin/false\n"), ("shadow", f"{user}:{hashed.strip()}:19000:0:99999:7:::\n"):
+            self.file(name).write_text(pathlib.Path("/etc", name).read_text() + line)
+        super().write()
+
+    def configuration(self):
+        return f"""
+logoutput: {self.work}/log
+internal: 127.0.0.1 port = {self.port}
+external: 127.0.0.1
+clientmethod: none
+socksmethod: username
+user.privileged: root
+user.unprivileged: nobody
+client pass {{
+    from: 127.0.0.0/8 to: 0.0.0.0/0
+}}
+socks pass {{
+    from: 127.0.0.0/8 to: 127.0.0.0/8
+    command: connect
+    log: connect
+}}
+"""
+
+    def carried(self):
+        return [line for line in self.file("log").read_text().splitlines() if "pass" in line and "connect" in line]

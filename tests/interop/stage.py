@@ -6,7 +6,7 @@ import unittest
 
 from child import ROOT, Agent
 
-sys.path.insert(0, str(ROOT / "tests/conformance"))
+sys.path.append(str(ROOT / "tests/conformance"))  # last: it has files of the same names
 from devserver import Devserver  # noqa: E402
 
 SCHEMES = ("http", "https")

@@ -20,8 +20,8 @@ class Gone(Exception):
 class Server:
     """Listens at once, on a port of its own. It counts connections, requests (upgrades included) and messages, each with its time."""
 
-    def __init__(self, manners, scheme, tls=None):
-        self.manners, self.scheme = manners, scheme
+    def __init__(self, manners, scheme, tls=None, address="127.0.0.1"):
+        self.manners, self.scheme, self.address = manners, scheme, address
         self.tls = tls if scheme in ("https", "wss") else None
         self.is_socket = scheme in ("ws", "wss")
         self.connections, self.requests, self.messages = [], [], []
@@ -32,12 +32,11 @@ class Server:
         self.faults = []
         self.listen()
 
-    @property
-    def endpoint(self):
-        return f"{self.scheme}://127.0.0.1:{self.port}/v1/opamp"
+    def endpoint(self, host=None):
+        return f"{self.scheme}://{host or self.address}:{self.port}/v1/opamp"
 
     def listen(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self.listener = socket.create_server((self.address, self.port), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 

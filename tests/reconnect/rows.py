@@ -6,6 +6,7 @@ import signal
 import time
 from typing import Callable
 
+import namespace
 import words
 from hostile import BINARY, TEXT
 
@@ -32,7 +33,10 @@ class Row:
     interval_ms: int | None = None
     play: Callable | None = None
     is_up: bool = True  # whether the server listens from the start
-    path: str = "/v1/opamp"
+    has_own_network: bool = False  # see namespace.py
+    host: str | None = None  # what the agent is told, instead of the server's address
+    address: str = "127.0.0.1"  # where the server listens
+    deaf: str | None = None  # an address whose port of the same number answers nothing
 
 
 # ---- manners ----
@@ -178,6 +182,10 @@ def events(name, low, high, **fields):
     return bound
 
 
+def queries(low, high):
+    return lambda run: counted("questions for a name", low, high, run.names.queries)
+
+
 def beside(low, high):
     return lambda run: counted("connections to the other server", low, high, run.server.beside.connections)
 
@@ -217,6 +225,28 @@ def appears(seconds):
         run.server.listen()
         run.until(lambda: run.server.messages, "the first message")
         run.times["joined"] = run.server.messages[0][0] - run.begin - seconds
+    return play
+
+
+def joins(run):
+    run.until(lambda: run.server.messages, "the first message")
+    run.times["joined"] = run.server.messages[0][0] - run.begin
+
+
+def loses_network(away):
+    """Not a packet gets through for so many seconds."""
+    def play(run):
+        run.until(lambda: len(run.server.messages) > 0, "the first message")
+        namespace.link("down")
+        begin = time.monotonic()
+        run.agent.wait("connect_failed", timeout=30)
+        run.times["noticed"] = time.monotonic() - begin
+        run.pass_time(away)
+        seen = len(run.server.messages)
+        namespace.link("up")
+        begin = time.monotonic()
+        run.until(lambda: len(run.server.messages) > seen, "a message once the network was back")
+        run.times["rejoined"] = time.monotonic() - begin
     return play
 
 
@@ -299,4 +329,17 @@ BOOK = [
         [within("spoke", 2), messages(1, 5), events("connect_failed", 0, 0), connections(1, 2)], interval_ms=1_000, play=freeze(3, 3)),
     Row("the process stands still for 3 intervals, the server has closed", "[LIFE-12]", ALL, behaves,
         [within("spoke", 6.5), messages(1, 5), connections(2, 3)], interval_ms=1_000, play=freeze(3, 3, drops=True)),
+    Row("a name that resolves to nothing", "[HTTP-12] [WS-10]", BOTH, behaves,
+        [events("connect_failed", 3, 12, kind="resolve"), queries(6, 24), connections(0, 0)], has_own_network=True, host="nothing.test"),
+    Row("a name server that says nothing", "[HTTP-18] [HTTP-12] [WS-10]", BOTH, behaves,
+        [events("connect_failed", 3, 12), queries(4, 48), connections(0, 0)], has_own_network=True, host="silent.test"),
+    Row("the first of two addresses is dead", "[HTTP-18]", BOTH, behaves,
+        [within("joined", 5), connections(1, 1), events("connect_failed", 0, 0)], has_own_network=True, host="two.test",
+        address="127.0.0.2", deaf="127.0.0.1", play=joins),
+    Row("the network goes after the first answer, pings every 1 s", "[WS-07] [WS-16]", (WS,), behaves,
+        [within("noticed", 2.5), within("rejoined", 2), connections(2, 2), events("connect_failed", 2, 30)], has_own_network=True,
+        options=SOON | {"CONNECT_TIMEOUT_MS": 1_000, "PING_INTERVAL_MS": 1_000, "PONG_TIMEOUT_MS": 500}, play=loses_network(4)),
+    Row("the network goes after the first answer, which is due in 1 s", "[HTTP-18]", (HTTP,), behaves,
+        [within("noticed", 2.5), within("rejoined", 2), connections(2, 2), events("connect_failed", 2, 30)], has_own_network=True,
+        options=SOON | {"CONNECT_TIMEOUT_MS": 1_000, "FIRST_BYTE_TIMEOUT_MS": 1_000}, interval_ms=500, play=loses_network(4)),
 ]
