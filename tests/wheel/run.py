@@ -149,7 +149,8 @@ class Keep(logging.Handler):
 logging.getLogger("opamp").addHandler(Keep())
 import opamp
 for module in pkgutil.walk_packages(opamp.__path__, "opamp."):
-    importlib.import_module(module.name)
+    if module.name != "opamp.testing._plugin":  # needs pytest
+        importlib.import_module(module.name)
 client = opamp.OpAMPClient(endpoint="http://127.0.0.1:9/", agent_identifying_attributes={"service.name": "shop"})
 for _ in range(2):
     agent = opamp.OpAMPAgent(callbacks=opamp.OpAMPCallbacks(), client=client)
@@ -170,6 +171,18 @@ def only_the_wheel_without_a_library():
             library = wheel.extract("opamp/libopamp.so", seen)
         connects(bare, OPAMP_LIBRARY=library)
     return "without a library all imports, start() warns once, and OPAMP_LIBRARY names another"
+
+
+def fixtures_come_with_the_wheel():
+    """docs/python-testing.md, its blocks in order, under the pytest of the build tools with the plugin of the installed wheel."""
+    page = (ROOT / "docs/python-testing.md").read_text(encoding="utf-8")
+    [packages] = (ROOT / "build/wheel-tools/lib").glob("python3*/site-packages")
+    with tempfile.TemporaryDirectory() as folder:
+        test = pathlib.Path(folder) / "test_page.py"
+        test.write_text("\n".join(re.findall(r"```python\n(.*?)```", page, re.S)), encoding="utf-8")
+        said = Environment(folder, "libopamp[testing]").run("-m", "pytest", "-q", test, cwd=folder, env={"PYTHONPATH": str(packages)})
+    assert re.search(r"^4 passed", said, re.M), said
+    return "docs/python-testing.md works as written"
 
 
 def connects(environment, **env):
@@ -251,7 +264,7 @@ def works_on_an_old_debian():
 
 
 CHECKS = [wheels_hold_what_they_should, library_exports_exactly_the_header, only_the_wheel_without_a_library, works_with_every_python_that_is_here,
-          readme_works_as_written]
+          readme_works_as_written, fixtures_come_with_the_wheel]
 
 
 def main():
