@@ -85,9 +85,11 @@ def serve(client: OpAMPClient, request: h.Handle) -> None:
     wait = ctypes.c_uint64()
     lib.request_timeout_ms(request.pointer, ctypes.byref(wait))
     headers: dict[str, str] = {}
+    as_given = {name.lower(): name for name in [*base_headers, *client._headers]}
     name, value = h.Slice(), h.Slice()
     while lib.request_header_at(request.pointer, len(headers), ctypes.byref(name), ctypes.byref(value)) == 0:
-        headers[bytes(h.view_of(request, name)).decode()] = bytes(h.view_of(request, value)).decode("latin-1")
+        its_name = bytes(h.view_of(request, name)).decode()
+        headers[as_given.get(its_name.lower(), its_name)] = bytes(h.view_of(request, value)).decode("latin-1")
     try:
         limit = max(1, min(int(client._timeout_millis), wait.value))
         answer = by_transport(client, transport, headers, bytes(h.bytes_of(lib.request_body, request)), limit).SerializeToString()

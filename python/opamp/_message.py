@@ -308,8 +308,24 @@ class Message:
         return real(self._name).FromString(self.SerializeToString())
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, Message):
+            return self._same_as(other)
         serialized: Any = getattr(other, "SerializeToString", None)
-        return serialized is not None and bool(self.SerializeToString() == serialized())
+        try:
+            return serialized is not None and self._same_as(self.FromString(serialized()))
+        except DecodeError:
+            return False
+
+    def _same_as(self, other: Message) -> bool:
+        return self._name == other._name and self._content() == other._content()
+
+    def _content(self) -> dict[str, Any]:
+        """What is set and is not the default."""
+        return {name: value for name, value in self._read().items()
+                if (value._has_content() if isinstance(value, Message) else bool(value)) or self._is_of_a_oneof(name)}
+
+    def _is_of_a_oneof(self, name: str) -> bool:
+        return self._fields[name][3] not in ("", "map", "repeated")
 
     __hash__ = None  # type: ignore[assignment]  # as protobuf's: it can change
 

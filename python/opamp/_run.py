@@ -43,6 +43,8 @@ class Run:
         self.handle = handle
         self.is_over = self.is_stopping = self.has_thread = False
         self.drained = _threads.Gate()
+        # Who waits for the descriptor, which says nothing once STOPPED was taken by another thread.
+        self.on_end: list[Callable[[], None]] = []
         self._agent, self._client, self._callbacks, self._sends, self._builders = agent, client, callbacks, sends, builders
         self._lock = _threads.new_lock()
         self._caller = _threads.ident()
@@ -102,6 +104,14 @@ class Run:
     def is_caller(self) -> bool:
         """Whether this is the thread that runs callbacks."""
         return self._caller == _threads.ident()
+
+    def descriptor(self) -> int:
+        """Readable while something waits to be taken. Raises RuntimeError for an agent that could not start."""
+        out = ctypes.c_int32()
+        if self.handle is None:
+            raise RuntimeError("the agent could not start")
+        h.check(_library.required().agent_poll_fd(self.handle.pointer, ctypes.byref(out)))
+        return out.value
 
     # What comes.
 
@@ -328,6 +338,8 @@ class Run:
         self._something_waits.put(None)
         if self._requests is not None:
             self._requests.put(None)
+        for wake in list(self.on_end):
+            wake()
         self._agent._on_end(self)
 
 

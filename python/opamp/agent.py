@@ -178,14 +178,7 @@ class OpAMPAgent:
     def fileno(self) -> int:
         """A descriptor that is readable while something waits for `dispatch`, for select, epoll or an event loop; after
         `start(thread=False)`. It stays the same; never read or close it. Raises RuntimeError when the agent does not run so."""
-        import ctypes
-
-        from . import _handle as h
-
-        out = ctypes.c_int32()
-        self._own_loop()
-        h.check(_library.required().agent_poll_fd(self._running().pointer, ctypes.byref(out)))
-        return out.value
+        return self._own_loop().descriptor()
 
     def dispatch(self, timeout: float = 0) -> int:
         """Calls the callbacks on this thread for what waits, and waits up to `timeout` seconds for the first; after
@@ -220,14 +213,23 @@ class OpAMPAgent:
     async def _readable(self, loop: Any, run: Run) -> None:
         import asyncio
 
-        if run.is_over:
-            return
-        readable, descriptor = loop.create_future(), self.fileno()
-        loop.add_reader(descriptor, lambda: readable.done() or readable.set_result(None))
+        readable, descriptor = loop.create_future(), run.descriptor()
+
+        def wake() -> None:
+            if not readable.done():
+                readable.set_result(None)
+
+        def on_end() -> None:
+            loop.call_soon_threadsafe(wake)
+
+        loop.add_reader(descriptor, wake)
+        run.on_end.append(on_end)
         try:
             wait_ms = run.report_due()
-            await asyncio.wait({readable}, timeout=None if wait_ms < 0 else wait_ms / 1000)
+            if not run.is_over:
+                await asyncio.wait({readable}, timeout=None if wait_ms < 0 else wait_ms / 1000)
         finally:
+            run.on_end.remove(on_end)
             loop.remove_reader(descriptor)
 
     def snapshot(self) -> dict[str, Any]:
