@@ -9,7 +9,7 @@ from child import ROOT, Agent
 sys.path.append(str(ROOT / "tests/conformance"))  # last: it has files of the same names
 from devserver import Devserver  # noqa: E402
 
-SCHEMES = ("http", "https")
+SCHEMES = ("http", "https", "ws", "wss")
 
 
 class Stage(unittest.TestCase):

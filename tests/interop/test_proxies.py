@@ -94,8 +94,7 @@ class ProxyTests:
         self.server.wait_message(lambda m: m.is_full)
         # when squid goes, without the 503 that it says while it ends
         daemon.close(signal.SIGKILL)
-        failed = agent.wait("connect_failed")
-        self.assertIn(str(daemon.port), failed["text"])
+        agent.wait(lambda e: e["event"] == "connect_failed" and f"the proxy 127.0.0.1:{daemon.port}" in e["text"])
         # and comes again
         seen = self.server.messages()[-1].number
         daemon.start()
