@@ -69,6 +69,7 @@ int main(void) {
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
   kit_start(agent);
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
+  OK(opamp_agent_flush(agent, SOON_MS));
   SAME(kit_api("GET", "timeline?kind=received&part=agent_description", NULL, answer, sizeof answer), 200);
   squeeze(answer);
   CHECK(strstr(answer, IDENTIFYING) != NULL);

@@ -58,8 +58,9 @@ int main(void) {
   OK(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL));
   kit_start(agent);
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
-  CHECK(kit_timeline_has("kind=received", "header-value"));
-  CHECK(kit_timeline_has("kind=received", "my-host/1.0"));
+  OK(opamp_agent_flush(agent, SOON_MS));
+  CHECK(kit_timeline_has(kit_requests(), "header-value"));
+  CHECK(kit_timeline_has(kit_requests(), "my-host/1.0"));
   CHECK(kit_timeline_has("kind=received", "copied-name"));
   CHECK(!kit_timeline_has("kind=received", "changed afterwards"));
   CHECK(kit_timeline_has("kind=received", "kept: true"));

@@ -31,14 +31,15 @@ static void failures_and_recovery(void) {
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 50, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 50, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_RETRY_AFTER_JITTER_MS, 0, NULL));
-  kit_post("faults", "{\"rules\": [{\"times\": 5, \"do\": {\"status\": 500}}, {\"do\": {\"status\": 503, \"retry_after\": 1}}]}");
+  kit_refuse(kit_is_websocket() ? "\"times\": 5, \"do\": {\"status\": 500}}, {\"on\": \"upgrade\", \"do\": {\"status\": 503, \"retry_after\": 1}"
+                                : "\"times\": 5, \"do\": {\"status\": 500}}, {\"do\": {\"status\": 503, \"retry_after\": 1}");
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
   OK(opamp_agent_set_log_events(agent, OPAMP_LOG_DEBUG));
   kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_LOG);
   only(event, 0, 0, 0, 0, 1);
   opamp_event_free(event);
-  kit_wait("requests%3E%3D6"); /* nobody took an event meanwhile: the newest waits, with a count */
+  kit_wait("fault%3Drule-2&since=0"); /* nobody took an event meanwhile: the newest waits, with a count */
   do {
     event = kit_event(agent, OPAMP_EVENT_CONNECT_FAILED);
     only(event, 0, 1, 0, 0, 0);

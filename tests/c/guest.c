@@ -79,7 +79,8 @@ int main(void) {
     OK(opamp_agent_poll_now(agent));
     kit_post("connections", i % 2 ? "{\"how\": \"reset\"}" : "{\"how\": \"close\"}");
   }
-  kit_post("faults", "{\"rules\": [{\"times\": 20, \"do\": {\"drop\": \"reset_unread\"}}]}");
+  kit_post("faults", kit_is_websocket() ? "{\"rules\": [{\"times\": 20, \"do\": {\"close\": \"reset\"}}]}"
+                                       : "{\"rules\": [{\"times\": 20, \"do\": {\"drop\": \"reset_unread\"}}]}");
   kit_wait("fault%3Drule-1&since=0");
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
   OK(opamp_agent_stop(agent, -1));

@@ -70,6 +70,11 @@ static inline const char *kit_env(const char *name) {
 
 static inline const char *kit_endpoint(void) { return kit_env("OPAMP_TEST_ENDPOINT"); }
 
+static inline int kit_is_websocket(void) { return strncmp(kit_endpoint(), "ws", 2) == 0; }
+
+/* Where the server's timeline has the headers that were sent: of each message, or of the upgrade. */
+static inline const char *kit_requests(void) { return kit_is_websocket() ? "kind=upgrade" : "kind=received"; }
+
 /* One request to the control API at 127.0.0.1; answers its status and puts the start of its body into `answer`. */
 static inline int kit_api(const char *method, const char *path, const char *body, char *answer, size_t size) {
   static const char form[] = "%s /api/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
@@ -105,6 +110,13 @@ static inline void kit_post(const char *path, const char *json) {
     fprintf(stderr, "POST %s %s: %d %s\n", path, json, status, answer);
     CHECK(status == 200);
   }
+}
+
+/* The next try is answered with a status: a message over HTTP, an upgrade over WebSocket. `how` is what else the rule says. */
+static inline void kit_refuse(const char *how) {
+  char json[1024];
+  snprintf(json, sizeof json, "{\"rules\": [{%s%s}]}", kit_is_websocket() ? "\"on\": \"upgrade\", " : "", how);
+  kit_post("faults", json);
 }
 
 /* Waits at the server for a condition; `condition` is percent-encoded and may be followed by &agent=.. and the like. */
@@ -156,7 +168,7 @@ static inline opamp_client *kit_client_at(const char *endpoint) {
   opamp_status status = opamp_client_new(endpoint, &client, &err);
   if (status) fprintf(stderr, "%s: %s\n", endpoint, opamp_error_text(err));
   OK(status);
-  if (ca && strncmp(endpoint, "https:", 6) == 0) OK(opamp_client_set_ca_file(client, ca, NULL));
+  if (ca && (strncmp(endpoint, "https:", 6) == 0 || strncmp(endpoint, "wss:", 4) == 0)) OK(opamp_client_set_ca_file(client, ca, NULL));
   kit_patient(client);
   OK(opamp_attributes_new(&who));
   OK(opamp_attributes_set_string(who, "service.name", "c-test"));

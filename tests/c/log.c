@@ -29,7 +29,7 @@ static void live(int work) {
   OK(opamp_client_set_header(client, "Authorization", "Bearer top-secret", NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 10, NULL));
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
-  if (work) kit_post("faults", "{\"rules\": [{\"do\": {\"status\": 401}}, {\"do\": {\"body\": \"html\", \"content_type\": \"text/html\"}}]}");
+  if (work) kit_refuse("\"do\": {\"status\": 401}}, {\"do\": {\"body\": \"html\"}");
   kit_start(agent);
   if (work) kit_event_gone(agent, OPAMP_EVENT_CONNECT_FAILED);
   if (work) OK(opamp_client_set_header(client, "Authorization", "Bearer other-top-secret", NULL));

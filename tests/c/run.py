@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Compiles and runs the C tests: each program as C99 and as C++17, against the shared library and the archive, over http and https.
+"""Compiles and runs the C tests: each program as C99 and as C++17, against the shared library and the archive, over http, https, ws and wss.
 
 usage: tests/c/run.py                     everything: the header, all programs, under valgrind too when it is there, a planted panic
        tests/c/run.py [--lib-dir DIR] [--valgrind | --sanitizer address|thread --archive FILE] [--planted] [--quick] [NAME...]
 
 Each program stands for one promise of opamp.h; its first comment says which. It gets the server by the environment:
-OPAMP_TEST_ENDPOINT, OPAMP_TEST_CA (https), OPAMP_TEST_API_PORT (the development server's control API). Every run has a server
+OPAMP_TEST_ENDPOINT, OPAMP_TEST_CA (with TLS), OPAMP_TEST_API_PORT (the development server's control API). Every run has a server
 of its own, on a free loopback port. One line per test, then `N passed, N failed, N skipped`. A program that ends with 77 was
 skipped: its last line says why. With CI=true a skip fails. Under valgrind (shared library) and a sanitizer (an archive built with it)
-the programs run in their first language. `--quick`: C99 with the shared library over http only.
+the programs run in their first language. `--quick`: C99 with the shared library over http and ws only.
 """
 import argparse
 import concurrent.futures
@@ -32,6 +32,8 @@ SPOKEN = {".c": ["c99", "c++17"], ".cpp": ["c++11", "c++17"]}
 SUPPRESSIONS = HERE / "valgrind.supp"
 # What needs no server, so runs once per language and library.
 ALONE = re.compile(r"\[no server\]")
+# What is promised for HTTP endpoints alone.
+OVER_HTTP = re.compile(r"\[http only\]")
 # What means nothing under valgrind or a sanitizer (it starts other programs, counts the process's own threads, ..).
 NATIVE = re.compile(r"\[native\]")
 # What needs a library built with the feature planted-panic.
@@ -51,13 +53,15 @@ def output(*command, **more):
 class Server:
     """The development server, with a memory and a port of its own."""
 
-    def __init__(self, tls):
+    def __init__(self, scheme):
+        tls = scheme in ("https", "wss")
         self.folder = tempfile.TemporaryDirectory()
         binary = os.environ.get("OPAMP_DEVSERVER") or str(ROOT / "target/tools/opamp-devserver")
         command = [binary, "--port", "0", "--ready-json"] + (["--tls", self.folder.name] if tls else [])
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         ready = json.loads(self.process.stdout.readline())
-        self.env = {"OPAMP_TEST_ENDPOINT": ready["endpoint"], "OPAMP_TEST_API_PORT": re.search(r":(\d+)", ready["api"].split("//")[1]).group(1)}
+        endpoint = f"{scheme}:{ready['endpoint'].split(':', 1)[1]}"
+        self.env = {"OPAMP_TEST_ENDPOINT": endpoint, "OPAMP_TEST_API_PORT": re.search(r":(\d+)", ready["api"].split("//")[1]).group(1)}
         if tls:
             self.env["OPAMP_TEST_CA"] = str(certificate_authority(ready, pathlib.Path(self.folder.name)))
 
@@ -142,7 +146,7 @@ class Runner:
         if scheme == "alone":
             code, said = self.execute(program, {})
         else:
-            with Server(scheme == "https") as server:
+            with Server(scheme) as server:
                 code, said = self.execute(program, server.env)
         if code == 77:
             return "skipped", said.strip().splitlines()[-1] if said.strip() else "no reason given"
@@ -160,7 +164,11 @@ class Runner:
             is_short = self.options.quick or self.is_foreign
             languages = SPOKEN[source.suffix][:1] if is_short else SPOKEN[source.suffix]
             libraries = ["a"] if self.options.sanitizer else ["so"] if is_short or SHARED.search(head) else ["so", "a"]
-            schemes = ["alone"] if ALONE.search(head) else ["http"] if self.options.quick else self.options.schemes
+            schemes = ["http", "ws"] if self.options.quick else self.options.schemes
+            if OVER_HTTP.search(head):
+                schemes = [scheme for scheme in schemes if scheme.startswith("http")]
+            if ALONE.search(head):
+                schemes = ["alone"]
             for language in languages:
                 for library in libraries:
                     yield source, language, library, schemes
@@ -173,9 +181,9 @@ def arguments(words=None):
     parser.add_argument("--archive", help="libopamp.a that was built with that sanitizer")
     parser.add_argument("--valgrind", action="store_true", help="run them under valgrind: C99, shared library")
     parser.add_argument("--planted", action="store_true", help="the programs for a library built with the feature planted-panic")
-    parser.add_argument("--quick", action="store_true", help="C99, shared library, http")
+    parser.add_argument("--quick", action="store_true", help="C99, shared library, http and ws")
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.set_defaults(schemes=["http", "https"])
+    parser.set_defaults(schemes=["http", "https", "ws", "wss"])
     return parser.parse_args(words)
 
 
@@ -223,7 +231,7 @@ def main():
     if has_valgrind or not options.valgrind:
         run_all(options, counts)
     if is_whole and has_valgrind:
-        options.valgrind, options.schemes = True, ["http"]
+        options.valgrind, options.schemes = True, ["http", "ws"]
         run_all(options, counts)
     if is_whole:
         run_planted(counts)

@@ -6,15 +6,11 @@
 /* AgentToServer { agent_description { identifying_attributes { key: "k", value { string_value: "sent-by-host" } } } } */
 static const uint8_t MESSAGE[] = "\x1a\x17\x0a\x15\x0a\x01k\x12\x10\x0a\x0e" "sent-by-host!!";
 
-int main(void) {
-  opamp_client *client = kit_client();
-  opamp_agent *agent;
+/* Without an agent, over HTTP. */
+static void exchanges(opamp_client *client) {
   opamp_message *answer = NULL;
-  opamp_event *event;
-  opamp_attributes *who = NULL;
   opamp_slice bytes;
   opamp_error *err = NULL;
-  uint64_t first = 0, second = 0, ended = 0;
   OK(opamp_client_exchange(client, MESSAGE, sizeof MESSAGE - 1, SOON_MS, &answer, &err));
   CHECK(answer != NULL && err == NULL);
   opamp_message_bytes(answer, &bytes);
@@ -36,7 +32,16 @@ int main(void) {
   SAME(opamp_client_exchange(client, MESSAGE, sizeof MESSAGE - 1, 50, &answer, &err), OPAMP_E_TIMEOUT);
   opamp_error_free(err);
   kit_post("faults", "{\"rules\": []}");
+}
 
+int main(void) {
+  opamp_client *client = kit_client();
+  opamp_agent *agent;
+  opamp_event *event;
+  opamp_attributes *who = NULL;
+  uint64_t first = 0, second = 0, ended = 0;
+  if (kit_is_websocket()) SAME(opamp_client_exchange(client, MESSAGE, sizeof MESSAGE - 1, SOON_MS, NULL, NULL), OPAMP_E_UNSUPPORTED);
+  else exchanges(client);
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 10, NULL));
@@ -52,7 +57,8 @@ int main(void) {
   CHECK(opamp_event_error(event) == NULL); /* confirmed */
   opamp_event_free(event);
   OK(opamp_agent_flush(agent, SOON_MS));
-  kit_post("faults", "{\"rules\": [{\"times\": \"always\", \"do\": {\"status\": 500}}]}");
+  kit_refuse("\"times\": \"always\", \"do\": {\"status\": 500}");
+  if (kit_is_websocket()) kit_post("connections", "{\"how\": \"close\"}");
   OK(opamp_agent_send(agent, MESSAGE, sizeof MESSAGE - 1, 2, &second, NULL));
   CHECK(second != first);
   event = kit_event(agent, OPAMP_EVENT_REPORT_DONE);

@@ -21,6 +21,7 @@ int main(void) {
   opamp_agent *agent;
   opamp_snapshot *now, *old;
   opamp_event *event;
+  opamp_attributes *who = NULL;
   uint64_t value = 77;
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   OK(opamp_client_set_header(client, "Authorization", "Bearer top-secret", NULL));
@@ -41,7 +42,7 @@ int main(void) {
   OK(opamp_agent_flush(agent, SOON_MS));
   now = take(agent);
   SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_CONNECTED);
-  SAME(number(now, OPAMP_SNAPSHOT_TRANSPORT), OPAMP_TRANSPORT_HTTP);
+  SAME(number(now, OPAMP_SNAPSHOT_TRANSPORT), kit_is_websocket() ? OPAMP_TRANSPORT_WEBSOCKET : OPAMP_TRANSPORT_HTTP);
   SAME(number(now, OPAMP_SNAPSHOT_INTERVAL_MS), 30000);
   SAME(number(now, OPAMP_SNAPSHOT_NEXT_TRY_REASON), OPAMP_WAIT_HEARTBEAT);
   SAME(number(now, OPAMP_SNAPSHOT_FAILURES), 0);
@@ -58,7 +59,11 @@ int main(void) {
   opamp_snapshot_free(now);
   opamp_event_free(event);
   kit_post("listen", "{\"listening\": false, \"connections\": \"reset\"}");
-  OK(opamp_agent_report_full_state(agent));
+  OK(opamp_attributes_new(&who));
+  OK(opamp_attributes_set_string(who, "service.name", "another"));
+  OK(opamp_client_set_description(client, who, NULL));
+  opamp_attributes_free(who);
+  if (kit_is_websocket()) kit_event_gone(agent, OPAMP_EVENT_CONNECT_FAILED); /* the loss; then comes the failed connect */
   kit_event_gone(agent, OPAMP_EVENT_CONNECT_FAILED);
   now = take(agent);
   SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_WAITING);
