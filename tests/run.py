@@ -36,6 +36,7 @@ COMPUTING = [
 ]
 WAITING = [
     ("c", PYTHON + ["tests/c/run.py"], None),
+    ("guest", PYTHON + ["tests/guest/run.py"], None),
     ("conformance", PYTHON + ["tests/conformance/run.py"], None),
     ("python", PYTHON + ["python/tests/run.py"], None),
     ("examples", PYTHON + ["tests/examples/run.py"], None),

@@ -5,19 +5,46 @@
 
 #![allow(unsafe_code)] // close() of descriptors by number is the purpose
 
-use std::os::fd::RawFd;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 /// Descriptors above this are not closed in a child; none is ever above without a raised
 /// `RLIMIT_NOFILE`.
 const MOST: usize = 1 << 20;
 
+/// Below are standard input, output and error.
+const LOWEST: RawFd = 3;
+
 static OURS: [AtomicU64; MOST / 64] = [const { AtomicU64::new(0) }; MOST / 64];
 /// One past the highest word ever used, so that a walk is short.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-/// To be called right after a descriptor was made.
-pub fn add(fd: RawFd) {
+/// What a system call just made becomes ours, under a number of 3 or more: a host that closed its standard descriptors may
+/// still print to 1 and 2, and that must not reach a server.
+///
+/// # Safety
+/// A descriptor that nobody else owns, or the negative result of a call that set errno.
+pub(crate) unsafe fn adopt(made: RawFd) -> io::Result<OwnedFd> {
+    if made < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the caller's promise.
+    let mut fd = unsafe { OwnedFd::from_raw_fd(made) };
+    if made < LOWEST {
+        // SAFETY: no pointer is passed; a non-negative result is a descriptor of ours alone.
+        fd = unsafe {
+            match libc::fcntl(made, libc::F_DUPFD_CLOEXEC, LOWEST) {
+                moved if moved >= 0 => OwnedFd::from_raw_fd(moved),
+                _ => return Err(io::Error::last_os_error()),
+            }
+        };
+    }
+    add(fd.as_raw_fd());
+    Ok(fd)
+}
+
+fn add(fd: RawFd) {
     if let Some((word, bit)) = place(fd) {
         USED.fetch_max(word + 1, SeqCst);
         OURS[word].fetch_or(bit, SeqCst);

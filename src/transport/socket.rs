@@ -5,7 +5,7 @@
 use std::io::{self, IoSlice, Write};
 use std::mem::{size_of, zeroed};
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
@@ -62,16 +62,8 @@ impl Socket {
 
     fn new(family: libc::c_int) -> io::Result<Socket> {
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: socket takes no pointer; a non-negative result is a descriptor of ours alone.
-        let fd = unsafe {
-            let fd = libc::socket(family, kind, 0);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        fds::add(fd.as_raw_fd());
-        Ok(Socket(fd))
+        // SAFETY: socket takes no pointer, and its result is nobody's yet.
+        unsafe { fds::adopt(libc::socket(family, kind, 0)).map(Socket) }
     }
 
     /// The outcome of a connect that has become writable.

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // eventfd, read, write, ppoll: each call is one line with owned descriptors
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,15 +23,8 @@ struct Inner {
 impl Wake {
     /// Fails when the process has no descriptor left.
     pub fn new() -> io::Result<Wake> {
-        // SAFETY: eventfd takes no pointer; a non-negative result is a descriptor of ours alone.
-        let fd = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        fds::add(fd.as_raw_fd());
+        // SAFETY: eventfd takes no pointer, and its result is nobody's yet.
+        let fd = unsafe { fds::adopt(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))? };
         Ok(Wake(Arc::new(Inner {
             fd,
             raised: AtomicBool::new(false),
