@@ -173,10 +173,17 @@ fn order(
 }
 
 /// Sends the present offer to every agent that is there by WebSocket and should have it.
-pub(crate) fn push_offer(state: &State, agent: Option<Uuid>) {
-    for (link, socket) in state.sockets(agent, None) {
-        let offer = link.agent.and_then(|uid| state.offer_unasked(uid));
-        if let Some(offer) = offer {
+pub(crate) fn push_offer(state: &mut State, agent: Option<Uuid>) {
+    let there = state.sockets(agent, None);
+    let there: Vec<_> = there
+        .filter_map(|(link, _)| Some((link.info.number, link.agent?)))
+        .collect();
+    for (number, uid) in there {
+        let hash = state.offers.of(uid).map(|offer| offer.hash.clone().into());
+        let offer = state.offer_unasked(uid);
+        if let (Some(offer), Some(socket)) = (offer, state.socket(number)) {
+            // An answer that is made before it leaves need not bring it too.
+            socket.offered = hash;
             let _ = socket.orders.send(Order::Push(offer, Box::default()));
         }
     }

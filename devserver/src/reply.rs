@@ -136,6 +136,13 @@ impl State {
             || (!agent.can(AgentCapabilities::ReportsRemoteConfig)
                 && agent.was_offered(&offer.hash)
                 && agent.known.agent_disconnect.is_none());
+        let has_it = has_it
+            || self.sockets(Some(uid), None).any(|(_, socket)| {
+                socket
+                    .offered
+                    .as_ref()
+                    .is_some_and(|hash| hash == &offer.hash)
+            });
         let wanted = offers && agent.can(AgentCapabilities::AcceptsRemoteConfig) && !has_it;
         (wanted || again).then(|| offer.message())
     }
@@ -189,8 +196,18 @@ impl State {
     }
 
     fn on_sent(&mut self, link: LinkInfo, sent: &Sent) {
+        let message = sent.message.clone();
+        let message = message.and_then(|bytes| ServerToAgent::decode(bytes).ok());
+        let agent = self.links.get(&link.number).and_then(|link| link.agent);
+        let agent = agent.and_then(|uid| self.agents.get(&uid));
+        let takes = agent.is_some_and(|agent| agent.can(AgentCapabilities::AcceptsRemoteConfig));
         if let Some(socket) = self.socket(link.number) {
-            socket.is_answered |= sent.message.is_some();
+            socket.is_answered |= message.is_some();
+            let message = message.filter(|_| takes);
+            let offer = message.and_then(|message| message.remote_config);
+            socket.offered = offer
+                .map(|offer| offer.config_hash)
+                .or(socket.offered.take());
         }
     }
 

@@ -80,6 +80,12 @@ fn an_offer_a_message_and_a_ping_are_pushed_to_who_is_there() {
     agent.next_message().expect("the offer comes unasked");
     let pushed = &server.entries("kind=sent&part=remote_config")[0];
     assert_eq!(pushed["answers"], json!(null));
+    agent.exchange(&[]).unwrap();
+    assert_eq!(
+        server.entries("kind=sent&part=remote_config").len(),
+        1,
+        "once is enough"
+    );
     let hash = from_hex(offer["hash"].as_str().unwrap());
     agent.exchange(&config_status(&hash, 1)).unwrap();
     server.wait("status=APPLIED:offered");

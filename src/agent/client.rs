@@ -444,9 +444,10 @@ fn check_tls_fits(endpoint: &Endpoint, proxy: Option<&Proxy>, tls: &TlsSettings)
     if is_used || tls.is_default() {
         return Ok(());
     }
-    Err(Error::argument(
-        "TLS settings do not fit an endpoint without TLS",
-    ))
+    let scheme = endpoint.scheme().name();
+    Err(Error::argument(format!(
+        "TLS settings do not fit a {scheme}:// endpoint"
+    )))
 }
 
 fn option_row(id: i32) -> Result<(usize, &'static defaults::Row)> {

@@ -198,7 +198,9 @@ pub(crate) fn failure_of(failure: transport::Failure) -> Failure {
 fn warning_kind(kind: WarningKind) -> Kind {
     match kind {
         WarningKind::BadMessage => Kind::Decode,
-        WarningKind::RequestTooLarge | WarningKind::OfferTooLarge => Kind::Size,
+        WarningKind::RequestTooLarge
+        | WarningKind::MessageTooLarge
+        | WarningKind::OfferTooLarge => Kind::Size,
         WarningKind::ForeignUid | WarningKind::BadNewUid | WarningKind::ServerAsksTooOften => {
             Kind::Protocol
         }

@@ -95,8 +95,10 @@ pub enum ServerErrorKind {
 /// What the host should know although the agent goes on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum WarningKind {
-    /// A received message could not be decoded, or has too many fields; it was skipped (WebSocket).
+    /// A received message could not be decoded; it was skipped (WebSocket).
     BadMessage,
+    /// A received message has too many fields; it was skipped (WebSocket).
+    MessageTooLarge,
     /// A message for another instance uid was dropped.
     ForeignUid,
     /// A new_instance_uid that is none was ignored.

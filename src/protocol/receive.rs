@@ -332,11 +332,11 @@ impl Problem {
         match self {
             Self::TooLong(length) => {
                 let text = format!("a message of {length} bytes is over the limit");
-                (FailKind::Size, WarningKind::BadMessage, text)
+                (FailKind::Size, WarningKind::MessageTooLarge, text)
             }
             Self::TooManyFields(limit) => {
                 let text = format!("a message of more than {limit} fields");
-                (FailKind::Size, WarningKind::BadMessage, text)
+                (FailKind::Size, WarningKind::MessageTooLarge, text)
             }
             Self::Malformed(error) => (
                 FailKind::Decode,

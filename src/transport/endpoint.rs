@@ -63,6 +63,17 @@ impl Scheme {
         matches!(self, Scheme::Ws | Scheme::Wss | Scheme::WsUnix)
     }
 
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::Ws => "ws",
+            Scheme::Wss => "wss",
+            Scheme::HttpUnix => "http+unix",
+            Scheme::WsUnix => "ws+unix",
+        }
+    }
+
     fn parse(text: &str) -> Option<Scheme> {
         Some(match text.to_ascii_lowercase().as_str() {
             "http" => Scheme::Http,

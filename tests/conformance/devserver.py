@@ -19,7 +19,8 @@ def binary():
 class Devserver:
     """Started by `with`, on a free loopback port; ends with its standard input."""
 
-    def __init__(self, tls=None, client_auth=False, *more):
+    def __init__(self, tls=None, client_auth=False, *more, transport="http"):
+        self.transport = transport
         self.arguments = [binary(), "--port", "0", "--ready-json", *more]
         if tls:
             self.arguments += ["--tls", str(tls)]
@@ -29,8 +30,8 @@ class Devserver:
     def __enter__(self):
         self.process = subprocess.Popen(self.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ready = json.loads(self.process.stdout.readline())
-        self.endpoint, self.api, self.port = self.ready["endpoint"], self.ready["api"], self.ready["port"]
-        self.endpoints = self.ready["endpoints"]
+        self.api, self.port, self.endpoints = self.ready["api"], self.ready["port"], self.ready["endpoints"]
+        self.endpoint = self.endpoints[self.transport]
         return self
 
     def __exit__(self, *_):

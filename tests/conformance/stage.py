@@ -24,9 +24,12 @@ class Stage(unittest.TestCase):
     """Closes everything in reverse order. A verdict of the server against an agent fails the test, but for `pardoned` rows."""
 
     pardoned = ()
+    transport = "http"
+    # What tells that a message of the server's is good for nothing.
+    useless = "connect_failed"
 
     def setUp(self):
-        self.server = Devserver()
+        self.server = Devserver(transport=self.transport)
         self.server.__enter__()
         self.addCleanup(self.server.__exit__)
         self.addCleanup(self.judge)
@@ -71,6 +74,10 @@ class Stage(unittest.TestCase):
             return shown["messages_received"] == shown["messages_sent"]
         self.until(is_answered)
         return message
+
+    def recovered(self, agent):
+        """After a useless message; returns when the agent has heard a good one."""
+        agent.wait("connected")
 
     def told(self, agent):
         """All events so far."""

@@ -149,8 +149,7 @@ class Callbacks(Stage):
         since = self.now()
         self.wait("heartbeats>=20", since)
         for number in range(30):
-            self.server.offer({"main": str(number).encode()})
-            since = self.now()
+            since = self.server.offer({"main": str(number).encode()})["since"]
             self.wait("offered", since)
             self.wait("messages>=1", since)
         # No lock is held: every call from elsewhere returns.

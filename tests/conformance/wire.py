@@ -85,7 +85,7 @@ class TlsStage(WireStage):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.server = Devserver(tls=folder.name, client_auth=self.client_auth)
+        self.server = Devserver(folder.name, self.client_auth, transport=self.transport)
         self.server.__enter__()
         self.addCleanup(self.server.__exit__)
         self.addCleanup(self.judge)

@@ -10,7 +10,7 @@ import time
 from words import Message
 
 PROTOBUF = ("Content-Type", "application/x-protobuf")
-TEXT, BINARY, RESERVED, CLOSE, PING, PONG = 1, 2, 3, 8, 9, 10
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class Gone(Exception):
@@ -191,7 +191,7 @@ class Peer:
             body = self._socket_message()
         else:
             body = self.request()
-        message = Message(body, self.count)
+        message = Message(body)
         self.server.note(self.server.messages, (time.monotonic(), message))
         return message
 

@@ -36,10 +36,9 @@ def offer(name, body, digest):
 
 
 class Message:
-    """The fields of an AgentToServer, by number, and the number of the connection that it came on."""
+    """The fields of an AgentToServer, by number."""
 
-    def __init__(self, body, connection):
-        self.connection = connection
+    def __init__(self, body):
         self.fields = {}
         at = 0
         while at < len(body):

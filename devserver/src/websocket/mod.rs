@@ -30,6 +30,8 @@ pub(crate) struct Socket {
     pub(crate) is_answered: bool,
     /// An AgentDisconnect came on it.
     pub(crate) has_goodbye: bool,
+    /// The hash of the last offer that left on it; one is enough as long as it lives.
+    pub(crate) offered: Option<Bytes>,
     /// Who sent the first Close frame.
     pub(crate) began: Option<&'static str>,
     /// A rule or a control call has spoiled something: much is allowed to the agent.
@@ -60,6 +62,7 @@ impl Socket {
             messages: 0,
             is_answered: false,
             has_goodbye: false,
+            offered: None,
             began: None,
             is_excused,
         }
