@@ -36,7 +36,7 @@ C_FLAGS    := -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude
 # A program in build/examples finds the library of this checkout, wherever the checkout lies.
 C_LIBS     := -L$(RELEASE) -lopamp -Wl,-rpath,'$$ORIGIN/../../$(RELEASE)'
 
-.PHONY: all lib examples header devserver test demo bench install uninstall install-devserver uninstall-devserver \
+.PHONY: all lib examples header devserver test demo bench bench-python install uninstall install-devserver uninstall-devserver \
 	install-check wheel wheel-check wheel-check-old third-party check-tools clean help
 .DELETE_ON_ERROR:
 
@@ -90,6 +90,9 @@ demo: examples devserver ## the development server and the example agent, told a
 
 bench: examples devserver ## one table: this library beside a bare program that moves the same bytes
 	@$(PYTHON) bench/run.py
+
+bench-python: lib devserver ## one table: the Python package beside OpenTelemetry's own client (from PyPI, in an environment of its own)
+	@$(PYTHON) bench/python.py
 
 third-party: check-tools ## renews THIRD-PARTY from Cargo.lock
 	$(PYTHON) tests/licences/third_party.py --write

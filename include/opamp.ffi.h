@@ -332,6 +332,9 @@ opamp_status opamp_array_add_array(opamp_array *array,
 opamp_status opamp_array_add_map(opamp_array *array,
                                  const opamp_attributes *value);
 opamp_status opamp_config_map_new(opamp_config_map **out);
+opamp_status opamp_config_map_decode(const uint8_t *bytes,
+                                     size_t len,
+                                     opamp_config_map **out);
 opamp_status opamp_config_map_add(opamp_config_map *map,
                                   const char *name,
                                   size_t name_len,

@@ -1086,6 +1086,16 @@ opamp_status opamp_array_add_map(opamp_array *array,
 opamp_status opamp_config_map_new(opamp_config_map **out);
 
 /**
+ * Makes a map from an encoded AgentConfigMap of the protocol, for hosts with a protobuf library: one call for many files.
+ * bytes: copied. out: frozen, one reference, yours to opamp_config_map_unref. Of a name that comes twice the last counts.
+ *
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, a text that is not UTF-8). Since: 0.1.
+ */
+opamp_status opamp_config_map_decode(const uint8_t *bytes,
+                                     size_t len,
+                                     opamp_config_map **out);
+
+/**
  * Copies a file into a map. name: UTF-8, may be empty ((NULL, 0) is); content_type: may be NULL; body: any bytes.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not UTF-8, or the name is already

@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 
 from . import _log
-from ._sends import Sends, parts_of
+from ._sends import Sends, is_reported, parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Overridden:
                 news.update(parts_of(build()))
             except Exception:
                 _log.logger("agent").exception("building a message failed")
-        news = {number: part for number, part in news.items() if self._said.get(number) != part}
+        news = {number: part for number, part in news.items() if self._said.get(number) != part and is_reported(number)}
         if news:
             self._said.update(news)
             sends.send(b"".join(news.values()), self._tries, None)

@@ -5,12 +5,12 @@ import ctypes
 
 from . import _handle as h, _library, _log, messages
 from ._message import message_class
-from ._data import MessageData
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._data import MessageData
     from .transport.exceptions import OpAMPException
 
 # enum opamp_event_kind
@@ -86,6 +86,8 @@ class Taken:
 
     def _handed_on(self, answer: Any, capabilities: int) -> MessageData:
         """The parts that passed the library's filters."""
+        from ._data import MessageData
+
         data = MessageData.from_server_message(answer)
         if not self._lib.message_remote_config(self._lib.event_message(self._event.pointer), None):
             data.remote_config = None

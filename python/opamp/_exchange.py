@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from contextlib import contextmanager
 
 from . import _handle as h, _library, messages
 from ._message import message_class
@@ -12,35 +11,35 @@ from .transport.base import base_headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     from .client import OpAMPClient
     from .transport.base import HttpTransport
 
 
-@contextmanager
-def suppressed() -> Generator[None, None, None]:
-    """Own traffic is not instrumented where OpenTelemetry is installed."""
-    try:
-        from importlib import import_module
+class Suppressed:
+    """Around own traffic, which is not instrumented where OpenTelemetry is installed."""
 
-        context: Any = import_module("opentelemetry.context")
-    except ImportError:
-        yield
-        return
-    key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-    token = context.attach(context.set_value(key, True))
-    try:
-        yield
-    finally:
-        context.detach(token)
+    def __enter__(self) -> None:
+        try:
+            from importlib import import_module
+
+            self._context: Any = import_module("opentelemetry.context")
+        except ImportError:
+            self._context = None
+            return
+        key = getattr(self._context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+        self._token: Any = self._context.attach(self._context.set_value(key, True))
+
+    def __exit__(self, *_: object) -> None:
+        if self._context is not None:
+            self._context.detach(self._token)
 
 
 def by_transport(client: OpAMPClient, transport: HttpTransport, headers: dict[str, str], data: bytes, timeout_millis: int) -> Any:
     """One call of the host's own transport."""
     trust, certificate, key = client._tls
-    with suppressed():
+    with Suppressed():
         return transport.send(url=client._endpoint, headers=headers, data=data, timeout_millis=timeout_millis,
                                       tls_certificate=trust, tls_client_certificate=certificate, tls_client_key=key)
 

@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _agents: dict[int, Any] = {}
 _state = {"registered": False}

@@ -29,7 +29,7 @@ PROTOTYPES = {
     "array_new": "ip", "array_free": "vp", "array_add_string": "ips", "array_add_bool": "ipi", "array_add_int": "ipI",
     "array_add_double": "ipd", "array_add_bytes": "ippz", "array_add_empty": "ip", "array_add_array": "ipp",
     "array_add_map": "ipp",
-    "config_map_new": "ip", "config_map_add": "ipszspz", "config_map_unref": "vp",
+    "config_map_decode": "ipzp", "config_map_unref": "vp",
     "error_kind": "ip", "error_http_status": "ip", "error_text": "sp", "error_retry_in_ms": "ipp",
     "error_free": "vp",
     "agent_new": "ipppppp", "agent_free": "vp", "agent_set_delivery": "ipi", "agent_set_log_events": "ipi",

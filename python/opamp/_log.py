@@ -1,6 +1,8 @@
 """Logging under `opamp`, or under the name that `install_as` gave. `logging` is imported when there is something to say."""
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
@@ -27,5 +29,7 @@ def warn_once(name: str, text: str) -> None:
 
 def library_level() -> int:
     """What the library is asked to tell, by the level of the agent's logger: 0 (nothing) to 4 (debug)."""
+    if "logging" not in sys.modules:
+        return 2  # as an unconfigured logging would say
     log = logger("agent")
     return max((level for level in range(1, 5) if log.isEnabledFor(LEVELS[level])), default=0)

@@ -1,16 +1,22 @@
 """Protobuf messages without protobuf: views that decode when looked at, over a buffer that they share."""
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import struct
 
+from ._wire import DecodeError, encoded_number, fields_of, varint
 from .proto._schema import MESSAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from ._wire import Bytes
 
     # Name, number, kind; "" or "repeated" or "map" or the name of a oneof; the message or kind inside.
     Field = tuple[str, int, str, str, str]
+    Taker = Callable[["Message", "int | Bytes"], None]
     _List = list[Any]
     _Dict = dict[str, Any]
 else:
@@ -18,64 +24,6 @@ else:
 
 _classes: dict[str, type[Message]] = {}
 _EMPTY: dict[str, Any] = {"bytes": b"", "string": "", "double": 0.0, "bool": False}
-
-
-class DecodeError(ValueError):
-    """The bytes are no protobuf message of that kind."""
-
-
-def varint(view: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        if at >= len(view):
-            break
-        byte = view[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value & (2**64 - 1), at
-        shift += 7
-    raise DecodeError("a number without an end")
-
-
-def fields_of(view: memoryview) -> list[tuple[int, int | memoryview, int, int]]:
-    """Number, value, begin and end of each field at the top level. Raises DecodeError."""
-    at, end = 0, len(view)
-    fields: list[tuple[int, int | memoryview, int, int]] = []
-    while at < end:
-        begin = at
-        key = view[at]
-        at += 1
-        if key > 127:
-            key, at = varint(view, begin)
-        if key & 7 == 2:
-            size = view[at] if at < end else 128
-            at += 1
-            if size > 127:
-                size, at = varint(view, at - 1)
-        elif key & 7 == 0:
-            number, at = varint(view, at)
-            fields.append((key >> 3, number, begin, at))
-            continue
-        elif key & 7 in (1, 5):
-            size = 8 if key & 7 == 1 else 4
-        else:
-            raise DecodeError("an unknown kind of field")
-        value_at, at = at, at + size
-        if at > end:
-            raise DecodeError("a field longer than the message")
-        fields.append((key >> 3, view[value_at:at], begin, at))
-    return fields
-
-
-def _number(value: int) -> bytes:
-    value &= 2**64 - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 class Repeated(_List):
@@ -109,15 +57,13 @@ class Message:
     __slots__ = ("_raw", "_set", "_present")
     _name = ""
     _fields: dict[str, Field] = {}
-    _numbers: dict[int, Field] = {}
-    _raw: memoryview | None
+    _takers: dict[int, Taker] = {}
+    _raw: Bytes | None
     _set: dict[str, Any]
     _present: bool
 
     def __init__(self, **values: Any) -> None:
-        _set_raw(self, None)
-        _set_values(self, {})
-        _set_present(self, False)
+        self._raw, self._set, self._present = None, {}, False
         for name, value in values.items():
             self._put(name, value)
 
@@ -131,59 +77,25 @@ class Message:
         return cls.over(view)
 
     @classmethod
-    def over(cls, view: memoryview) -> Any:
+    def over(cls, view: Bytes) -> Any:
         """The message of bytes that are looked at only when a field is."""
         made = cls.__new__(cls)
-        _set_raw(made, view)
-        _set_values(made, {})
-        _set_present(made, True)
+        made._raw, made._set, made._present = view, {}, True
         return made
 
     def ParseFromString(self, data: bytes | memoryview) -> None:
         """Replaces everything. Raises DecodeError."""
-        other = self.FromString(data)
-        _set_raw(self, other._raw)
-        _set_present(self, True)
-        _set_values(self, {})
+        self._raw, self._set, self._present = self.FromString(data)._raw, {}, True
 
     def _read(self) -> dict[str, Any]:
         raw = self._raw
         if raw is not None:
-            fields = fields_of(raw)
-            _set_raw(self, None)
-            numbers = self._numbers
+            fields, takers = fields_of(raw), self._takers
+            self._raw = None
             for number, value, _, _ in fields:
-                if number in numbers:
-                    self._take(numbers[number], value)
+                if number in takers:
+                    takers[number](self, value)
         return self._set
-
-    def _take(self, field: Field, value: int | memoryview) -> None:
-        name, _, kind, label, inside = field
-        values = self._set
-        if not label:
-            if kind == "message" and name in values:  # twice: the parts are merged
-                value = memoryview(values[name].SerializeToString() + bytes(_view(value)))
-            values[name] = _decoded(kind, value, inside)
-        elif label == "map":
-            if name not in values:
-                values[name] = Map(inside)
-            key, content = memoryview(b""), memoryview(b"")
-            for number, each, _, _ in fields_of(_view(value)):
-                if number == 1:
-                    key = _view(each)
-                elif number == 2:
-                    content = _view(each)
-            values[name][_decoded("string", key, "")] = _decoded("message" if inside else "string", content, inside)
-        elif label == "repeated":
-            if name not in values:
-                values[name] = Repeated(kind, inside)
-            values[name].append(_decoded(kind, value, inside))
-        else:
-            former = values.get(name)
-            self._clear_siblings(label)
-            if kind == "message" and former is not None:
-                value = memoryview(former.SerializeToString() + bytes(_view(value)))
-            values[name] = _decoded(kind, value, inside)
 
     def _clear_siblings(self, oneof: str) -> None:
         for other in self._fields.values():
@@ -193,7 +105,7 @@ class Message:
     def _put(self, name: str, value: Any) -> None:
         _, _, kind, label, inside = self._field(name)
         values = self._read()
-        _set_present(self, True)
+        self._present = True
         if label == "map":
             values[name] = Map(inside)
             for key, each in value.items():
@@ -209,29 +121,6 @@ class Message:
         if name not in self._fields:
             raise AttributeError(f"{self._name} has no field {name!r}")
         return self._fields[name]
-
-    def __getattr__(self, name: str) -> Any:
-        _, _, kind, label, inside = self._field(name)
-        values = self._read()
-        if name in values:
-            value = values[name]
-            return bytes(value) if kind == "bytes" and not label == "repeated" else value
-        if label == "map":
-            made: Any = Map(inside)
-        elif label == "repeated":
-            made = Repeated(kind, inside)
-        elif kind == "message":
-            made = message_class(inside)()
-        else:
-            return _EMPTY.get(kind, 0)
-        if not label or label in ("map", "repeated"):
-            values[name] = made
-        return made
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self._field(name)[2] == "message" or self._field(name)[3] in ("map", "repeated"):
-            raise AttributeError(f"Assignment not allowed to field {name!r} of {self._name}; use CopyFrom")
-        self._put(name, value)
 
     def HasField(self, name: str) -> bool:
         """Whether a message or a member of a oneof is there. Raises ValueError for a field that has no such state, or is not there at all."""
@@ -250,7 +139,7 @@ class Message:
 
     def SetInParent(self) -> None:
         """Makes the message present though nothing is set in it."""
-        _set_present(self, True)
+        self._present = True
 
     def ClearField(self, name: str) -> None:
         """Takes a field away."""
@@ -263,13 +152,15 @@ class Message:
     @property
     def files(self) -> dict[str, memoryview]:
         """Of an AgentRemoteConfig or EffectiveConfig: name to body, without a copy."""
-        holder = self.config if "config" in self._fields else self.config_map
+        message: Any = self
+        holder = message.config if "config" in self._fields else message.config_map
         return {name: memoryview(file._read().get("body", b"")) for name, file in holder.config_map.items()}
 
     def SerializeToString(self) -> bytes:
         """The encoded message."""
         if self._raw is not None:
-            return bytes(self._raw)
+            whole: object = self._raw.obj if isinstance(self._raw, memoryview) else self._raw
+            return whole if isinstance(whole, bytes) and len(whole) == len(self._raw) else bytes(self._raw)
         out: list[bytes | memoryview] = []
         self._write(out)
         return b"".join(out)
@@ -288,7 +179,7 @@ class Message:
                     entry: list[bytes | memoryview] = []
                     length = _encode(entry, 1, "string", key)
                     length += _encode(entry, 2, "message" if inside else "string", each)
-                    head = _number(number << 3 | 2) + _number(length)
+                    head = encoded_number(number << 3 | 2) + encoded_number(length)
                     out.append(head)
                     out.extend(entry)
                     size += len(head) + length
@@ -337,26 +228,111 @@ class Message:
         return f"{self._name}({', '.join(shown)})"
 
 
-# Around our own __setattr__, which is for fields.
-_set_raw = Message.__dict__["_raw"].__set__
-_set_values = Message.__dict__["_set"].__set__
-_set_present = Message.__dict__["_present"].__set__
+class Attribute:
+    """A field as an attribute of its message."""
+
+    __slots__ = ("_name", "_kind", "_label", "_inside")
+
+    def __init__(self, field: Field) -> None:
+        self._name, _, self._kind, self._label, self._inside = field
+
+    def __get__(self, message: Any, kind: Any = None) -> Any:
+        if message is None:
+            return self
+        values = message._set if message._raw is None else message._read()
+        if self._name in values:
+            value = values[self._name]
+            return bytes(value) if self._kind == "bytes" and self._label != "repeated" else value
+        if self._label == "map":
+            made: Any = Map(self._inside)
+        elif self._label == "repeated":
+            made = Repeated(self._kind, self._inside)
+        elif self._kind == "message":
+            made = message_class(self._inside)()
+        else:
+            return _EMPTY.get(self._kind, 0)
+        # What is put into it later is put into the message, except that looking at a member of a oneof sets nothing.
+        if self._label in ("", "map", "repeated"):
+            values[self._name] = made
+        return made
+
+    def __set__(self, message: Any, value: Any) -> None:
+        if self._kind == "message" or self._label in ("map", "repeated"):
+            raise AttributeError(f"Assignment not allowed to field {self._name!r} of {message._name}; use CopyFrom")
+        message._put(self._name, value)
 
 
-def _view(value: int | memoryview) -> memoryview:
+def _taker(field: Field) -> Taker:
+    """Puts a received value of a field into its message."""
+    name, _, kind, label, inside = field
+
+    def take(message: Message, value: int | Bytes) -> None:
+        former = message._set.get(name)
+        if label:
+            message._clear_siblings(label)
+        if kind == "message" and former is not None:  # twice: the parts are merged
+            value = memoryview(former.SerializeToString() + bytes(_view(value)))
+        message._set[name] = _decoded(kind, value, inside)
+
+    def take_repeated(message: Message, value: int | Bytes) -> None:
+        if name not in message._set:
+            message._set[name] = Repeated(kind, inside)
+        message._set[name].append(_decoded(kind, value, inside))
+
+    def take_entry(message: Message, value: int | Bytes) -> None:
+        values = message._set.get(name)
+        if values is None:
+            values = message._set[name] = Map(inside)
+        key, content = _entry(_view(value))
+        values[_text(key)] = message_class(inside).over(content) if inside else _text(content)
+
+    def take_bytes(message: Message, value: int | Bytes) -> None:
+        message._set[name] = _view(value)
+
+    def take_text(message: Message, value: int | Bytes) -> None:
+        message._set[name] = _text(_view(value))
+
+    if not label and kind in ("bytes", "string"):
+        return take_bytes if kind == "bytes" else take_text
+    return {"map": take_entry, "repeated": take_repeated}.get(label, take)
+
+
+def _entry(view: Bytes) -> tuple[Bytes, Bytes]:
+    """Key and value of an entry of a map."""
+    size = view[1] if len(view) > 4 else 128
+    # As everybody writes it: a short key, then the value, and nothing else.
+    if view[:1] == b"\n" and size < 128 and len(view) > size + 3 and view[size + 2] == 18:
+        length, at = varint(view, size + 3)
+        if at + length == len(view):
+            return view[2:size + 2], view[at:]
+    key: Bytes = b""
+    content: Bytes = b""
+    for number, each, _, _ in fields_of(view):
+        if number == 1:
+            key = _view(each)
+        elif number == 2:
+            content = _view(each)
+    return key, content
+
+
+def _view(value: int | Bytes) -> Bytes:
     if isinstance(value, int):
         raise DecodeError("a number where bytes belong")
     return value
 
 
-def _decoded(kind: str, value: int | memoryview, inside: str) -> Any:
+def _text(view: Bytes) -> str:
+    try:
+        return str(view, "utf-8")
+    except UnicodeDecodeError:
+        raise DecodeError("a text that is not UTF-8") from None
+
+
+def _decoded(kind: str, value: int | Bytes, inside: str) -> Any:
     if kind == "message":
         return message_class(inside).over(_view(value))
     if kind == "string":
-        try:
-            return str(_view(value), "utf-8")
-        except UnicodeDecodeError:
-            raise DecodeError("a text that is not UTF-8") from None
+        return _text(_view(value))
     if kind == "bytes":
         return _view(value)
     if kind in ("double", "fixed64"):
@@ -378,12 +354,12 @@ def _encode(out: list[bytes | memoryview], number: int, kind: str, value: Any) -
             body: Any = value.encode("utf-8", "replace") if kind == "string" else value
             out.append(body)
             size = len(body)
-        out[at] = _number(number << 3 | 2) + _number(size)
+        out[at] = encoded_number(number << 3 | 2) + encoded_number(size)
         return len(out[at]) + size
     if kind in ("double", "fixed64"):
-        out.append(_number(number << 3 | 1) + struct.pack("<d" if kind == "double" else "<Q", value))
+        out.append(encoded_number(number << 3 | 1) + struct.pack("<d" if kind == "double" else "<Q", value))
     else:
-        out.append(_number(number << 3) + _number(int(value)))
+        out.append(encoded_number(number << 3) + encoded_number(int(value)))
     return len(out[-1])
 
 
@@ -413,5 +389,6 @@ def message_class(name: str) -> type[Message]:
     if made is None:
         rows = MESSAGES[name][1]
         made = _classes[name] = type(name, (Message,), {
-            "__slots__": (), "_name": name, "_fields": {row[0]: row for row in rows}, "_numbers": {row[1]: row for row in rows}})
+            "__slots__": (), "_name": name, "_fields": {row[0]: row for row in rows},
+            "_takers": {row[1]: _taker(row) for row in rows}, **{row[0]: Attribute(row) for row in rows}})
     return made

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections import deque
 
 from . import _events, _exchange, _handle as h, _library, _log, _threads
 from ._events import Event, Taken
@@ -50,7 +49,7 @@ class Run:
         self._caller = _threads.ident()
         self._is_calling = self._is_split = False
         self._kept: dict[tuple[str, bool], Event] = {}
-        self._ends: deque[tuple[Done, OpAMPException | None]] = deque(maxlen=MANY)
+        self._ends: list[tuple[Done, OpAMPException | None]] = []
         self._something_waits = _threads.Slot()
         self._requests: _threads.Slot | None = None
         # The last answer, while somebody waits for one.
@@ -165,6 +164,7 @@ class Run:
             self._call(done, why)
         else:
             self._ends.append((done, why))
+            del self._ends[:-MANY]
             self._something_waits.put(None)
 
     def _serve(self, request: h.Handle) -> None:
@@ -219,7 +219,7 @@ class Run:
         for event in events:
             self._tell(event)
         while self._ends:
-            self._call(*self._ends.popleft())
+            self._call(*self._ends.pop(0))
         return len(events)
 
     def _tell(self, event: Event) -> None:

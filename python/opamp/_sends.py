@@ -1,16 +1,19 @@
 """Messages that the host made itself: their tickets, and what waits while the library takes none."""
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import ctypes
 
 from . import _handle as h, _library, _log, _threads
-from ._message import fields_of
+from ._wire import fields_of
 from .transport.exceptions import OpAMPException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from .client import OpAMPClient
 
     #: Hears once how a message ended: None when it was confirmed.
     Done = Callable[["OpAMPException | None"], Any]
@@ -19,19 +22,25 @@ if TYPE_CHECKING:
 WAITING = 64
 # Fields of AgentToServer: the library sets uid, number and capabilities itself, and says goodbye only when it stops.
 OURS = {1, 2, 4, 9}
+EFFECTIVE_CONFIG = 6
 # What this release of the library does not report.
 NOT_REPORTED = {5: "health", 8: "package_statuses", 11: "connection_settings_request", 12: "custom_capabilities", 13: "custom_message",
                 14: "available_components", 15: "connection_settings_status"}
 
 
-def parts_of(data: bytes | memoryview) -> dict[int, bytes]:
-    """The encoded parts of an AgentToServer by field number, without those that are not the host's to say. Raises ValueError."""
+def is_reported(number: int) -> bool:
+    """Whether the library reports that field; what it does not is told once."""
+    if number in NOT_REPORTED:
+        _log.warn_once("agent", f"this release does not report {NOT_REPORTED[number]}")
+    return number not in NOT_REPORTED
+
+
+def parts_of(data: bytes) -> dict[int, bytes]:
+    """The encoded parts of an AgentToServer by field number, without those that the library sets itself. Raises ValueError."""
     parts: dict[int, bytes] = {}
     view = memoryview(data)
     for number, _, begin, end in fields_of(view):
-        if number in NOT_REPORTED:
-            _log.warn_once("agent", f"this release does not report {NOT_REPORTED[number]}")
-        elif number not in OURS:
+        if number not in OURS:
             parts[number] = parts.get(number, b"") + bytes(view[begin:end])
     return parts
 
@@ -40,7 +49,8 @@ class Sends:
     """Hands messages to the library while an agent runs. What it can not take now (none runs yet, or 64 ends wait to be taken) becomes
     one message of the newest parts, so that nothing is lost and no more than one of each waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: OpAMPClient) -> None:
+        self._client = client
         self._lock = _threads.new_lock()
         self._agent: h.Handle | None = None
         self._open: dict[int, Done] = {}
@@ -61,9 +71,33 @@ class Sends:
             self._open.clear()
         return left
 
-    def send(self, data: bytes | memoryview, tries: int, done: Done | None) -> None:
+    def send(self, data: bytes, tries: int, done: Done | None) -> None:
         """Raises ValueError for what is no AgentToServer. Calls `done` itself when the library refuses the message."""
-        self._send(parts_of(data), tries, [] if done is None else [done])
+        dones = [] if done is None else [done]
+        self._send(self._news(data), tries, dones)
+
+    def _news(self, data: bytes) -> bytes:
+        """The message without what is not reported, and without a configuration that the library has got already: a whole state that was
+        built after an update would bring it a second time, however large it is."""
+        news = data
+        for number, value, begin, end in reversed(fields_of(memoryview(data))):
+            if not is_reported(number):
+                pass
+            elif number == EFFECTIVE_CONFIG and isinstance(value, memoryview):
+                told = self._client._told_config
+                if told is None or len(value) != len(told) or not data.startswith(told, end - len(told)):
+                    self._client._told_config = None
+                    continue
+            else:
+                continue
+            news = news[:begin] + news[end:]
+        return news
+
+    def forget(self, number: int) -> None:
+        """A newer value of that field went another way."""
+        with self._lock:
+            if self._held is not None:
+                self._held.pop(number, None)
 
     def done(self, ticket: int) -> Done | None:
         """Who hears of this ticket's end."""
@@ -73,28 +107,16 @@ class Sends:
     def release(self) -> None:
         """Sends what waits, if the library takes it now."""
         if self._held is not None:
-            self._send({}, 0, [])
+            self._send(b"", 0, [])
 
-    def _send(self, parts: dict[int, bytes], tries: int, done: list[Done]) -> None:
-        ticket = ctypes.c_uint64()
+    def _send(self, data: bytes, tries: int, done: list[Done]) -> None:
         # Held over the call: the end of the ticket may be taken before this returns.
         with self._lock:
             if self._held is not None:
-                parts, tries, done = {**self._held, **parts}, max(self._held_tries, tries), self._held_done + done
+                data = b"".join({**self._held, **parts_of(data)}.values())
+                tries, done = max(self._held_tries, tries), self._held_done + done
             self._held, self._held_done = None, []
-            why: OpAMPException | None = None
-            is_taken = False
-            if self._agent is not None:
-                data = b"".join(parts.values())
-                try:
-                    h.call(_library.required().agent_send, self._agent.pointer, data, len(data), tries, ctypes.byref(ticket))
-                    is_taken = True
-                except h.Refused as error:
-                    why = None if error.status in (_library.E_AGAIN, _library.E_STATE) else error.why
-            if is_taken and done:
-                self._open[ticket.value] = _all(done)
-            elif not is_taken and why is None:
-                self._hold(parts, tries, done)
+            why = self._hand_over(data, tries, done)
         if why is not None:
             _log.logger("agent").info("a message is not sent: %s", why)
             for each in done:
@@ -102,6 +124,22 @@ class Sends:
                     each(why)
                 except Exception:
                     _log.logger("agent").exception("a callback failed")
+
+    def _hand_over(self, data: bytes, tries: int, done: list[Done]) -> OpAMPException | None:
+        """To the library, or, where it takes none now, to what is held; what refused it otherwise."""
+        ticket = ctypes.c_uint64()
+        if self._agent is not None:
+            try:
+                h.call(_library.required().agent_send, self._agent.pointer, data, len(data), tries, ctypes.byref(ticket))
+            except h.Refused as error:
+                if error.status not in (_library.E_AGAIN, _library.E_STATE):
+                    return error.why
+            else:
+                if done:
+                    self._open[ticket.value] = _all(done)
+                return None
+        self._hold(parts_of(data), tries, done)
+        return None
 
     def _hold(self, parts: dict[int, bytes], tries: int, done: list[Done]) -> None:
         self._held, self._held_tries, self._held_done = parts, tries, done[-WAITING:]

@@ -3,7 +3,7 @@ green thread of the process in a blocking call, and can not be woken from a thre
 from __future__ import annotations
 
 import sys
-from collections import deque
+import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ def spawn(function: Callable[[], None], name: str) -> None:
     if "gevent.monkey" in sys.modules or "eventlet.patcher" in sys.modules:
         _original("start_new_thread")(function, ())
     else:
-        import threading
-
         threading.Thread(target=function, name=name, daemon=True).start()
 
 
@@ -68,12 +66,12 @@ class Slot:
     """Hands items from one thread to another; one waits, and the newest takes the place of an older one."""
 
     def __init__(self) -> None:
-        self._items: deque[Any] = deque(maxlen=1)
+        self._items: list[Any] = []
         self._lock = new_lock()
         self._lock.acquire()
 
     def put(self, item: Any) -> None:
-        self._items.append(item)
+        self._items[:] = [item]
         try:
             self._lock.release()
         except RuntimeError:
@@ -82,6 +80,6 @@ class Slot:
     def take(self) -> Any:
         while True:
             try:
-                return self._items.popleft()
+                return self._items.pop()
             except IndexError:
                 self._lock.acquire()

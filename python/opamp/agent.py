@@ -5,6 +5,11 @@ from __future__ import annotations
 from . import _fork, _library, _log
 from .callbacks import OpAMPCallbacks
 
+try:  # with the package, so that start() finds it loaded
+    from . import _builders, _run  # pyright: ignore[reportUnusedImport]  # noqa: F401
+except ImportError:  # a Python without ctypes: there is no library then
+    pass
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -123,7 +128,7 @@ class OpAMPAgent:
         if self._made_sends is None:
             from ._sends import Sends
 
-            self._made_sends = Sends()
+            self._made_sends = Sends(self._client)
         return self._made_sends
 
     def send(self, payload: Any, max_retries: int | None = None, callback: Callable[[], Any] | None = None) -> None:
@@ -135,7 +140,7 @@ class OpAMPAgent:
         """
         data: Any = payload.SerializeToString() if hasattr(payload, "SerializeToString") else payload
         try:
-            encoded = memoryview(data).cast("B")
+            encoded = data if isinstance(data, bytes) else bytes(memoryview(data))
         except TypeError:
             raise TypeError(f"payload must be bytes or a message, not {type(payload).__name__}") from None
         tries = self._tries if max_retries is None else 1 + _not_negative("max_retries", max_retries)

@@ -75,6 +75,8 @@ class OpAMPClient:
         self._sequence_num = 0
         self._status: Any = None
         self._config: Any = None
+        # The EffectiveConfig that the library was given last, encoded.
+        self._told_config: bytes | None = None
         self._handle: Handle | None = None
         self._agent: OpAMPAgent | None = None
 
@@ -248,11 +250,11 @@ class OpAMPClient:
     def _push_config(self, handle: Handle) -> None:
         from . import _handle as h
 
-        lib = _library.required()
-        files = h.made(lib.config_map_new, lib.config_map_unref)
-        for name, file in self._config.config_map.config_map.items():
-            encoded, body = name.encode("utf-8", "replace"), file.body
-            h.check(lib.config_map_add(files.pointer, encoded, len(encoded), h.text(file.content_type), body, len(body)))
+        lib, raw = _library.required(), self._config.SerializeToString()
+        self._told_config = raw
+        files = h.made(lib.config_map_decode, lib.config_map_unref, *_map_in(raw))
+        if self._agent is not None:
+            self._agent._sends.forget(6)
         self._note("effective configuration", lib.client_set_effective_config(handle.pointer, files.pointer))
 
     def _push_status(self, handle: Handle) -> None:
@@ -261,6 +263,8 @@ class OpAMPClient:
         lib, status = _library.required(), self._status
         why = h.text(status.error_message) if status.status == 3 and status.error_message else None
         hash_ = status.last_remote_config_hash
+        if self._agent is not None:
+            self._agent._sends.forget(7)
         self._note("status", lib.client_set_remote_config_status(handle.pointer, hash_, len(hash_), status.status, why))
 
     def _note(self, what: str, status: int) -> None:
@@ -286,3 +290,15 @@ def _split_user(endpoint: str, headers: dict[str, str]) -> tuple[str, dict[str, 
 def _bundle() -> str | None:
     """The authorities that the environment names for Python's HTTP clients."""
     return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+
+
+def _map_in(effective_config: bytes) -> tuple[int, int]:
+    """Where the AgentConfigMap of an encoded EffectiveConfig lies, and its length; it is not copied."""
+    import ctypes
+
+    from ._wire import fields_of
+
+    for number, value, _, end in fields_of(memoryview(effective_config)):
+        if number == 1 and isinstance(value, memoryview):
+            return (ctypes.cast(ctypes.c_char_p(effective_config), ctypes.c_void_p).value or 0) + end - len(value), len(value)
+    return 0, 0

@@ -13,6 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 os.environ.setdefault("OPAMP_LIBRARY", str(ROOT / "target/release/libopamp.so"))
+os.environ.setdefault("OPAMP_DEVSERVER", str(ROOT / "target/tools/opamp-devserver"))
 for folder in (HERE, HERE.parent, ROOT / "tests/conformance"):
     sys.path.insert(0, str(folder))
 

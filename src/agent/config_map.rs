@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use prost::Message as _;
 
 use super::error::{Error, Result};
 use crate::proto::{AgentConfigFile, AgentConfigMap};
@@ -36,6 +37,13 @@ impl ConfigMap {
             files,
             names: OnceLock::new(),
         }))
+    }
+
+    /// The map of an encoded AgentConfigMap, which is copied once.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        AgentConfigMap::decode(Bytes::copy_from_slice(bytes))
+            .map(|files| Self::new(Arc::new(files)))
+            .map_err(|_| Error::argument("the bytes are no AgentConfigMap"))
     }
 
     pub(crate) fn proto(&self) -> &Arc<AgentConfigMap> {

@@ -134,6 +134,7 @@ calls! {
     ARRAY_ADD_ARRAY                      "opamp_array_add_array"                        Works Works   Works   Refused Refused;
     ARRAY_ADD_MAP                        "opamp_array_add_map"                          Works Works   Works   Refused Refused;
     CONFIG_MAP_NEW                       "opamp_config_map_new"                         Works Works   Works   Absent  Works;
+    CONFIG_MAP_DECODE                    "opamp_config_map_decode"                      Works Works   Works   Absent  Works;
     CONFIG_MAP_ADD                       "opamp_config_map_add"                         Works Works   Works   Refused Refused;
     CONFIG_MAP_REF                       "opamp_config_map_ref"                         Works Works   Works   Nothing Refused;
     CONFIG_MAP_UNREF                     "opamp_config_map_unref"                       Works Works   Refused Nothing Works;

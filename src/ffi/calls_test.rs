@@ -221,6 +221,12 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
             opamp_config_map_unref(new);
             status(answer)
         }
+        "opamp_config_map_decode" => {
+            let mut new = null_mut();
+            let answer = opamp_config_map_decode(null(), 0, if s.is_null() { null_mut() } else { &mut new });
+            opamp_config_map_unref(new);
+            status(answer)
+        }
         "opamp_config_map_add" => {
             let own = if s.is_null() { null_mut() } else { fresh(|new| opamp_config_map_new(new)) };
             let answer = opamp_config_map_add(own, null(), 0, null(), null(), 0);

@@ -116,6 +116,24 @@ pub unsafe extern "C" fn opamp_config_map_new(out: *mut *mut opamp_config_map) -
     })
 }
 
+/// Makes a map from an encoded AgentConfigMap of the protocol, for hosts with a protobuf library: one call for many files.
+/// bytes: copied. out: frozen, one reference, yours to opamp_config_map_unref. Of a name that comes twice the last counts.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, a text that is not UTF-8). Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_config_map_decode(
+    bytes: *const u8,
+    len: usize,
+    out: *mut *mut opamp_config_map,
+) -> opamp_status {
+    guard::open(&calls::CONFIG_MAP_DECODE, ptr::null_mut(), || {
+        convert::wanted(out)?;
+        let map = ConfigMap::decode(convert::bytes(bytes, len, "the map")?)?;
+        out.write(Arc::into_raw(opamp_config_map::received(map)).cast_mut());
+        Ok(())
+    })
+}
+
 /// Copies a file into a map. name: UTF-8, may be empty ((NULL, 0) is); content_type: may be NULL; body: any bytes.
 ///
 /// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not UTF-8, or the name is already

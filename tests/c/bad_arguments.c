@@ -195,6 +195,9 @@ static void builders(void) {
   SAME(opamp_config_map_at(map, 0, &slice, &slice, &slice), OPAMP_E_NOT_FOUND);
   SAME(opamp_config_map_at(map, (size_t)-1, &slice, &slice, &slice), OPAMP_E_NOT_FOUND);
   SAME(opamp_config_map_get(map, "\xff", 1, &slice, &slice), OPAMP_E_INVALID_ARG);
+  SAME(opamp_config_map_decode((const uint8_t *)"\x0a\x05", 2, &map), OPAMP_E_INVALID_ARG); /* cut off */
+  SAME(opamp_config_map_decode((const uint8_t *)"\x0a\x03\x0a\x01\xff", 5, &map), OPAMP_E_INVALID_ARG); /* not UTF-8 */
+  SAME(opamp_config_map_decode(NULL, 9, &map), OPAMP_E_INVALID_ARG);
   CHECK(slice.data == (const uint8_t *)UNTOUCHED && slice.len == 7);
   opamp_config_map_unref(map);
 }

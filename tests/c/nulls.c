@@ -63,6 +63,7 @@ int main(void) {
   BAD(opamp_array_add_array(NULL, NULL));
   BAD(opamp_array_add_map(NULL, NULL));
   BAD(opamp_config_map_new(NULL));
+  BAD(opamp_config_map_decode((const uint8_t *)"", 0, NULL));
   BAD(opamp_config_map_add(NULL, "a", 1, NULL, NULL, 0));
   CHECK(opamp_config_map_ref(NULL) == NULL);
   opamp_config_map_unref(NULL);

@@ -65,6 +65,16 @@ int main(void) {
   SAME(opamp_config_map_add(own, "b", 1, NULL, NULL, 0), OPAMP_E_STATE);
   kit_wait("match%3D%7B%22kind%22%3A%22received%22%2C%22parts%22%3A%5B%22effective_config%22%5D%7D&since=0");
   opamp_config_map_unref(own);
+  /* A map from its encoded form: {"a": {body "1"}, "": {}}; frozen. */
+  OK(opamp_config_map_decode((const uint8_t *)"\x0a\x08\x0a\x01" "a" "\x12\x03\x0a\x01" "1" "\x0a\x02\x12\x00", 14, &own));
+  SAME(opamp_config_map_len(own), 2);
+  OK(opamp_config_map_get(own, "a", 1, NULL, &bytes));
+  CHECK(kit_is(bytes, "1"));
+  SAME(opamp_config_map_add(own, "b", 1, NULL, NULL, 0), OPAMP_E_STATE);
+  opamp_config_map_unref(own);
+  OK(opamp_config_map_decode(NULL, 0, &own));
+  SAME(opamp_config_map_len(own), 0);
+  opamp_config_map_unref(own);
   /* All files withdrawn: an offer like any other. */
   kit_post("config", "{\"hash_text\": \"v2\", \"files\": []}");
   OK(opamp_agent_poll_now(agent));
