@@ -112,6 +112,7 @@ impl Core {
     fn on_skipped(&mut self, text: &str) {
         if let Link::Open(session) = &mut self.link {
             session.on_heard();
+            session.unanswered = None;
             self.journal.messages_received += 1;
             self.warn(WarningKind::BadMessage, text);
         }
@@ -211,7 +212,7 @@ impl Core {
             return self.on_failed(session.id, fault);
         }
         let is_leaving = session.leaving.is_some();
-        if failure.kind == FailKind::Size && !is_leaving {
+        if failure.kind == FailKind::Size && !is_leaving && !session.is_unclear {
             self.reported.on_too_large_for_peer(session.last_news);
         }
         self.reported.on_lost();

@@ -50,6 +50,10 @@ pub(super) struct Session {
     pub(super) heard_after: Mark,
     /// The peer has read this one and has not spoken since: what it says next is about that.
     pub(super) unanswered: Option<Mark>,
+    /// Messages that have no answer yet.
+    pub(super) owed: u32,
+    /// A message left before the answer to the last one came: which one an answer belongs to is a guess from then on.
+    pub(super) is_unclear: bool,
     /// A message could be decoded: one half of "stable".
     pub(super) answered: bool,
     pub(super) thawed: bool,
@@ -98,7 +102,11 @@ impl Closing {
             meant: true,
             fault: session.fault.take(),
             is_cut: false,
-            order: Some(Some(session.code)),
+            order: Some(Some(if planted!(CodeOfFaultLost) {
+                CLOSE_NORMAL
+            } else {
+                session.code
+            })),
             unsent: false,
             thawed: false,
             exchange: None,
@@ -185,6 +193,7 @@ impl Link {
     /// The clock has jumped: what was open is probably dead.
     pub(super) fn on_thaw(&mut self) {
         match self {
+            _ if planted!(FreezeIsFailure) => {}
             Self::Exchange(Exchange { thawed, .. })
             | Self::Opening { thawed, .. }
             | Self::Open(Session { thawed, .. }) => *thawed = true,
@@ -205,6 +214,8 @@ impl Session {
             ponged: 0,
             heard_after: 0,
             unanswered: None,
+            owed: 0,
+            is_unclear: false,
             answered: false,
             thawed: false,
             leaving: None,

@@ -217,6 +217,13 @@ impl Reported {
         (known.refused, known.refused_in) = (known.wanted, 0);
     }
 
+    /// These may be the wrong ones: they are held back no longer than the connection lasts.
+    pub(super) fn on_refused_by_guess(&mut self, parts: Parts) {
+        for part in parts.iter() {
+            self.known[part as usize].refused_in = Mark::MAX;
+        }
+    }
+
     /// The peer takes no message as large as this one was, read or not.
     pub(super) fn on_too_large_for_peer(&mut self, mark: Mark) {
         self.on_refused(mark);

@@ -248,6 +248,8 @@ impl Core {
             return Action::Send { id, marker: None };
         };
         session.sent += 1;
+        session.is_unclear |= session.owed > 0;
+        session.owed += 1;
         session.unwritten = true;
         if goodbye {
             session.leaving = Some(Leaving::Said);

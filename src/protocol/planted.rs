@@ -30,10 +30,14 @@ pub enum Bug {
     WaitShortened,
     /// Over WebSocket any message of the server confirms all that was sent before.
     AnyMessageConfirms,
+    /// A close for the peer's fault carries the code of a normal end.
+    CodeOfFaultLost,
+    /// A connection that a freeze has killed counts as a failure.
+    FreezeIsFailure,
 }
 
 impl Bug {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::StaleAnswerAccepted,
         Self::NumberNotGivenBack,
         Self::ConfirmedBeforeAnswered,
@@ -47,6 +51,8 @@ impl Bug {
         Self::LostPart,
         Self::WaitShortened,
         Self::AnyMessageConfirms,
+        Self::CodeOfFaultLost,
+        Self::FreezeIsFailure,
     ];
 }
 

@@ -20,7 +20,10 @@ impl Core {
         self.journal.bytes_received += bytes.len() as u64;
         match &mut self.link {
             Link::Exchange(_) => {}
-            Link::Open(session) => session.on_heard(),
+            Link::Open(session) => {
+                session.on_heard();
+                session.owed = session.owed.saturating_sub(1);
+            }
             // On the way out, nothing but a longer wait concerns us.
             Link::Closing(_) => {
                 let error = self
@@ -80,6 +83,9 @@ impl Core {
             };
             self.on_failed(id, failure);
         } else {
+            if let Link::Open(session) = &mut self.link {
+                session.unanswered = None;
+            }
             self.warn(warning, &text);
         }
     }
@@ -178,14 +184,19 @@ impl Core {
             Link::Exchange(exchange) => self.reported.on_refused(exchange.mark),
             Link::Open(session) => {
                 session.awaited = None;
-                if let Some(mark) = session.unanswered.take() {
-                    return self.reported.on_refused_upto(mark);
+                let parts = match session.unanswered.take() {
+                    Some(mark) => self.reported.on_refused_upto(mark),
+                    None => self.reported.on_refused(session.last_news),
+                };
+                let parts = if parts.is_empty() {
+                    self.reported.on_refused_upto(session.ponged)
+                } else {
+                    parts
+                };
+                if session.is_unclear {
+                    self.reported.on_refused_by_guess(parts);
                 }
-                let parts = self.reported.on_refused(session.last_news);
-                if !parts.is_empty() {
-                    return parts;
-                }
-                self.reported.on_refused_upto(session.ponged)
+                parts
             }
             _ => Parts::NONE,
         }

@@ -22,23 +22,15 @@ kinds! {
     Fault {
         // on the way
         Refused, BeforeByte, RequestLost, AnswerLost, AnswerLate, Slow, KeptDied, Forgotten,
-        // answers with a status
+        // answers with a status; over WebSocket TooLarge is a Close with 1009
         PutOff, Overloaded, TooLarge, Unauthorized, NotFound, Broken,
         // answers that are messages
         Garbage, Foreign, Unavailable, BadRequest, Unknown, FullAsked, NewUid, Interval, Narrow,
         // WebSocket
-        AcceptClose, Drop, Stuck, Unsolicited, CloseIgnored,
+        AcceptClose, Drop, Stuck, Unsolicited, CloseIgnored, TextFrame, BadFrame, Oversized,
         // the server, the machine, the host's storage
         Amnesia, Suspend, CarryLost,
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Rate {
-    Never,
-    /// Of 256.
-    Sometimes(u32),
-    Always,
 }
 
 /// When the server pongs.
@@ -55,63 +47,63 @@ pub(crate) struct Swarm {
     pub(crate) pongs: Pongs,
     /// The server asks for full state when it has lost the thread.
     pub(crate) asks: bool,
-    /// The host is busy: one action after so many steps, on average; 0: none.
+    /// The host is busy: how often of 256 steps.
     pub(crate) host_rate: u32,
-    rates: [Rate; Fault::COUNT],
+    /// How often of 256 times each fault strikes.
+    rates: [u32; Fault::COUNT],
 }
+
+const NEVER: u32 = 0;
+const ALWAYS: u32 = 256;
 
 impl Swarm {
     pub(crate) fn draw(choices: &mut Choices<'_>) -> Self {
         // A WebSocket run takes more inputs for a message: fewer of them fit into a byte string.
-        let policy = match choices.below(10) {
-            0..=6 => Policy::Http,
-            _ => Policy::WebSocket,
+        let is_http = choices.below(10) <= 6;
+        let mut swarm = Self {
+            policy: if is_http {
+                Policy::Http
+            } else {
+                Policy::WebSocket
+            },
+            pongs: choices.of([Pongs::BeforeAnswer, Pongs::AfterAnswer, Pongs::Never]),
+            asks: choices.below(2) == 0,
+            host_rate: choices.of([30, 60, 120, 10]),
+            rates: [NEVER; Fault::COUNT],
         };
-        let pongs = [Pongs::BeforeAnswer, Pongs::AfterAnswer, Pongs::Never];
-        let pongs = pongs[choices.below(3) as usize];
-        let asks = choices.below(2) == 0;
-        let host_rate = [30, 60, 120, 10][choices.below(4) as usize];
-        let mut rates = [Rate::Never; Fault::COUNT];
-        for (fault, rate) in Fault::ALL.iter().zip(&mut rates) {
+        for fault in Fault::ALL {
             // These strike at every step, not at every try.
             let is_step = matches!(
                 fault,
                 Fault::Drop | Fault::Unsolicited | Fault::Amnesia | Fault::Suspend
             );
-            *rate = match choices.below(64) {
-                0..=51 => Rate::Never,
-                52..=57 => Rate::Sometimes(10),
-                _ if is_step => Rate::Sometimes(20),
-                58..=61 => Rate::Sometimes(40),
-                62 => Rate::Sometimes(110),
-                _ => Rate::Always,
+            swarm.rates[*fault as usize] = match choices.below(64) {
+                0..=51 => NEVER,
+                52..=57 => 10,
+                _ if is_step => 20,
+                58..=61 => 40,
+                62 => 110,
+                _ => ALWAYS,
             };
         }
         // A server without memory that does not ask can not be told what it forgot.
-        if !asks {
-            rates[Fault::Amnesia as usize] = Rate::Never;
+        if !swarm.asks {
+            swarm.rates[Fault::Amnesia as usize] = NEVER;
         }
-        Self {
-            policy,
-            pongs,
-            asks,
-            host_rate,
-            rates,
-        }
+        swarm
     }
 
     /// Nothing but answers comes from the server.
     pub(crate) fn speaks_only_when_asked(&self) -> bool {
-        self.rates[Fault::Unsolicited as usize] == Rate::Never
+        self.rates[Fault::Unsolicited as usize] == NEVER
     }
 
     /// Whether it goes wrong this time. Never in the calm phase.
     pub(crate) fn hits(&self, fault: Fault, choices: &mut Choices<'_>) -> bool {
         match self.rates[fault as usize] {
+            NEVER => false,
             _ if choices.is_spent() => false,
-            Rate::Never => false,
-            Rate::Sometimes(rate) => choices.below(256) >= 256 - rate,
-            Rate::Always => true,
+            rate => rate == ALWAYS || choices.below(256) >= 256 - rate,
         }
     }
 }

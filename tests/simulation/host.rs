@@ -3,10 +3,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use opamp::{
     proto::{self, AgentCapabilities as Agent},
-    protocol::{Carry, Change, ConfigState, RemoteConfigStatus},
+    protocol::{Change, ConfigState, Core, RemoteConfigStatus},
 };
 
-use crate::{choices::Choices, faults::kinds, server::Version};
+use crate::{choices::Choices, faults::kinds, told::Version};
 
 kinds! {
     /// One thing that a host does.
@@ -16,7 +16,7 @@ kinds! {
     }
 }
 
-pub(crate) const FULL: u64 = Agent::ReportsStatus as u64
+const FULL: u64 = Agent::ReportsStatus as u64
     | Agent::ReportsHeartbeat as u64
     | Agent::AcceptsRemoteConfig as u64
     | Agent::ReportsRemoteConfig as u64
@@ -25,10 +25,12 @@ pub(crate) const FULL: u64 = Agent::ReportsStatus as u64
 /// Bytes of a message that the agent may send.
 pub(crate) const SEND_LIMIT: usize = 2000;
 
+#[derive(Default)]
 pub(crate) struct Host {
     pub(crate) description: Version,
-    pub(crate) effective: Version,
-    pub(crate) is_large: bool,
+    /// 0: none yet.
+    effective: Version,
+    is_large: bool,
     pub(crate) capabilities: u64,
     /// The last offer delivered, and whether the host has said its last word on it.
     pub(crate) offer: Option<(Version, bool)>,
@@ -39,16 +41,13 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        let (description, version, capabilities) = (1, 1, FULL);
         Self {
-            description: 1,
-            effective: 0,
-            is_large: false,
-            capabilities: FULL,
-            offer: None,
-            version: 1,
-            tickets: BTreeMap::new(),
-            last_ticket: 0,
+            description,
+            version,
+            capabilities,
+            ..Self::default()
         }
     }
 
@@ -61,82 +60,81 @@ impl Host {
         all
     }
 
+    pub(crate) const fn declares(&self, bit: Agent) -> bool {
+        self.capabilities & bit as u64 != 0
+    }
+
+    /// The effective configuration that the agent may report, as far as the host goes; 0: none.
+    pub(crate) const fn reported(&self) -> Version {
+        let fits = self.declares(Agent::ReportsEffectiveConfig) && !self.is_large;
+        if fits { self.effective } else { 0 }
+    }
+
     /// The change that an act makes; `None`: there is nothing to do for it, or the world does it.
     pub(crate) fn act(
         &mut self,
         act: Act,
         choices: &mut Choices<'_>,
-        carry: impl FnOnce() -> Carry,
+        core: &Core,
     ) -> Option<Change> {
-        match act {
+        Some(match act {
             Act::Describe => {
                 self.description = self.next_version();
-                Some(self.described())
+                self.described()
             }
-            Act::DescribeAgain => Some(self.described()),
+            Act::DescribeAgain => self.described(),
             Act::Configure | Act::ConfigureLarge => {
                 self.effective = self.next_version();
                 self.is_large = act == Act::ConfigureLarge;
-                Some(self.configured())
+                self.configured()
             }
-            Act::Applying => self.verdict(ConfigState::Applying, carry),
-            Act::Applied => self.verdict(ConfigState::Applied, carry),
-            Act::Failed => self.verdict(ConfigState::Failed, carry),
+            Act::Applying => return self.verdict(ConfigState::Applying, core),
+            Act::Applied => return self.verdict(ConfigState::Applied, core),
+            Act::Failed => return self.verdict(ConfigState::Failed, core),
             Act::Declare => {
-                let bits = [
+                let without = |bit| FULL & !(bit as u64);
+                self.capabilities = choices.of([
                     FULL,
-                    FULL & !(Agent::ReportsEffectiveConfig as u64),
-                    FULL & !(Agent::ReportsRemoteConfig as u64),
-                    FULL & !(Agent::ReportsHeartbeat as u64),
-                ];
-                self.capabilities = bits[choices.below(4) as usize];
-                Some(Change::Capabilities(self.capabilities))
+                    without(Agent::ReportsEffectiveConfig),
+                    without(Agent::ReportsRemoteConfig),
+                    without(Agent::ReportsHeartbeat),
+                ]);
+                Change::Capabilities(self.capabilities)
             }
-            Act::PollNow => Some(Change::PollNow),
-            Act::ReportFull => Some(Change::ReportFullState),
-            Act::Reconnect => Some(Change::Reconnect),
-            Act::Headers => Some(Change::Headers),
-            Act::Interval => {
-                let seconds = [30, 1, 10, 300][choices.below(4) as usize];
-                Some(Change::Interval(Duration::from_secs(seconds)))
-            }
-            Act::Flush => Some(self.report(None, false)),
-            Act::Send => {
-                let tries = [None, Some(1), Some(3)][choices.below(3) as usize];
-                Some(self.report(tries, true))
-            }
-            Act::Uid => Some(Change::InstanceUid([251 + choices.below(4) as u8; 16])),
-            Act::RequestUid => Some(Change::RequestInstanceUid),
-            Act::Stop => None,
-        }
+            Act::PollNow => Change::PollNow,
+            Act::ReportFull => Change::ReportFullState,
+            Act::Reconnect => Change::Reconnect,
+            Act::Headers => Change::Headers,
+            Act::Interval => Change::Interval(Duration::from_secs(choices.of([30, 1, 10, 300]))),
+            Act::Flush => self.report(None, false),
+            Act::Send => self.report(choices.of([None, Some(1), Some(3)]), true),
+            Act::Uid => Change::InstanceUid([251 + choices.below(4) as u8; 16]),
+            Act::RequestUid => Change::RequestInstanceUid,
+            Act::Stop => return None,
+        })
     }
 
-    pub(crate) fn verdict(
-        &mut self,
-        state: ConfigState,
-        carry: impl FnOnce() -> Carry,
-    ) -> Option<Change> {
+    /// The host's word on the last offer, checked as the library's setter does.
+    pub(crate) fn verdict(&mut self, state: ConfigState, core: &Core) -> Option<Change> {
         let (hash, is_done) = self.offer.as_mut()?;
         *is_done = state != ConfigState::Applying;
+        let hash = hash.to_le_bytes();
         let error = if state == ConfigState::Failed {
             "no"
         } else {
             ""
         };
-        let hash = hash.to_le_bytes();
-        // As the library's setter does.
-        if !carry().is_verdict_for(&hash) {
-            return None;
-        }
         let status = RemoteConfigStatus::new(&hash, state, error.into()).expect("a legal one");
-        Some(Change::RemoteConfigStatus(status))
+        let is_due = core.carry().is_verdict_for(&hash);
+        is_due.then_some(Change::RemoteConfigStatus(status))
     }
 
     fn report(&mut self, tries: Option<u32>, force_message: bool) -> Change {
         self.last_ticket += 1;
-        self.tickets.insert(self.last_ticket, self.description);
+        let ticket = self.last_ticket;
+        self.tickets.insert(ticket, self.description);
         Change::Report {
-            ticket: self.last_ticket,
+            ticket,
             tries,
             force_message,
         }
@@ -148,10 +146,10 @@ impl Host {
     }
 
     fn described(&self) -> Change {
-        let value = proto::any_value::Value::IntValue(self.description.into());
+        let value = Some(proto::any_value::Value::IntValue(self.description.into()));
         let attribute = proto::KeyValue {
             key: "v".into(),
-            value: Some(proto::AnyValue { value: Some(value) }),
+            value: Some(proto::AnyValue { value }),
         };
         Change::Description(Arc::new(proto::AgentDescription {
             identifying_attributes: vec![attribute],
@@ -164,10 +162,8 @@ impl Host {
         if self.is_large {
             body.resize(SEND_LIMIT, 0);
         }
-        let file = proto::AgentConfigFile {
-            body: body.into(),
-            content_type: String::new(),
-        };
+        let (body, content_type) = (body.into(), String::new());
+        let file = proto::AgentConfigFile { body, content_type };
         let config_map = [("main".into(), file)].into();
         Change::EffectiveConfig(Arc::new(proto::AgentConfigMap { config_map }))
     }

@@ -1,27 +1,16 @@
 //! What must hold on the wire at every step, judged from what the agent does and what it was told, never from its inside.
 use std::time::Duration;
 
-use opamp::{
-    proto::{AgentCapabilities, AgentToServer},
-    protocol::{Deadline, Policy, Time, TryId},
-};
+use opamp::{proto::AgentCapabilities, proto::AgentToServer, protocol::*};
 
-use crate::server::{Meaning, Told};
+use crate::refusals::{Clarity, Refusals};
+use crate::{server::Said, told::Told};
 
-/// A broken rule.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Violation {
-    pub(crate) rule: &'static str,
-    pub(crate) text: String,
-}
+/// Or the rule that was broken; the story has the rest.
+pub(crate) type Verdict = Result<(), &'static str>;
 
-pub(crate) type Verdict = Result<(), Violation>;
-
-pub(crate) fn broken<T>(rule: &'static str, text: impl Into<String>) -> Result<T, Violation> {
-    Err(Violation {
-        rule,
-        text: text.into(),
-    })
+pub(crate) fn rule(holds: bool, rule: &'static str) -> Verdict {
+    if holds { Ok(()) } else { Err(rule) }
 }
 
 /// Per second: the host's burst and its one a second, three full reports, a heartbeat, two retries, and one for luck.
@@ -29,396 +18,271 @@ const SENDS_A_SECOND: usize = 18;
 /// WS-10.
 const CONNECTS_A_MINUTE: usize = 12;
 /// Per input, completions of reports apart.
-const ACTIONS: usize = 12;
+pub(crate) const ACTIONS: usize = 12;
+/// A put-off is believed up to this, and is this long when it names no time.
 const CAP: Duration = Duration::from_secs(3600);
-const OVERLOAD: Duration = Duration::from_secs(30);
+pub(crate) const OVERLOAD: Duration = Duration::from_secs(30);
 const STABLE: Duration = Duration::from_secs(30);
 /// How fast the shell ends what the agent cuts.
 pub(crate) const CUT: Duration = Duration::from_millis(5);
 
+#[derive(Default)]
 pub(crate) struct Watch {
-    policy: Policy,
+    is_http: bool,
     /// The exchange or connection that the shell carries out.
     pub(crate) open: Option<TryId>,
+    this: Try,
     next_number: u64,
     /// The last message may still turn out to have reached nobody.
-    is_unsent: bool,
-    not_before: Time,
-    said_goodbye: bool,
-    /// A close is under way that we began or that the server asked for.
-    pub(crate) is_leaving: bool,
+    pub(crate) is_unsent: bool,
+    not_before: Option<Time>,
+    failures: u32,
+    /// The next try repeats one that a freeze or a kept connection ended, or the host asked for it.
+    is_excused: bool,
+    repeats: bool,
+    /// The host must not hear of the loss.
+    pub(crate) is_silent: bool,
     pub(crate) stop_by: Option<Time>,
     pub(crate) is_stopped: bool,
     sends: Vec<Time>,
     connects: Vec<Time>,
-    /// The next try repeats one that a freeze or a kept connection ended, or the host asked for it.
-    is_excused: bool,
-    repeats: bool,
-    /// What the server refused and nobody asked for again.
-    refused: Told,
-    /// The server has refused something, perhaps new capabilities, which are in every later message anyway.
-    pub(crate) has_refused: bool,
-    /// Refused on this connection; WebSocket names no message, so it is sure only with the pong behind it.
-    refused_here: Told,
-    refused_read: Told,
-    /// The newest that was refused, whether it may be sent again or not.
-    refused_once: Told,
-    /// The next full report brings back what was refused.
-    full_wanted: Option<Time>,
-    last_status: Option<(u32, i32)>,
-    /// Set since the last one was sent.
-    has_new_status: bool,
-    failures: u32,
-    opened: Option<Time>,
-    is_answered: bool,
-    is_thawed: bool,
-    is_cut: bool,
+    pub(crate) refusals: Refusals,
+    pub(crate) last_status: u32,
+    /// The server takes no effective configuration.
     pub(crate) is_narrow: bool,
 }
 
+/// The last exchange or connection.
+#[derive(Default)]
+struct Try {
+    opened: Option<Time>,
+    is_answered: bool,
+    is_thawed: bool,
+    said_goodbye: bool,
+    /// A close is under way that we began or that the server asked for.
+    is_leaving: bool,
+    /// The agent waits for nothing but its end.
+    is_closed: bool,
+    /// The code of the peer's fault, and whether it makes this try a failure.
+    code: Option<u16>,
+    is_faulty: bool,
+}
+
+impl Try {
+    /// The agent listens no more.
+    const fn is_on_the_way_out(&self) -> bool {
+        self.is_leaving || self.said_goodbye
+    }
+}
+
+// What the agent does.
 impl Watch {
-    pub(crate) fn new(policy: Policy, next_number: u64, not_before: Time) -> Self {
+    pub(crate) fn new(is_http: bool, next_number: u64, not_before: Option<Time>) -> Self {
         Self {
-            policy,
-            open: None,
+            is_http,
             next_number,
-            is_unsent: false,
             not_before,
-            said_goodbye: false,
-            is_leaving: false,
-            stop_by: None,
-            is_stopped: false,
-            sends: Vec::with_capacity(64),
-            connects: Vec::with_capacity(16),
-            is_excused: false,
-            repeats: false,
-            refused: Told::default(),
-            has_refused: false,
-            refused_here: Told::default(),
-            refused_read: Told::default(),
-            refused_once: Told::default(),
-            full_wanted: None,
-            last_status: None,
-            has_new_status: false,
-            failures: 0,
-            opened: None,
-            is_answered: false,
-            is_thawed: false,
-            is_cut: false,
-            is_narrow: false,
+            ..Self::default()
         }
-    }
-
-    /// A goodbye would have a way now.
-    pub(crate) const fn is_settled(&self) -> bool {
-        let has_way = match self.policy {
-            Policy::Http => self.open.is_none() && self.is_answered,
-            Policy::WebSocket => self.opened.is_some() && !self.is_leaving && !self.said_goodbye,
-        };
-        has_way && !self.is_cut && self.stop_by.is_none()
-    }
-
-    pub(crate) const fn has_sent_status(&self) -> bool {
-        self.last_status.is_some()
-    }
-
-    pub(crate) const fn has_unsent(&self) -> bool {
-        self.is_unsent
     }
 
     pub(crate) fn on_connect(&mut self, now: Time, id: TryId) -> Verdict {
         self.begin(now, id)?;
-        if !std::mem::take(&mut self.is_excused) {
-            self.connects
-                .retain(|at| now.since(*at) < Duration::from_secs(60));
-            self.connects.push(now);
-            if self.connects.len() > CONNECTS_A_MINUTE {
-                return broken("connects a minute", format!("{:?}", self.connects));
-            }
-        }
-        self.said_goodbye = false;
-        self.is_leaving = false;
-        Ok(())
+        let is_excused = std::mem::take(&mut self.is_excused);
+        let mut count = || count_within(Duration::from_secs(60), &mut self.connects, now);
+        rule(
+            is_excused || count() <= CONNECTS_A_MINUTE,
+            "connects a minute",
+        )
     }
 
-    pub(crate) fn on_send(
-        &mut self,
-        now: Time,
-        id: TryId,
-        message: &AgentToServer,
-        told: &Told,
-    ) -> Verdict {
-        if self.said_goodbye {
-            return broken("nothing after the goodbye", format!("{message:?}"));
+    pub(crate) fn on_send(&mut self, now: Time, id: TryId, message: &AgentToServer) -> Verdict {
+        let is_goodbye = message.agent_disconnect.is_some();
+        rule(!self.this.said_goodbye, "nothing after the goodbye")?;
+        if self.is_http {
+            self.begin(now, id)?;
+            rule(self.stop_by.is_some() || !is_goodbye, "a goodbye is an end")?;
+        } else {
+            rule(self.open == Some(id), "one connection")?;
+            rule(
+                self.is_allowed(now) || is_goodbye,
+                "nothing before the gate",
+            )?;
         }
-        match self.policy {
-            Policy::Http => self.begin(now, id)?,
-            Policy::WebSocket if self.open != Some(id) => {
-                return broken("one connection", format!("{id:?} beside {:?}", self.open));
-            }
-            Policy::WebSocket if now < self.not_before && message.agent_disconnect.is_none() => {
-                return broken(
-                    "nothing before the gate",
-                    format!("until {:?}", self.not_before),
-                );
-            }
-            Policy::WebSocket => {}
-        }
-        if message.sequence_num != self.next_number {
-            let text = format!("{} after {}", message.sequence_num, self.next_number);
-            return broken("sequence numbers rise by one", text);
-        }
+        rule(
+            message.sequence_num == self.next_number,
+            "sequence numbers rise by one",
+        )?;
         self.next_number += 1;
         self.is_unsent = true;
-        self.said_goodbye = message.agent_disconnect.is_some();
-        if self.said_goodbye && self.policy == Policy::Http && self.stop_by.is_none() {
-            return broken("a goodbye is an end", "nobody asked for it");
-        }
-        self.check_parts(now, message, told)?;
+        self.this.said_goodbye = is_goodbye;
+        let told = Told::by(message);
+        rule(
+            self.refusals.allow(now, told),
+            "what was refused is held back",
+        )?;
+        let declares = |bit: AgentCapabilities| message.capabilities & bit as u64 != 0;
+        let is_declared = declares(AgentCapabilities::ReportsStatus)
+            && (told.effective == 0 || declares(AgentCapabilities::ReportsEffectiveConfig))
+            && (told.status == 0 || declares(AgentCapabilities::ReportsRemoteConfig));
+        rule(is_declared, "only what is declared")?;
+        rule(
+            told.effective == 0 || !self.is_narrow,
+            "only what the server accepts",
+        )?;
         self.check_rate(now, told)
     }
 
-    fn check_parts(&mut self, now: Time, message: &AgentToServer, told: &Told) -> Verdict {
-        // The agent may serve such a wish up to half a minute later, and something else before it.
-        if let (Some(_), Some(at)) = (told.description, self.full_wanted) {
-            self.forgive();
-            self.full_wanted = Some(at).filter(|at| now.since(*at) < OVERLOAD);
-        }
-        let refused = self.refused.or(&self.refused_here);
-        let again = told.description.is_some() && told.description == refused.description
-            || told.effective.is_some() && told.effective == refused.effective
-            || told.status.is_some() && told.status == refused.status;
-        if again {
-            return broken("what was refused is held back", format!("{told:?}"));
-        }
-        let lacks = |bit: AgentCapabilities| message.capabilities & bit as u64 == 0;
-        let undeclared = told.effective.is_some()
-            && lacks(AgentCapabilities::ReportsEffectiveConfig)
-            || told.status.is_some() && lacks(AgentCapabilities::ReportsRemoteConfig)
-            || lacks(AgentCapabilities::ReportsStatus);
-        if undeclared {
-            return broken(
-                "only what is declared",
-                format!("{:#x}", message.capabilities),
-            );
-        }
-        if self.is_narrow && told.effective.is_some() {
-            return broken("only what the server accepts", "an effective config");
-        }
-        Ok(())
-    }
-
-    fn check_rate(&mut self, now: Time, told: &Told) -> Verdict {
-        let is_news = told.status.is_some() && told.status != self.last_status;
-        self.last_status = told.status.or(self.last_status);
-        self.has_new_status &= told.status.is_none();
-        // Verdicts are exempt.
-        if is_news || self.policy == Policy::Http && std::mem::take(&mut self.is_excused) {
-            return Ok(());
-        }
-        self.sends
-            .retain(|at| now.since(*at) < Duration::from_secs(1));
-        self.sends.push(now);
-        match self.sends.len() {
-            0..=SENDS_A_SECOND => Ok(()),
-            count => broken("sends a second", count.to_string()),
-        }
-    }
-
     fn begin(&mut self, now: Time, id: TryId) -> Verdict {
-        if let Some(open) = self.open {
-            return broken(
-                "one exchange or connection",
-                format!("{id:?} beside {open:?}"),
-            );
-        }
-        if now < self.not_before {
-            return broken(
-                "nothing before the gate",
-                format!("until {:?}", self.not_before),
-            );
-        }
-        if self.is_stopped {
-            return broken("nothing after the end", format!("{id:?}"));
-        }
-        self.open = Some(id);
-        self.opened = None;
-        self.is_answered = false;
-        self.is_thawed = false;
-        self.is_cut = false;
-        Ok(())
+        rule(
+            self.open.replace(id).is_none(),
+            "one exchange or connection",
+        )?;
+        rule(self.is_allowed(now), "nothing before the gate")?;
+        self.this = Try::default();
+        rule(!self.is_stopped, "nothing after the end")
     }
 
+    fn is_allowed(&self, now: Time) -> bool {
+        self.not_before.is_none_or(|at| now >= at)
+    }
+
+    fn check_rate(&mut self, now: Time, told: Told) -> Verdict {
+        let is_verdict = told.status != 0 && told.status != self.last_status;
+        if is_verdict {
+            self.last_status = told.status;
+        }
+        let is_exempt = is_verdict || self.is_http && std::mem::take(&mut self.is_excused);
+        let mut count = || count_within(Duration::from_secs(1), &mut self.sends, now);
+        rule(is_exempt || count() <= SENDS_A_SECOND, "sends a second")
+    }
+
+    pub(crate) fn on_close(&mut self, code: Option<u16>, is_overdue: bool) -> Verdict {
+        let this = &mut self.this;
+        this.is_closed = true;
+        this.is_leaving |= !is_overdue;
+        let is_right = code.is_none() || this.said_goodbye && code == this.code.or(Some(1000));
+        rule(is_right, "a close is a goodbye, then its code")
+    }
+
+    pub(crate) fn on_wait(&mut self, now: Time, wait: Option<Deadline>) -> Verdict {
+        self.is_silent = false;
+        rule(
+            wait.is_none_or(|wait| wait.at > now),
+            "deadlines lie in the future",
+        )?;
+        let is_late = self.stop_by.is_some_and(|by| now > by + CUT * 2);
+        rule(self.is_stopped || !is_late, "stop within its bound")
+    }
+
+    /// A goodbye would have a way now.
+    pub(crate) const fn is_settled(&self) -> bool {
+        let has_way = if self.is_http {
+            self.open.is_none() && self.this.is_answered
+        } else {
+            self.this.opened.is_some() && !self.this.is_on_the_way_out()
+        };
+        has_way && !self.this.is_closed && self.stop_by.is_none()
+    }
+}
+
+// What it is told.
+impl Watch {
     pub(crate) const fn on_opened(&mut self, now: Time) {
-        self.opened = Some(now);
-    }
-
-    pub(crate) const fn on_written(&mut self) {
-        self.is_unsent = false;
+        self.this.opened = Some(now);
     }
 
     /// The connection outlived the freeze.
     pub(crate) const fn on_alive(&mut self) {
-        self.is_thawed &= self.is_cut;
-    }
-
-    /// The agent waits for nothing but its end.
-    pub(crate) const fn on_close(&mut self) {
-        self.is_cut = true;
+        self.this.is_thawed &= self.this.is_closed;
     }
 
     /// A message of the server's reaches the agent on the open try.
-    pub(crate) fn on_message(&mut self, now: Time, meaning: &Meaning) {
-        if let Some(wait) = meaning.put_off {
-            self.close_gate(now, wait);
-            self.is_leaving = self.policy == Policy::WebSocket;
-        }
-        self.has_refused |= meaning.refused.is_some();
-        if let Some(told) = &meaning.refused {
-            self.refused_once = told.or(&self.refused_once);
-        }
-        let refused = meaning.refused.map(|told| self.still(&told));
-        match (refused, self.policy) {
-            (Some(refused), Policy::Http) => self.refused = refused.or(&self.refused),
-            (Some(refused), Policy::WebSocket) => {
-                // On the way out the agent listens no more.
-                if meaning.is_prompt && !self.is_leaving && !self.said_goodbye {
-                    self.refused_here = refused.or(&self.refused_here);
-                    self.note_sure();
-                }
-            }
-            (None, _) => {}
-        }
-        if meaning.asks_full || meaning.new_uid {
-            self.on_full_wanted(now);
-        }
+    pub(crate) fn on_message(&mut self, now: Time, said: Said) {
         self.on_alive();
-        if meaning.offers {
-            self.on_new_status();
+        match said {
+            Said::Nothing => {}
+            Said::PutOff(wait) => {
+                self.close_gate(now, wait);
+                self.this.is_leaving = !self.is_http;
+            }
+            Said::Refused(told, how) => self.on_refused(told, how),
+            Said::Good(good) => {
+                if good.wants_full {
+                    self.refusals.on_full_wanted(now);
+                }
+                if good.offers {
+                    self.refusals.on_new_status();
+                }
+                self.this.is_answered = true;
+                let is_deaf = self.this.said_goodbye || !self.is_http && self.this.is_leaving;
+                self.is_narrow = good.narrows && !is_deaf;
+            }
         }
-        if meaning.good {
-            self.is_answered = true;
-            // After the goodbye nobody listens.
-            self.is_narrow = meaning.narrows && !self.said_goodbye;
-        }
-        if self.policy == Policy::Http {
-            self.is_unsent = false;
-            self.open = None;
-            self.repeats = false;
-            match meaning {
-                Meaning { good: true, .. }
-                | Meaning {
-                    refused: Some(_), ..
-                } => self.failures = 0,
-                Meaning {
-                    put_off: Some(_), ..
-                } => {}
-                // Neither: garbage, or somebody else's.
-                _ => self.on_failure(now),
+        if self.is_http {
+            (self.open, self.is_unsent, self.repeats) = (None, false, false);
+            match said {
+                Said::Good(_) | Said::Refused(..) => self.failures = 0,
+                Said::PutOff(_) => {}
+                Said::Nothing => self.on_failure(now),
             }
         }
     }
 
-    /// A 413.
-    pub(crate) fn on_refused(&mut self, told: &Told) {
-        self.refused_once = told.or(&self.refused_once);
-        self.refused = self.still(told).or(&self.refused);
+    /// The peer broke the protocol. While a frame is on its way, the agent may be leaving already.
+    pub(crate) const fn on_broken(&mut self, code: u16) {
+        let is_leaving = self.this.is_on_the_way_out() || self.stop_by.is_some();
+        self.this.code = Some(code);
+        self.this.is_faulty = !is_leaving && !self.is_unsent;
     }
 
-    /// Of what was refused, that which has not changed meanwhile.
-    fn still(&self, told: &Told) -> Told {
-        Told {
-            status: told.status.filter(|_| !self.has_new_status),
-            ..*told
+    /// The open try has ended.
+    pub(crate) fn on_over(&mut self, now: Time, failure: &Failure, said: Said) {
+        // Such a status asks for another wait than the backoff.
+        let waits = failure.status.is_some_and(|status| status != 500);
+        if let Some(429 | 503) = failure.status {
+            self.close_gate(now, failure.retry_after.unwrap_or(OVERLOAD));
         }
-    }
-
-    /// What the server itself did not want.
-    pub(crate) const fn held_back(&self) -> Told {
-        self.refused_once
-    }
-
-    /// What was refused may be sent again.
-    fn forgive(&mut self) {
-        (self.refused, self.refused_here) = (Told::default(), Told::default());
-        self.refused_read = Told::default();
-    }
-
-    /// A status that changed and changed back is news.
-    pub(crate) const fn on_new_status(&mut self) {
-        self.refused.status = None;
-        self.refused_here.status = None;
-        self.refused_read.status = None;
-        self.has_new_status = true;
-    }
-
-    /// The pong behind a refused message: together with the refusal it makes sure that this message was meant, unless the
-    /// server also speaks unasked.
-    pub(crate) fn on_refused_read(&mut self, told: &Told, is_clear: bool) {
-        // On the way out the agent listens no more.
-        if is_clear && !self.is_leaving && !self.said_goodbye {
-            self.refused_read = self.still(told).or(&self.refused_read);
-            self.note_sure();
+        if let Said::Refused(told, how) = said {
+            self.on_refused(told, how);
         }
-    }
-
-    fn note_sure(&mut self) {
-        let (here, read) = (&self.refused_here, &self.refused_read);
-        let sure = Told {
-            description: here
-                .description
-                .filter(|_| here.description == read.description),
-            effective: here.effective.filter(|_| here.effective == read.effective),
-            status: here.status.filter(|_| here.status == read.status),
-        };
-        self.refused = sure.or(&self.refused);
-    }
-
-    pub(crate) const fn on_full_wanted(&mut self, now: Time) {
-        self.full_wanted = Some(now);
-    }
-
-    /// The open try has ended. `waits`: the status asks for another wait than the backoff.
-    pub(crate) fn on_over(&mut self, now: Time, reached: bool, reused: bool, waits: bool) {
-        if !reached && self.is_unsent {
-            self.next_number -= 1;
-        }
-        self.is_unsent = false;
-        (self.refused_here, self.refused_read) = (Told::default(), Told::default());
+        let is_unsent = std::mem::take(&mut self.is_unsent);
+        self.next_number -= u64::from(failure.reached == Reached::No && is_unsent);
+        self.refusals.on_over();
         self.open = None;
-        let opened = self.opened.take();
-        if opened.is_some_and(|at| now.since(at) >= STABLE) && self.is_answered {
+        let opened = self.this.opened.take();
+        if opened.is_some_and(|at| now.since(at) >= STABLE) && self.this.is_answered {
             self.failures = 0;
         }
         let repeated = std::mem::take(&mut self.repeats);
-        if !waits && (self.is_thawed || reused && !repeated) {
-            self.repeats = true;
-            self.is_excused = true;
-            return;
+        if self.this.is_faulty {
+            self.on_failure(now);
+        } else if !waits && (self.this.is_thawed || failure.reused && !repeated) {
+            (self.repeats, self.is_excused) = (true, true);
+            let is_meant = self.this.is_closed || self.stop_by.is_some();
+            self.is_silent = !self.is_http && !is_meant && self.this.code.is_none();
+        } else if !self.this.is_on_the_way_out() && !waits {
+            self.on_failure(now);
         }
-        if self.is_leaving || self.said_goodbye || waits {
-            return;
-        }
-        self.on_failure(now);
     }
 
+    fn on_refused(&mut self, told: Told, how: Clarity) {
+        let listens = !self.this.is_on_the_way_out();
+        let how = if listens { how } else { Clarity::None };
+        self.refusals.on_refused(told, how);
+    }
+
+    /// The first retry may come at once, the later ones not before half of a growing time.
     fn on_failure(&mut self, now: Time) {
         self.failures += 1;
         if self.failures >= 2 {
-            let top = Duration::from_secs(1 << self.failures.min(9) >> 1);
-            self.not_before = self
-                .not_before
-                .max(now + top.min(Duration::from_secs(300)) / 2);
+            let top = (1 << (self.failures - 1).min(9)).min(300);
+            self.close_gate(now, Duration::from_secs(top) / 2);
         }
     }
 
-    /// A put-off without a time, or with none to speak of, counts as 30 s and as nothing.
-    pub(crate) fn close_gate(&mut self, now: Time, wait: Duration) {
-        self.not_before = self.not_before.max(now + wait.min(CAP));
-    }
-
-    pub(crate) fn on_overload(&mut self, now: Time) {
-        self.close_gate(now, OVERLOAD);
+    fn close_gate(&mut self, now: Time, wait: Duration) {
+        self.not_before = self.not_before.max(Some(now + wait.min(CAP)));
     }
 
     /// The host asked for something that may make one more try.
@@ -427,35 +291,18 @@ impl Watch {
     }
 
     pub(crate) fn on_suspend(&mut self, jump: Duration) {
-        self.is_thawed = true;
-        if let Some(by) = &mut self.stop_by {
-            *by = *by + jump;
-        }
+        self.this.is_thawed = true;
+        self.stop_by = self.stop_by.map(|by| by + jump);
     }
 
     pub(crate) fn on_stop(&mut self, by: Time) {
         self.stop_by = Some(self.stop_by.map_or(by, |earlier| earlier.min(by)));
     }
+}
 
-    pub(crate) fn on_wait(&self, now: Time, deadline: Option<Deadline>, actions: usize) -> Verdict {
-        if deadline.is_some_and(|deadline| deadline.at <= now) {
-            return broken(
-                "deadlines lie in the future",
-                format!("{deadline:?} at {now:?}"),
-            );
-        }
-        if actions > ACTIONS {
-            return broken("bounded actions", actions.to_string());
-        }
-        Ok(())
-    }
-
-    pub(crate) fn check_stop(&self, now: Time) -> Verdict {
-        match self.stop_by {
-            Some(by) if !self.is_stopped && now > by + CUT * 2 => {
-                broken("stop within its bound", format!("{by:?} passed at {now:?}"))
-            }
-            _ => Ok(()),
-        }
-    }
+/// Adds `now`; how many of these times are within the last while.
+fn count_within(long: Duration, times: &mut Vec<Time>, now: Time) -> usize {
+    times.retain(|at| now.since(*at) < long);
+    times.push(now);
+    times.len()
 }

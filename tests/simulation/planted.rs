@@ -13,7 +13,7 @@ fn each_planted_bug_is_found_within_1000_seeds() {
         let found = (0..SEEDS).find_map(|seed| Some((seed, run(&bytes_of(seed), None).err()?)));
         plant(None);
         match found {
-            Some((seed, violation)) => println!("{bug:?}: seed {seed}, \"{}\"", violation.rule),
+            Some((seed, rule)) => println!("{bug:?}: seed {seed}, \"{rule}\""),
             None => missed.push(bug),
         }
     }

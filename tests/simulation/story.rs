@@ -1,39 +1,55 @@
 //! What happened in one run, a line per input and action.
-use crate::{choices::bytes_of, invariants::Violation, world::run};
+use opamp::{proto::ServerToAgent, protocol::*};
+use prost::Message as _;
+
+use crate::{choices::bytes_of, world::run};
 
 /// A seed that failed: what broke, how to see it again, and how it came about.
-pub(crate) fn of(seed: u64, violation: &Violation) -> String {
-    let bytes = shortened(&bytes_of(seed), violation);
+pub(crate) fn of(seed: u64, rule: &str) -> String {
+    let bytes = shortened(&bytes_of(seed), rule);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut lines = Vec::new();
-    let _ = run(&bytes, Some(&mut lines));
     format!(
-        "seed {seed}: {}: {}\nreplay: OPAMP_SIM_REPLAY={seed} cargo test --profile sim --test simulation replay -- \
-         --nocapture\nbytes: {hex}\n{}",
-        violation.rule,
-        violation.text,
-        lines.join("\n")
+        "seed {seed}: {rule}\nreplay: OPAMP_SIM_REPLAY={seed} cargo test --profile sim --test simulation replay -- \
+         --nocapture\nbytes: 0x{hex}\n{}",
+        told(&bytes)
     )
 }
 
 /// A seed in decimal, or bytes in hex with `0x` before them.
 pub(crate) fn replayed(what: &str) -> String {
-    let bytes = match what.strip_prefix("0x") {
-        Some(hex) => (0..hex.len() / 2)
-            .map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).expect("hex"))
-            .collect(),
-        None => bytes_of(what.parse().expect("a seed, or 0x and hex")),
+    let Some(hex) = what.strip_prefix("0x") else {
+        return told(&bytes_of(what.parse().expect("a seed, or 0x and hex")));
     };
+    let bytes = (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16));
+    told(&bytes.collect::<Result<Vec<_>, _>>().expect("hex"))
+}
+
+/// An input in one line.
+pub(crate) fn brief(input: &Input) -> String {
+    match input {
+        Input::Host(Change::Description(_)) => "a new description".into(),
+        Input::Host(Change::EffectiveConfig(_)) => "a new effective config".into(),
+        Input::Link {
+            id,
+            fact: Fact::Message(bytes),
+        } => match ServerToAgent::decode(&bytes[..]) {
+            Ok(message) => format!("{id:?} {message:?}"),
+            Err(_) => format!("{id:?} no message: {bytes:?}"),
+        },
+        input => format!("{input:?}"),
+    }
+}
+
+fn told(bytes: &[u8]) -> String {
     let mut lines = Vec::new();
-    let result = run(&bytes, Some(&mut lines));
-    format!("{}\n{result:?}", lines.join("\n"))
+    let end = run(bytes, Some(&mut lines)).err();
+    lines.push(format!("broken: {}", end.unwrap_or("nothing")));
+    lines.join("\n")
 }
 
 /// The shortest beginning that breaks the same rule: what comes after it is calm.
-fn shortened(bytes: &[u8], violation: &Violation) -> Vec<u8> {
-    let breaks = |length: usize| matches!(run(&bytes[..length], None), Err(other) if other.rule == violation.rule);
-    let length = (0..bytes.len())
-        .find(|length| breaks(*length))
-        .unwrap_or(bytes.len());
+fn shortened(bytes: &[u8], rule: &str) -> Vec<u8> {
+    let breaks = |length: &usize| run(&bytes[..*length], None).err() == Some(rule);
+    let length = (0..bytes.len()).find(breaks).unwrap_or(bytes.len());
     bytes[..length].to_vec()
 }

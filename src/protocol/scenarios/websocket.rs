@@ -441,3 +441,36 @@ fn a_reconnect_asked_for_before_the_connection_was_lost_is_done_with_it() {
             .all(|(_, message)| message.agent_disconnect.is_none())
     );
 }
+
+/// The answer to the first message was garbage, the text frame belongs to nothing: the error is about the second message.
+#[test]
+fn a_skipped_message_does_not_lead_an_error_to_an_older_message() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    scene.fact(Fact::Written);
+    scene.fact(Fact::Pong {
+        marker: scene.marker.unwrap(),
+    });
+    scene.fact(Fact::Message(Bytes::from_static(b"<html>")));
+    scene.pass(secs(1));
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("bad"))));
+    scene.fact(Fact::Written);
+    scene.fact(Fact::Skipped("a text frame".into()));
+    scene.fact(Fact::Pong {
+        marker: scene.marker.unwrap(),
+    });
+    scene.answer(error(ServerErrorResponseType::BadRequest, None));
+    let held_back = scene.core.snapshot().held_back;
+    assert_eq!(held_back, Parts::of(Part::EffectiveConfig));
+}
+
+#[test]
+fn a_close_for_its_size_blames_no_message_when_two_have_no_answer() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("large"))));
+    scene.fact(Fact::Written);
+    scene.pass(secs(1));
+    scene.host(Change::Description(description("small")));
+    scene.fail(FailKind::Size, Reached::Maybe);
+    assert!(scene.core.snapshot().held_back.is_empty());
+}

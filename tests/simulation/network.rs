@@ -1,0 +1,343 @@
+//! What becomes of what the agent sends: the way, the server's mood, and the way back.
+use std::time::Duration;
+
+use bytes::Bytes;
+use opamp::{proto::*, protocol::*};
+use prost::Message as _;
+
+use crate::faults::{Fault, Pongs};
+use crate::invariants::{OVERLOAD, Verdict};
+use crate::refusals::Clarity;
+use crate::server::{Said, error, interval};
+use crate::told::Told;
+use crate::world::World;
+
+pub(crate) const LATENCY: Duration = Duration::from_millis(3);
+pub(crate) const PAUSE: Duration = Duration::from_millis(700);
+const WRITE: Duration = Duration::from_millis(1);
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Until a WebSocket transport gives a silent peer up.
+const SILENCE: Duration = Duration::from_secs(40);
+
+/// Something on its way.
+pub(crate) enum Net {
+    /// To the agent's transport, and what it will mean to the agent.
+    ToAgent(TryId, Fact, Said),
+    /// A message to the server over WebSocket.
+    ToServer(Box<Frame>),
+}
+
+pub(crate) struct Frame {
+    id: TryId,
+    message: AgentToServer,
+    marker: Option<u64>,
+}
+
+impl Net {
+    /// The agent has started anew: an answer finds nobody.
+    pub(crate) fn forget_sender(&mut self) {
+        if let Self::ToServer(frame) = self {
+            frame.id = TryId(u64::MAX);
+        }
+    }
+}
+
+// Over HTTP.
+impl World<'_> {
+    pub(crate) fn exchange(&mut self, id: TryId, message: &AgentToServer) {
+        if self.hits(Fault::Refused) {
+            return self.fail(id, LATENCY, FailKind::Connect, Reached::No);
+        }
+        if self.hits(Fault::BeforeByte) {
+            return self.fail(id, LATENCY, FailKind::Io, Reached::No);
+        }
+        if self.is_kept && self.hits(Fault::KeptDied) {
+            let mut failure = Failure::new(FailKind::Io, Reached::Maybe, "");
+            failure.reused = true;
+            return self.later(id, LATENCY, Fact::Over(failure), Said::Nothing);
+        }
+        if self.choices.below(2) == 0 {
+            self.later(id, WRITE, Fact::Opened, Said::Nothing);
+        }
+        if self.hits(Fault::Forgotten) {
+            return;
+        }
+        if self.hits(Fault::RequestLost) {
+            return self.fail(id, TIMEOUT, FailKind::Timeout, Reached::Maybe);
+        }
+        if let Some(failure) = self.status_fault() {
+            let is_too_large = failure.status == Some(413);
+            let refused = Said::Refused(Told::by(message), Clarity::Read);
+            let said = if is_too_large { refused } else { Said::Nothing };
+            return self.later(id, LATENCY, Fact::Over(failure), said);
+        }
+        let (answer, said) = self.answer(message);
+        if self.hits(Fault::AnswerLost) {
+            return self.fail(id, TIMEOUT, FailKind::Timeout, Reached::Maybe);
+        }
+        let mut after = LATENCY + self.pause();
+        if self.hits(Fault::AnswerLate) {
+            self.fail(id, TIMEOUT, FailKind::Timeout, Reached::Maybe);
+            after = TIMEOUT + Duration::from_secs(self.choices.below(8).into());
+        } else {
+            self.is_kept = true;
+        }
+        self.later(id, after, Fact::Message(answer), said);
+    }
+
+    /// An answer with a status that is no message, to a message or to an upgrade.
+    fn status_fault(&mut self) -> Option<Failure> {
+        let put_off = self.choices.of([0, 1, 60, 600, 1_000_000]);
+        let statuses = [
+            (Fault::PutOff, 429),
+            (Fault::Overloaded, 503),
+            (Fault::Unauthorized, 401),
+            (Fault::NotFound, 404),
+            (Fault::Broken, 500),
+            (Fault::TooLarge, 413),
+        ];
+        let (_, status) = statuses.into_iter().find(|(fault, _)| self.hits(*fault))?;
+        let mut failure = Failure::of_status(status, "");
+        failure.retry_after = (status == 429).then_some(Duration::from_secs(put_off));
+        Some(failure)
+    }
+}
+
+// Over WebSocket.
+impl World<'_> {
+    /// A connection is made, or not.
+    pub(crate) fn dial(&mut self, id: TryId) {
+        (self.stream, self.unanswered, self.is_unclear) = (self.now, 0, false);
+        if self.hits(Fault::Refused) {
+            return self.fail(id, LATENCY, FailKind::Connect, Reached::No);
+        }
+        if self.hits(Fault::Forgotten) {
+            return;
+        }
+        if let Some(failure) = self.status_fault() {
+            return self.later(id, LATENCY, Fact::Over(failure), Said::Nothing);
+        }
+        let after = LATENCY + self.pause();
+        self.later(id, after, Fact::Opened, Said::Nothing);
+        if self.hits(Fault::AcceptClose) {
+            self.fail(id, LATENCY + after, FailKind::Io, Reached::Maybe);
+        }
+    }
+
+    /// A frame goes out.
+    pub(crate) fn transmit(&mut self, id: TryId, message: AgentToServer, marker: Option<u64>) {
+        self.is_unclear |= self.unanswered > 0;
+        self.unanswered += 1;
+        if self.hits(Fault::Stuck) {
+            return self.fail(id, SILENCE, FailKind::Timeout, Reached::Maybe);
+        }
+        self.later(id, WRITE, Fact::Written, Said::Nothing);
+        if self.severed == Some(id) {
+            return;
+        }
+        if self.hits(Fault::RequestLost) {
+            return self.sever(id);
+        }
+        let frame = Box::new(Frame {
+            id,
+            message,
+            marker,
+        });
+        self.net.push((self.now + LATENCY, Net::ToServer(frame)));
+    }
+
+    /// A frame arrives at the server, perhaps after the connection died.
+    pub(crate) fn arrive(&mut self, frame: &Frame) -> Verdict {
+        let Frame { id, message, .. } = frame;
+        self.tell(|_| format!("   the server reads {}", message.sequence_num));
+        let is_deaf = |world: &Self| world.watch.open != Some(*id) || world.severed == Some(*id);
+        if !is_deaf(self) {
+            self.strike(frame);
+        }
+        let (answer, mut said) = self.answer(message);
+        if is_deaf(self) {
+            return Ok(());
+        }
+        if self.hits(Fault::AnswerLost) {
+            self.sever(*id);
+            return Ok(());
+        }
+        let pause = self.pause() * 2;
+        if let Said::Refused(_, how) = &mut said {
+            let is_read = self.swarm.pongs == Pongs::BeforeAnswer;
+            *how = if is_read {
+                Clarity::Read
+            } else {
+                Clarity::Unread
+            };
+        }
+        let pong = frame.marker.map(|marker| Fact::Pong { marker });
+        let (before, after) = match self.swarm.pongs {
+            Pongs::BeforeAnswer => (pong, None),
+            Pongs::AfterAnswer => (None, pong),
+            Pongs::Never => (None, None),
+        };
+        let facts = [before, Some(Fact::Message(answer)), after];
+        for fact in facts.into_iter().flatten() {
+            self.say(*id, pause, fact, said);
+        }
+        if matches!(said, Said::PutOff(_)) && self.choices.below(2) == 1 {
+            let (again, said) = self.put_off();
+            self.say(*id, pause, Fact::Message(again), said);
+        }
+        Ok(())
+    }
+
+    /// What a server does beside answering; most of it ends the connection.
+    fn strike(&mut self, frame: &Frame) {
+        let (id, told) = (frame.id, Told::by(&frame.message));
+        if self.hits(Fault::TextFrame) {
+            let text = Fact::Skipped("a text frame".into());
+            self.say(id, Duration::ZERO, text, Said::Nothing);
+        }
+        let faults = [
+            (Fault::BadFrame, 1002, FailKind::Protocol),
+            (Fault::Oversized, 1009, FailKind::Size),
+        ];
+        if let Some((_, code, kind)) = faults.into_iter().find(|(fault, ..)| self.hits(*fault)) {
+            let failure = Failure::new(kind, Reached::Maybe, "the peer's fault");
+            self.say(
+                id,
+                Duration::ZERO,
+                Fact::Broken { code, failure },
+                Said::Nothing,
+            );
+            self.severed = Some(id);
+        } else if self.may_refuse(told) && self.hits(Fault::TooLarge) {
+            let over = Fact::Over(Failure::new(FailKind::Size, Reached::Maybe, "1009"));
+            self.say(id, Duration::ZERO, over, Said::Refused(told, Clarity::Read));
+            self.severed = Some(id);
+        }
+    }
+
+    /// The server speaks without being asked.
+    pub(crate) fn speak(&mut self, id: TryId, pause: Duration, wants_full: bool) {
+        let mut message = self.server.speak();
+        message.flags |= u64::from(wants_full);
+        self.say(
+            id,
+            pause,
+            Fact::Message(encoded(&message)),
+            Said::by(&message),
+        );
+    }
+
+    /// In the stream of what comes from the server.
+    pub(crate) fn say(&mut self, id: TryId, pause: Duration, fact: Fact, said: Said) {
+        self.stream = self.stream.max(self.now + LATENCY + pause);
+        self.net.push((self.stream, Net::ToAgent(id, fact, said)));
+    }
+
+    /// From now on nothing arrives, and at last the transport gives up.
+    fn sever(&mut self, id: TryId) {
+        self.severed = Some(id);
+        self.fail(id, SILENCE, FailKind::Timeout, Reached::Maybe);
+    }
+
+    /// The connection dies now; what was on its way may or may not have reached the server.
+    pub(crate) fn drop_connection(&mut self, id: TryId) -> Verdict {
+        let arrives = self.choices.below(2) == 0;
+        let is_of_this = |net: &Net| matches!(net, Net::ToServer(frame) if frame.id == id);
+        self.net.retain(|(_, net)| arrives || !is_of_this(net));
+        let is_lost = self.watch.is_unsent && !arrives;
+        let reached = if is_lost { Reached::No } else { Reached::Maybe };
+        let over = Fact::Over(Failure::new(FailKind::Io, reached, "reset"));
+        self.deliver(id, over, Said::Nothing)
+    }
+}
+
+// Over both.
+impl World<'_> {
+    /// What the server makes of a message, in its mood.
+    fn answer(&mut self, message: &AgentToServer) -> (Bytes, Said) {
+        if self.hits(Fault::Unavailable) {
+            return self.put_off();
+        }
+        let told = Told::by(message);
+        self.server.heard = self.server.heard.max(told.description);
+        for (fault, kind) in [(Fault::BadRequest, 1), (Fault::Unknown, 0)] {
+            if self.may_refuse(told) && self.hits(fault) {
+                return (
+                    encoded(&error(kind, None)),
+                    Said::Refused(told, Clarity::Read),
+                );
+            }
+        }
+        self.server.take(message, self.all_parts());
+        if self.hits(Fault::Garbage) {
+            return (Bytes::from_static(b"<html>502</html>"), Said::Nothing);
+        }
+        let mut answer = self.server.speak();
+        if self.hits(Fault::Foreign) {
+            answer.instance_uid = vec![0xEE; 16].into();
+            return (encoded(&answer), Said::Nothing);
+        }
+        if self.hits(Fault::FullAsked) {
+            answer.flags = 1;
+        }
+        if message.flags == 1 || self.hits(Fault::NewUid) {
+            answer.agent_identification = Some(self.server.new_uid());
+        }
+        if self.hits(Fault::Interval) {
+            let seconds = self.choices.of([1, 0, 7, 1_000_000]);
+            answer.connection_settings = Some(interval(seconds));
+        }
+        if self.hits(Fault::Narrow) {
+            answer.capabilities &= !(ServerCapabilities::AcceptsEffectiveConfig as u64);
+        }
+        (encoded(&answer), Said::by(&answer))
+    }
+
+    /// Over WebSocket an error names no message: it must be about news, and the server must not speak unasked.
+    fn may_refuse(&self, told: Told) -> bool {
+        self.is_http() || !told.is_nothing() && self.swarm.speaks_only_when_asked()
+    }
+
+    fn put_off(&mut self) -> (Bytes, Said) {
+        let wait = Duration::from_secs(self.choices.of([0, 1, 5, 90]));
+        let means = if wait.is_zero() { OVERLOAD } else { wait };
+        (encoded(&error(2, Some(wait))), Said::PutOff(means))
+    }
+
+    /// What a full report says just now.
+    pub(crate) fn all_parts(&self) -> Told {
+        let effective = if self.watch.is_narrow {
+            0
+        } else {
+            self.host.reported()
+        };
+        let has_status = self.host.declares(AgentCapabilities::ReportsRemoteConfig);
+        Told {
+            description: self.host.description,
+            effective,
+            status: if has_status {
+                self.watch.last_status
+            } else {
+                0
+            },
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        PAUSE * u32::from(self.hits(Fault::Slow))
+    }
+
+    fn fail(&mut self, id: TryId, after: Duration, kind: FailKind, reached: Reached) {
+        let over = Fact::Over(Failure::new(kind, reached, ""));
+        self.later(id, after, over, Said::Nothing);
+    }
+
+    pub(crate) fn later(&mut self, id: TryId, after: Duration, fact: Fact, said: Said) {
+        self.net
+            .push((self.now + after, Net::ToAgent(id, fact, said)));
+    }
+}
+
+fn encoded(message: &ServerToAgent) -> Bytes {
+    message.encode_to_vec().into()
+}

@@ -1,0 +1,77 @@
+//! What happened in a run, counted.
+use opamp::protocol::{Outcome, Timer};
+
+use crate::{faults::Fault, host::Act};
+
+const TIMERS: [&str; 11] = [
+    "stop",
+    "close wait",
+    "exchange",
+    "patience",
+    "verdict",
+    "heartbeat",
+    "change",
+    "full",
+    "backoff",
+    "poll",
+    "put off",
+];
+const OUTCOMES: [&str; 4] = ["confirmed", "held back", "given up", "stopped"];
+
+// Where in the counts each kind begins.
+const ACT: usize = Fault::COUNT;
+const TIMER: usize = ACT + Act::COUNT;
+const OUTCOME: usize = TIMER + TIMERS.len();
+
+pub(crate) struct Stats {
+    pub(crate) inputs: u64,
+    pub(crate) sends: u64,
+    counts: [u64; OUTCOME + OUTCOMES.len()],
+}
+
+impl Stats {
+    pub(crate) const ZERO: Self = Self {
+        inputs: 0,
+        sends: 0,
+        counts: [0; OUTCOME + OUTCOMES.len()],
+    };
+
+    pub(crate) const fn fault(&mut self, fault: Fault) {
+        self.counts[fault as usize] += 1;
+    }
+
+    pub(crate) const fn act(&mut self, act: Act) {
+        self.counts[ACT + act as usize] += 1;
+    }
+
+    pub(crate) const fn timer(&mut self, timer: Timer) {
+        self.counts[TIMER + timer as usize] += 1;
+    }
+
+    pub(crate) const fn report(&mut self, outcome: &Outcome) {
+        let which = match outcome {
+            Outcome::Confirmed => 0,
+            Outcome::HeldBack => 1,
+            Outcome::GaveUp(_) => 2,
+            Outcome::Stopped => 3,
+        };
+        self.counts[OUTCOME + which] += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.inputs += other.inputs;
+        self.sends += other.sends;
+        let counts = self.counts.iter_mut().zip(&other.counts);
+        counts.for_each(|(count, more)| *count += more);
+    }
+
+    /// How often each thing happened that can happen.
+    pub(crate) fn histogram(&self) -> impl Iterator<Item = (String, u64)> {
+        let faults = Fault::ALL.iter().map(|fault| format!("fault {fault:?}"));
+        let acts = Act::ALL.iter().map(|act| format!("host {act:?}"));
+        let timers = TIMERS.iter().map(|timer| format!("timer {timer}"));
+        let outcomes = OUTCOMES.iter().map(|outcome| format!("report {outcome}"));
+        let names = faults.chain(acts).chain(timers).chain(outcomes);
+        names.zip(self.counts)
+    }
+}
