@@ -175,9 +175,9 @@ impl World<'_> {
     }
 
     pub(crate) fn tell(&mut self, line: impl FnOnce(&Self) -> String) {
-        if self.story.is_some() {
-            let line = format!("{:?} {}", self.now, line(self));
-            self.story.as_mut().expect("asked before").push(line);
+        if let Some(story) = self.story.take() {
+            story.push(format!("{:?} {}", self.now, line(self)));
+            self.story = Some(story);
         }
     }
 }
