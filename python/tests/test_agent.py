@@ -4,7 +4,6 @@ import os
 import queue
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
 from pathlib import Path
@@ -116,43 +115,6 @@ class OwnTransport(unittest.TestCase):
             self.assertEqual(urls[0], "url")
         finally:
             agent.stop()
-
-
-# Keeps no reference, and never stops.
-CARELESS = """
-import gc, sys
-from opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient
-tls = dict(zip(("tls_certificate", "tls_client_certificate", "tls_client_key"), sys.argv[2:]))
-OpAMPAgent(interval=0.2, callbacks=OpAMPCallbacks(), client=OpAMPClient(
-    endpoint=sys.argv[1], agent_identifying_attributes={"service.name": "shop"}, **tls)).start()
-gc.collect()
-sys.stdin.read()
-"""
-
-
-class Careless(unittest.TestCase):
-    def beats_then_leaves(self, server, *files):
-        env = {**os.environ, "PYTHONPATH": str(PACKAGE)}
-        host = subprocess.Popen([sys.executable, "-c", CARELESS, server.endpoint, *files], stdin=subprocess.PIPE, env=env)
-        server.wait("messages>=4")
-        host.communicate(timeout=PATIENCE_S)
-        self.assertEqual(host.returncode, 0)
-        server.wait("disconnected")
-        received = server.timeline(kind="received")
-        numbers = [entry["sequence_number"] for entry in received]
-        self.assertEqual(numbers, list(range(len(numbers))))
-        self.assertEqual(["agent_disconnect" in entry["message"] for entry in received], [False] * (len(received) - 1) + [True])
-        self.assertEqual(server.problems(), [])
-
-    def test_over_http_its_heartbeats_and_one_disconnect_at_exit_are_seen(self):
-        """[LIFE-01] [SYNC-12]"""
-        with Devserver() as server:
-            self.beats_then_leaves(server)
-
-    def test_the_same_over_https_with_own_authority_and_client_certificate(self):
-        """[TLS-04]"""
-        with tempfile.TemporaryDirectory() as folder, Devserver(tls=folder, client_auth=True) as server:
-            self.beats_then_leaves(server, f"{folder}/ca.pem", f"{folder}/client.pem", f"{folder}/client.key")
 
 
 if __name__ == "__main__":
