@@ -3,8 +3,7 @@
 
 usage: python/tests/run.py [NAME...]      a name as unittest takes it, e.g. test_agent.Offers: with this interpreter alone
 
-Without a name: all of them with this interpreter; those that meet other packages once more in build/python-tools, with both type
-checkers; and the quick ones with each further Python (3.9 and newer) under ~/.pyenv/versions. A test counts as skipped when no run ran it.
+Without a name: all of them with this interpreter; those that meet other packages once more in build/python-tools; and the quick ones with each further Python (3.9 and newer) under ~/.pyenv/versions. A test counts as skipped when no run ran it.
 OPAMP_LIBRARY and OPAMP_DEVSERVER name others. The last line says `N passed, N failed, N skipped`.
 """
 import concurrent.futures
@@ -26,7 +25,7 @@ for folder in (HERE, HERE.parent, ROOT / "tests/conformance"):
 
 import tools  # noqa: E402
 
-MEETING = ["test_api_loop", "test_api_messages", "test_api_transport", "test_api_types"]
+MEETING = ["test_api_loop", "test_api_messages", "test_api_transport"]
 QUICK = ["test_agent", "test_api_callbacks", "test_api_loop", "test_api_messages", "test_api_transport"]
 # A result is written here for the process that runs them all.
 RESULTS = "OPAMP_TEST_RESULTS"
