@@ -94,10 +94,10 @@ def traced(arguments, seconds, settle, **environment):
 
 
 def counted(log):
-    """Calls that began while traced. The first line of each thread is the wait that attaching interrupted and began again."""
+    """Calls that began while traced (strace pads short process ids). The first line of each thread is the wait that attaching interrupted and began again."""
     counts, seen = {}, set()
     for line in log.splitlines():
-        began = re.match(r"(\d+) (\w+)\(", line)
+        began = re.match(r"(\d+) +(\w+)\(", line)
         thread = line.split(" ", 1)[0]
         is_first = thread not in seen
         seen.add(thread)
