@@ -19,7 +19,9 @@ pub(crate) fn new_uid() -> Result<[u8; 16]> {
 
 /// The canonical text of a uid.
 pub(crate) fn uid_text(uid: &[u8; 16]) -> String {
-    uuid::Uuid::from_bytes(*uid).hyphenated().to_string()
+    let mut text = uuid::Uuid::encode_buffer();
+    let uid = uuid::Uuid::from_bytes(*uid).hyphenated();
+    uid.encode_lower(&mut text).to_owned()
 }
 
 /// A seed for the chances of one run.

@@ -14,7 +14,8 @@ use crate::{
 /// Shared by the client's setters, the agent's calls and the worker of one run.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    mail: Mutex<Mail>,
+    /// Nothing most of the time, and then cheap to look at.
+    mail: Mutex<Option<Box<Mail>>>,
     wake: Wake,
 }
 
@@ -58,16 +59,16 @@ impl Mailbox {
 
     /// Changes the mail and wakes the worker.
     pub(crate) fn put(&self, change: impl FnOnce(&mut Mail)) {
-        change(&mut self.mail.lock());
+        change(self.mail.lock().get_or_insert_default());
         self.wake.wake();
     }
 
-    /// All of it, and the wake-up with it.
-    pub(crate) fn collect(&self) -> Mail {
+    /// All of it, if there is any, and the wake-up with it.
+    pub(crate) fn collect(&self) -> Option<Box<Mail>> {
         // Before the mail is looked at: what comes in between wakes again.
         if self.wake.is_raised() {
             self.wake.clear();
         }
-        std::mem::take(&mut *self.mail.lock())
+        self.mail.lock().take()
     }
 }

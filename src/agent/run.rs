@@ -235,7 +235,8 @@ impl Run {
     pub(crate) fn end(&self) {
         let carry = self.shell.lock().core.carry();
         // Setters put their mail with the client locked, so none comes after this.
-        self.client.state().detach(carry, self.mailbox.collect());
+        let unread = self.mailbox.collect().unwrap_or_default();
+        self.client.state().detach(carry, *unread);
         self.flushes.lock().is_over = true;
         self.flushed.notify_all();
     }
@@ -275,6 +276,9 @@ impl Run {
         let mut shell = self.shell.lock();
         let result = work(&mut shell);
         let lines = shell.journal.take();
+        if lines.is_empty() {
+            return result;
+        }
         let as_events: Vec<bool> = lines
             .iter()
             .map(|(level, _)| shell.journal.is_event(*level))
@@ -291,7 +295,7 @@ impl Run {
 
     /// Is a server likely to read what is being sent? Of the host's own stack nothing else can be known.
     fn is_connected(&self) -> bool {
-        self.is_host_transport || self.traffic().is_some_and(|facts| facts.peer.is_some())
+        self.is_host_transport || self.traffic.get().is_some_and(|t| t.is_connected())
     }
 
     fn feed(&self, shell: &mut Shell, input: Input) {
@@ -330,13 +334,15 @@ impl Run {
 
     fn take_in(&self, shell: &mut Shell) {
         let mail = self.mailbox.collect();
-        if let Some(headers) = &mail.headers {
-            shell.headers = headers.clone();
-        }
-        shell.must_forget |= mail.reconnect;
-        let has_verdict = mail.verdict.is_some();
-        for input in convert::inputs_of(mail) {
-            self.feed(shell, input);
+        let has_verdict = mail.as_ref().is_some_and(|mail| mail.verdict.is_some());
+        if let Some(mail) = mail {
+            if let Some(headers) = &mail.headers {
+                shell.headers = headers.clone();
+            }
+            shell.must_forget |= mail.reconnect;
+            for input in convert::inputs_of(*mail) {
+                self.feed(shell, input);
+            }
         }
         if shell.next.is_some_and(|next| next.at <= clock::now()) {
             self.feed(shell, Input::Deadline);

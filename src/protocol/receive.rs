@@ -26,19 +26,20 @@ impl Core {
             }
             // On the way out, nothing but a longer wait concerns us.
             Link::Closing(_) => {
-                let error = self
-                    .decoded(bytes)
-                    .ok()
-                    .and_then(|message| message.error_response);
-                if let Some(error) = error.filter(is_unavailable) {
-                    self.put_off(wait_asked_by(&error));
+                let mut message = proto::ServerToAgent::default();
+                if self.decode(bytes, &mut message).is_ok() {
+                    if let Some(error) = message.error_response.filter(is_unavailable) {
+                        self.put_off(wait_asked_by(&error));
+                    }
                 }
                 return;
             }
             _ => return,
         }
-        match self.decoded(bytes) {
-            Ok(mut message) => match message.error_response.take() {
+        // In one place from here to its end: it is more than a KiB, and most of that empty.
+        let mut message = proto::ServerToAgent::default();
+        match self.decode(bytes, &mut message) {
+            Ok(()) => match message.error_response.take() {
                 Some(error) => self.on_error_response(&error, bytes),
                 None => self.on_good(&mut message, bytes),
             },
@@ -46,8 +47,8 @@ impl Core {
         }
     }
 
-    /// The message, if it is one and for us.
-    fn decoded(&mut self, bytes: &Bytes) -> Result<proto::ServerToAgent, Problem> {
+    /// Fills `message`, if the bytes are one and for us.
+    fn decode(&mut self, bytes: &Bytes, message: &mut proto::ServerToAgent) -> Result<(), Problem> {
         if bytes.len() > self.config.receive_limit {
             return Err(Problem::TooLong(bytes.len()));
         }
@@ -55,7 +56,7 @@ impl Core {
             return Err(Problem::TooManyFields(self.config.field_limit));
         }
         // From `Bytes`, so that bodies become slices of what was received.
-        let message = proto::ServerToAgent::decode(bytes.clone()).map_err(Problem::Malformed)?;
+        message.merge(bytes.clone()).map_err(Problem::Malformed)?;
         let uid: &[u8] = &message.instance_uid;
         if uid == self.identity.uid {
             self.identity.former = None;
@@ -63,7 +64,7 @@ impl Core {
         let ours = [Some(self.identity.uid), self.identity.former];
         let is_ours = uid.is_empty() || ours.iter().flatten().any(|our| uid == our);
         if is_ours {
-            Ok(message)
+            Ok(())
         } else {
             Err(Problem::Foreign)
         }

@@ -88,19 +88,22 @@ impl Head<'_> {
     }
 
     pub(crate) fn is_gzip(&self) -> bool {
-        let encoding = self.content_encoding.unwrap_or_default().trim();
-        encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip")
+        self.content_encoding.is_some_and(|encoding| {
+            let encoding = encoding.trim_ascii();
+            encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip")
+        })
     }
 
     fn has_fitting_type(&self) -> bool {
         let Some(whole) = self.content_type else {
             return true;
         };
-        let bare = whole.split(';').next().unwrap_or_default().trim();
+        let mut parts = whole.as_bytes().split(|&byte| byte == b';');
+        let bare = parts.next().unwrap_or_default().trim_ascii();
         [
-            "application/x-protobuf",
-            "application/protobuf",
-            "application/octet-stream",
+            &b"application/x-protobuf"[..],
+            b"application/protobuf",
+            b"application/octet-stream",
         ]
         .iter()
         .any(|fit| bare.eq_ignore_ascii_case(fit))

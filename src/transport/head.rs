@@ -134,9 +134,14 @@ impl<'b> RawHead<'_, 'b> {
 
 /// Digits only: no sign, no space.
 fn decimal(text: &[u8]) -> Option<u64> {
-    let is_digits = text.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(text).ok().filter(|_| is_digits)?;
-    text.parse().ok()
+    let with = |number: u64, &digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    };
+    match text {
+        [] => None,
+        digits => digits.iter().try_fold(0, with),
+    }
 }
 
 #[cfg(test)]

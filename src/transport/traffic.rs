@@ -63,6 +63,11 @@ impl Traffic {
         }
     }
 
+    /// Whether there is a live connection.
+    pub fn is_connected(&self) -> bool {
+        self.peer.lock().is_some()
+    }
+
     pub(crate) fn on_moved(&self, out: u64, into: u64) {
         self.bytes_out.fetch_add(out, Relaxed);
         self.bytes_in.fetch_add(into, Relaxed);
