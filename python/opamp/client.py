@@ -179,7 +179,8 @@ class OpAMPClient:
         from . import _handle as h
 
         h.call(lib.client_set_instance_uid, handle.pointer, self._uid, 16)
-        for option in (_library.RESOLVE_TIMEOUT_MS, _library.CONNECT_TIMEOUT_MS, _library.TLS_TIMEOUT_MS, _library.FIRST_BYTE_TIMEOUT_MS):
+        for option in (_library.RESOLVE_TIMEOUT_MS, _library.CONNECT_TIMEOUT_MS, _library.PROXY_TIMEOUT_MS, _library.TLS_TIMEOUT_MS,
+                       _library.FIRST_BYTE_TIMEOUT_MS):
             h.call(lib.client_set_option, handle.pointer, option, max(1, int(self._timeout_millis)))
         h.call(lib.client_set_option, handle.pointer, _library.EVERY_ANSWER, 1)
         for name, value in self._headers.items():
