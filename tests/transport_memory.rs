@@ -5,13 +5,16 @@
 mod kit;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use opamp::transport::FailKind;
+use opamp::transport::websocket::{News, WebSocket};
+use opamp::transport::{FailKind, Headers, Resolver, Wake};
+use tungstenite::handshake::derive_accept_key;
 
-use kit::{Got, Rig, Server, answer, chunked, gzip, ok, settings};
+use kit::{Got, LONG, Patience, Rig, Server, UID, answer, chunked, gzip, ok, settings};
 
 struct Counting;
 
@@ -63,6 +66,9 @@ fn memory_is_bounded() {
     a_large_answer_is_held_once();
     an_endless_refusal_costs_nothing();
     an_idle_connection_holds_little();
+    a_large_websocket_message_is_held_once_and_given_back();
+    a_websocket_message_over_the_limit_is_never_held();
+    an_idle_websocket_holds_little();
     the_workers_stack_suffices();
 }
 
@@ -134,6 +140,103 @@ fn an_idle_connection_holds_little() {
     let held = NOW.load(SeqCst).saturating_sub(before);
     assert!(held < 64 * 1024, "{held} bytes");
     rig.post(b"x").unwrap();
+    server.join();
+}
+
+/// A connection to a server that upgrades, writes these bytes, and an empty message once it has read a MiB.
+fn websocket(limit: usize, bytes: Arc<[u8]>) -> (WebSocket, Server) {
+    let server = Server::start(move |listener| {
+        let mut peer = listener.accept().unwrap().0;
+        let got = Got::head(&mut peer).unwrap();
+        let key = got.header("sec-websocket-key").unwrap();
+        let accept = derive_accept_key(key.as_bytes());
+        let head = format!(
+            "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        peer.write_all(head.as_bytes()).unwrap();
+        let _ = peer.write_all(&bytes);
+        let (mut piece, mut length) = ([0; 4096], 0);
+        while let Ok(n @ 1..) = peer.read(&mut piece) {
+            let had_all = length >= MIB;
+            length += n;
+            if length >= MIB && !had_all {
+                peer.write_all(&EMPTY).unwrap();
+            }
+        }
+    });
+    let mut settings = settings(&format!("ws://{}/", server.addr));
+    settings.limits.message = limit;
+    let (wake, watch) = (Wake::new().unwrap(), Arc::new(Patience::default()));
+    let mut socket = WebSocket::new(settings, wake, watch, Resolver::default());
+    socket.connect(&Arc::new(Headers::default()), UID).unwrap();
+    (socket, server)
+}
+
+/// A whole frame: an empty message.
+const EMPTY: [u8; 3] = [0x82, 1, 0];
+
+/// A frame's head as a server writes it, for lengths that need eight bytes.
+fn head(first: u8, length: u64) -> Vec<u8> {
+    [&[first, 127][..], &length.to_be_bytes()].concat()
+}
+
+/// [WS-04]
+fn a_large_websocket_message_is_held_once_and_given_back() {
+    const LENGTH: usize = 32 * MIB;
+    let whole = [head(0x82, LENGTH as u64), vec![0; LENGTH]].concat();
+    let mut fragments = Vec::with_capacity(LENGTH + MIB);
+    for at in (0..LENGTH).step_by(65_536) {
+        let is_last = at + 65_536 == LENGTH;
+        fragments.extend(head(
+            if at == 0 {
+                0x02
+            } else if is_last {
+                0x80
+            } else {
+                0
+            },
+            65_536,
+        ));
+        fragments.resize(fragments.len() + 65_536, 0);
+    }
+    for bytes in [whole, fragments] {
+        let (mut socket, server) = websocket(64 * MIB, bytes.into());
+        let before = NOW.load(SeqCst);
+        let (news, peak) = peak_of(|| socket.rest(Some(LONG)).unwrap());
+        let News::Message(message) = news else {
+            panic!("{news:?}");
+        };
+        assert_eq!(message.len(), LENGTH - 1);
+        assert!(peak < LENGTH / 10 * 11, "{peak} bytes");
+        drop(message);
+        let kept = NOW.load(SeqCst).saturating_sub(before);
+        assert!(kept < 16 * 1024, "{kept} bytes kept");
+        drop(socket);
+        server.join();
+    }
+}
+
+/// [WS-04]
+fn a_websocket_message_over_the_limit_is_never_held() {
+    let (mut socket, server) = websocket(MIB, head(0x82, 64 << 20).into());
+    let (news, peak) = peak_of(|| socket.rest(Some(LONG)).unwrap());
+    assert!(matches!(news, News::Broken { code: 1009, .. }), "{news:?}");
+    assert!(peak < 16 * 1024, "{peak} bytes");
+    drop(socket);
+    server.join();
+}
+
+fn an_idle_websocket_holds_little() {
+    let before = NOW.load(SeqCst);
+    let (mut socket, server) = websocket(64 * MIB, EMPTY.into());
+    assert!(matches!(socket.rest(Some(LONG)), Some(News::Message(_))));
+    socket.send(vec![1; MIB], Some(1));
+    assert!(matches!(socket.rest(Some(LONG)), Some(News::Written(_))));
+    assert!(matches!(socket.rest(Some(LONG)), Some(News::Message(_))));
+    // The server's thread is in it.
+    let held = NOW.load(SeqCst).saturating_sub(before);
+    assert!(held < 12 * 1024, "{held} bytes");
+    drop(socket);
     server.join();
 }
 
