@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One table: this library beside a bare program that moves the same bytes, in one run. `make bench` calls it.
 
-usage: bench/run.py [ROW...]      rows: heartbeat tls idle header offers size memory start big cycles (no row: all, about 3 minutes)
+usage: bench/run.py [ROW...]      rows: heartbeat tls idle header offers size memory start big cycles websocket (no row: all, about 5 minutes)
 
 Figures of one machine mean little alone; the ratios carry over. Each line says what was measured, the bound it is held against,
 and whether it holds. Lines that need strace say so where there is none.
@@ -240,8 +240,13 @@ def cycles(work):
             "unchanged (64 KiB)", kib_after - kib <= 64 and descriptors == descriptors_after and threads == threads_after)
 
 
+def websocket(work):
+    from websocket import Rows
+    Rows(sys.modules[__name__]).all(work)
+
+
 def main():
-    every = [heartbeat, tls, idle, header, offers, size, memory, start, big, cycles]
+    every = [heartbeat, tls, idle, header, offers, size, memory, start, big, cycles, websocket]
     names = sys.argv[1:]
     unknown = set(names) - {measure.__name__ for measure in every}
     if unknown:

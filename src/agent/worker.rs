@@ -40,11 +40,12 @@ fn turn_after_turn(run: &Run, link: &mut Link) {
                 limit,
                 is_answer_likely,
             } => {
-                let is_long = limit.is_none_or(|rest| rest >= LONG_REST) && !is_answer_likely;
-                if let Some(lowest) = lowest.filter(|_| is_long) {
-                    stack::give_back(lowest);
-                }
-                link.rest(run, limit);
+                let lowest = lowest.filter(|_| !is_answer_likely);
+                link.rest(run, limit, &mut || {
+                    if let Some(lowest) = lowest {
+                        stack::give_back(lowest);
+                    }
+                });
             }
             Next::Over => return,
         }
@@ -131,12 +132,15 @@ impl Link {
         }
     }
 
-    fn rest(&mut self, run: &Run, limit: Option<Duration>) {
+    fn rest(&mut self, run: &Run, limit: Option<Duration>, on_long_wait: &mut dyn FnMut()) {
         let Self::WebSocket(socket, Some(id)) = self else {
+            if limit.is_none_or(|rest| rest >= LONG_REST) {
+                on_long_wait();
+            }
             run.mailbox.wake().wait(limit);
             return;
         };
-        if let Some(news) = socket.rest(limit) {
+        if let Some(news) = socket.rest(limit, on_long_wait) {
             let (fact, buffer) = convert::fact_of(news);
             run.on_fact(*id, fact, buffer);
         }

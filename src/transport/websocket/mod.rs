@@ -137,13 +137,18 @@ impl WebSocket {
     }
 
     /// Moves bytes and waits: for news, for a wake-up (which is left raised), or for `limit` (`None` in both cases).
-    pub fn rest(&mut self, limit: Option<Duration>) -> Option<News> {
+    /// `on_long_wait` is called before a wait that will probably take seconds.
+    pub fn rest(
+        &mut self,
+        limit: Option<Duration>,
+        on_long_wait: &mut dyn FnMut(),
+    ) -> Option<News> {
         let Some(session) = &mut self.session else {
             self.line.wake.wait(limit);
             return None;
         };
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let sight = session.rest(&self.line.wake, until, &self.line.traffic)?;
+        let sight = session.rest(&self.line.wake, until, &self.line.traffic, on_long_wait)?;
         Some(match sight {
             Sight::Written(buffer) => News::Written(buffer),
             Sight::Pong(marker) => News::Pong(marker),

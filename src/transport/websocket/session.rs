@@ -99,8 +99,9 @@ impl Session {
         wake: &Wake,
         until: Option<Instant>,
         traffic: &Traffic,
+        on_long_wait: &mut dyn FnMut(),
     ) -> Option<Sight> {
-        match self.rest_or_end(wake, until, traffic) {
+        match self.rest_or_end(wake, until, traffic, on_long_wait) {
             Ok(sight) => sight,
             Err(cut) => Some(Sight::Over(End::Cut(cut))),
         }
@@ -111,6 +112,7 @@ impl Session {
         wake: &Wake,
         until: Option<Instant>,
         traffic: &Traffic,
+        on_long_wait: &mut dyn FnMut(),
     ) -> Result<Option<Sight>, Cut> {
         loop {
             if let Some(sight) = self.flush(traffic)? {
@@ -123,7 +125,7 @@ impl Session {
             if let Some(sight) = self.flush(traffic)? {
                 return Ok(Some(sight));
             }
-            match self.wait(wake, until)? {
+            match self.wait(wake, until, on_long_wait)? {
                 Waited::Readable => self.read(traffic)?,
                 Waited::Writable => {}
                 Waited::Thawed => return Ok(Some(Sight::Thawed)),
@@ -207,7 +209,12 @@ impl Session {
     }
 
     /// One system call, or none when more bytes lie ready.
-    fn wait(&mut self, wake: &Wake, until: Option<Instant>) -> Result<Waited, Cut> {
+    fn wait(
+        &mut self,
+        wake: &Wake,
+        until: Option<Instant>,
+        on_long_wait: &mut dyn FnMut(),
+    ) -> Result<Waited, Cut> {
         let now = Instant::now();
         if wake.is_raised() || until.is_some_and(|until| until <= now) {
             return Ok(Waited::Elsewhere);
@@ -222,6 +229,7 @@ impl Session {
         if limit >= LONG_REST {
             self.incoming.rest();
             self.stream.rest_now();
+            on_long_wait();
         }
         let room = if self.pulse.is_stuck() {
             libc::POLLOUT

@@ -6,7 +6,7 @@ use opamp::transport::{FailKind, Reached};
 use tungstenite::Message;
 
 use super::{CLOSE, Raw, Rig, serving};
-use crate::kit::settings;
+use crate::kit::{Server, settings};
 
 /// [WS-09]
 #[test]
@@ -129,14 +129,42 @@ fn of_a_message_that_left_in_part_nobody_knows() {
     server.join();
 }
 
+/// The rest would be of no use to a peer that has sent its Close.
+#[test]
+fn the_servers_close_is_echoed_inside_a_message() {
+    const LENGTH: usize = 64 << 20;
+    let server = Raw::serving(|mut peer| {
+        peer.read();
+        peer.frame(CLOSE, &1001u16.to_be_bytes());
+        let mut length = 0;
+        loop {
+            match peer.read().unwrap() {
+                (CLOSE, _) => break,
+                (_, payload) => length += payload.len(),
+            }
+        }
+        assert!(length < LENGTH / 2, "{length} bytes came before the echo");
+        assert!(peer.read().is_none());
+    });
+    let mut rig = Rig::connected(&server);
+    rig.send(&vec![1; LENGTH], None);
+    assert_eq!(rig.over().reached, Reached::Maybe);
+    server.join();
+}
+
 #[test]
 fn a_close_that_can_not_be_echoed_ends_in_time() {
     let (tell, told) = std::sync::mpsc::channel::<()>();
-    let server = Raw::serving(move |mut peer| {
+    let (tell_ready, ready) = std::sync::mpsc::channel();
+    let server = Server::start(move |listener| {
+        super::narrow(&listener);
+        tell_ready.send(()).unwrap();
+        let mut peer = Raw::accept(&listener);
         peer.frame(CLOSE, &1000u16.to_be_bytes());
         // Reads nothing, so that the echo has no room.
         let _ = told.recv();
     });
+    ready.recv().unwrap();
     let mut settings = settings(&super::url(&server));
     settings.limits.close = Duration::from_millis(50);
     let mut rig = Rig::with(settings);
@@ -144,6 +172,7 @@ fn a_close_that_can_not_be_echoed_ends_in_time() {
     rig.send(&vec![1; 32 << 20], None);
     let failure = rig.over();
     assert_eq!(failure.reached, Reached::Maybe, "{failure}");
+    assert!(failure.text.contains("took no Close frame"), "{failure}");
     drop(tell);
     server.join();
 }
@@ -155,7 +184,7 @@ fn a_wake_up_ends_a_rest() {
     let mut rig = Rig::connected(&server);
     let wake = rig.wake.clone();
     let thread = std::thread::spawn(move || wake.wake());
-    assert!(rig.socket.rest(None).is_none());
+    assert!(rig.socket.rest(None, &mut || {}).is_none());
     assert!(rig.wake.is_raised());
     thread.join().unwrap();
     drop(rig);

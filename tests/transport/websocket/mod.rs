@@ -7,7 +7,8 @@ mod speaking;
 mod upgrade;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,7 @@ impl Rig {
     fn next(&mut self) -> News {
         let until = Instant::now() + LONG;
         loop {
-            if let Some(news) = self.socket.rest(Some(LONG)) {
+            if let Some(news) = self.socket.rest(Some(LONG), &mut || {}) {
                 return news;
             }
             assert!(Instant::now() < until, "nothing happened");
@@ -107,12 +108,14 @@ struct Raw(TcpStream);
 
 impl Raw {
     fn serving(script: impl FnOnce(Raw) + Send + 'static) -> Server {
-        Server::start(move |listener| {
-            let mut peer = listener.accept().unwrap().0;
-            let got = Got::head(&mut peer).unwrap();
-            peer.write_all(switching(&got, "").as_bytes()).unwrap();
-            script(Raw(peer));
-        })
+        Server::start(move |listener| script(Raw::accept(&listener)))
+    }
+
+    fn accept(listener: &TcpListener) -> Raw {
+        let mut peer = listener.accept().unwrap().0;
+        let got = Got::head(&mut peer).unwrap();
+        peer.write_all(switching(&got, "").as_bytes()).unwrap();
+        Raw(peer)
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -152,6 +155,23 @@ impl Raw {
         let mut piece = vec![0; 64 * 1024];
         while matches!(self.0.read(&mut piece), Ok(1..)) {}
     }
+}
+
+/// What it accepts takes little that nobody reads.
+#[allow(unsafe_code)] // std does not set it
+fn narrow(listener: &TcpListener) {
+    let bytes: libc::c_int = 4096;
+    // SAFETY: an int and its length.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUF,
+            (&raw const bytes).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    assert_eq!(result, 0);
 }
 
 /// The 101 that this request wants, with more headers.

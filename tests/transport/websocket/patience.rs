@@ -1,5 +1,7 @@
 //! Silence: whom it costs the connection, and how soon.
 
+use std::io::Write;
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc;
 use std::thread;
@@ -76,18 +78,25 @@ fn any_byte_is_a_sign_of_life() {
     server.join();
 }
 
-/// [WS-07]: a peer that speaks but never reads.
+/// [WS-07]: a peer that speaks but never reads. Over a unix socket, where the kernel has no patience of its own.
 #[test]
 fn a_peer_that_takes_nothing_is_given_up() {
-    let (tell, told) = mpsc::channel::<()>();
-    let server = Raw::serving(move |mut peer| {
-        peer.0.set_nonblocking(true).unwrap();
-        while told.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            use std::io::Write;
-            let _ = peer.0.write(&super::frame(PING, b""));
+    let path = std::env::temp_dir().join(format!("opamp-stuck-{}.sock", std::process::id()));
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        let mut peer = listener.accept().unwrap().0;
+        let got = Got::head(&mut peer).unwrap();
+        peer.write_all(super::switching(&got, "").as_bytes())
+            .unwrap();
+        while peer.write_all(&super::frame(PING, b"")).is_ok() {
+            thread::yield_now();
         }
     });
-    let mut rig = hurried(&server);
+    let place = path.to_str().unwrap().replace('/', "%2F");
+    let mut settings = settings(&format!("ws+unix://{place}/v1/opamp"));
+    settings.limits.ping = PING_EVERY;
+    let mut rig = Rig::with(settings);
+    rig.connect().unwrap();
     rig.send(&vec![1; 32 << 20], None);
     let failure = rig.over();
     assert_eq!(
@@ -95,8 +104,10 @@ fn a_peer_that_takes_nothing_is_given_up() {
         (FailKind::Timeout, Reached::Maybe),
         "{failure}"
     );
-    drop(tell);
-    server.join();
+    assert!(failure.text.contains("did not take"), "{failure}");
+    drop(rig);
+    server.join().unwrap();
+    std::fs::remove_file(path).unwrap();
 }
 
 /// [LIFE-04]
@@ -105,7 +116,11 @@ fn nothing_happens_between_two_pings() {
     let server = Raw::serving(Raw::until_gone);
     let mut rig = Rig::connected(&server);
     let before = switches();
-    assert!(rig.socket.rest(Some(Duration::from_millis(300))).is_none());
+    assert!(
+        rig.socket
+            .rest(Some(Duration::from_millis(300)), &mut || {})
+            .is_none()
+    );
     // One wait, and one more should the kernel be early.
     let waits = switches() - before;
     assert!(waits <= 2, "{waits} waits in an idle rest");
