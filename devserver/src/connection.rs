@@ -170,15 +170,6 @@ fn open(
             peer,
             transport: "tcp",
         };
-        state.links.insert(
-            info.number,
-            Link {
-                info,
-                agent: None,
-                end,
-                socket: None,
-            },
-        );
         let occasion = Occasion {
             on: On::Connection,
             agent: None,
@@ -187,6 +178,16 @@ fn open(
             parts: None,
         };
         let fault = state.faults.choose(&occasion);
+        state.links.insert(
+            info.number,
+            Link {
+                info,
+                agent: None,
+                end,
+                is_spoilt: fault.is_some(),
+                socket: None,
+            },
+        );
         let reason = fault.as_ref().map(|fault| format!("rule {}", fault.rule));
         let what = What::Connection {
             event: "opened",

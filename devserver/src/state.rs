@@ -47,6 +47,8 @@ pub(crate) struct Link {
     pub(crate) agent: Option<Uuid>,
     /// Ends it.
     pub(crate) end: mpsc::UnboundedSender<How>,
+    /// A rule of connections met it.
+    pub(crate) is_spoilt: bool,
     /// Set once it is a WebSocket.
     pub(crate) socket: Option<Socket>,
 }

@@ -87,7 +87,7 @@ fn a_message_comes_in_fragments_with_pings_between_and_may_never_end() {
     assert_eq!(ends.last(), Some(&true));
     let unfinished = frames(json!({"fragments": 9, "unfinished": true}));
     assert!(unfinished.iter().all(|frame| !frame.is_final));
-    let (_server, mut agent) = spoilt(json!({"endless": {"bytes": 1000, "every": "1ms"}}));
+    let (server, mut agent) = spoilt(json!({"endless": {"bytes": 1000, "every": "1ms"}}));
     for number in 0..5 {
         let frame = agent.read().unwrap();
         assert_eq!(
@@ -95,6 +95,10 @@ fn a_message_comes_in_fragments_with_pings_between_and_may_never_end() {
             (false, if number == 0 { BINARY } else { 0 })
         );
     }
+    // What the agent says meanwhile is noted, though it is not answered.
+    agent.close(1009);
+    agent.tcp.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(server.wait("closes")["code"], 1009);
 }
 
 #[test]

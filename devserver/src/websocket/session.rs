@@ -160,11 +160,16 @@ impl<'a> Session<'a> {
     }
 
     async fn on_data(&mut self, frame: Frame) -> End {
+        match self.take_data(frame) {
+            Ok(()) => None,
+            Err(text) => self.breach(text).await,
+        }
+    }
+
+    fn take_data(&mut self, frame: Frame) -> Result<(), &'static str> {
         let is_start = frame.opcode != Opcode::CONTINUATION;
         if is_start == self.partial.is_some() {
-            return self
-                .breach("a fragment that does not follow its message")
-                .await;
+            return Err("a fragment that does not follow its message");
         }
         let size = frame.payload.len();
         let partial = self.partial.get_or_insert_with(|| Partial {
@@ -179,7 +184,7 @@ impl<'a> Session<'a> {
         } else {
             partial.payload.extend_from_slice(&frame.payload);
             if !is_whole {
-                return None;
+                return Ok(());
             }
             partial.payload.split().freeze()
         };
@@ -190,7 +195,7 @@ impl<'a> Session<'a> {
                 .change(|state, now| state.on_socket_message(now, info, payload, sizes, is_text));
             self.replies.push_back(reply);
         }
-        None
+        Ok(())
     }
 
     /// One message is answered, unless we are on the way out.
@@ -383,8 +388,23 @@ impl<'a> Session<'a> {
             return None;
         }
         match take_all(self.wire, steps).await {
-            Err(error) => Some(Ending::of(&error).lossy()),
+            Err(error) => {
+                self.look_back();
+                Some(Ending::of(&error).lossy())
+            }
             Ok(how) => how.map(|how| Ending::answered(rule, how)),
+        }
+    }
+
+    /// Notes what the agent has said while we spoke, up to its end.
+    fn look_back(&mut self) {
+        while let Ok(Some(frame)) = Frame::take(&mut self.wire.buffer) {
+            match frame.opcode {
+                Opcode::PING => drop(self.note("ping", frame.payload, false, None)),
+                Opcode::PONG => drop(self.note("pong", frame.payload, false, None)),
+                Opcode::CLOSE => drop(self.note("close", frame.payload, false, None)),
+                _ => drop(self.take_data(frame)),
+            }
         }
     }
 

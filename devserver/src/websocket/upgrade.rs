@@ -84,6 +84,7 @@ pub(crate) async fn serve(
         {
             link.info = info;
             link.agent = uid;
+            let is_excused = is_excused || link.is_spoilt;
             link.socket = Some(Socket::new(path, uid, orders, now, is_excused));
         }
     });
