@@ -1,14 +1,14 @@
 //! Draws how a fleet comes back to a server that was away for a minute:
 //!
 //!     cargo run --profile sim --example reconnect_storm [AGENTS]      (a million unless told otherwise)
-#[path = "../tests/simulation/fleet.rs"]
-mod fleet;
+#[path = "../tests/fleet/agent.rs"]
+mod agent;
 
 use std::{env, time::Duration};
 
-use fleet::{Answer, requests_of};
+use agent::{Server, requests_of};
+use opamp::protocol::Policy;
 
-const AWAY: [u64; 2] = [60, 120];
 const SECONDS: usize = 300;
 
 fn main() {
@@ -16,16 +16,17 @@ fn main() {
         .nth(1)
         .map(|agents| agents.parse().expect("a number of agents"));
     let agents: u64 = asked.unwrap_or(1_000_000);
-    let server = |now: Duration| match now.as_secs() {
-        second if (AWAY[0]..AWAY[1]).contains(&second) => Answer::Down,
-        _ => Answer::Message,
+    let away = Duration::from_secs(60)..Duration::from_secs(120);
+    let server = Server {
+        away,
+        put_off: None,
     };
     let mut requests = vec![0_u64; SECONDS + 1];
     for agent in 0..agents {
         // In its daily life the fleet is evenly spread over its interval.
         let starts = Duration::from_micros(30_000_000 * agent / agents);
         let ends = Duration::from_secs(SECONDS as u64);
-        for at in requests_of(agent, starts, ends, &server) {
+        for at in requests_of((Policy::Http, agent), starts, ends, &server) {
             requests[at.as_secs() as usize] += 1;
         }
     }

@@ -26,7 +26,7 @@ BUILD = ("build", ["make", "--no-print-directory", "examples", "devserver"], r"^
 COMPUTING = [
     # The simulation has a step of its own: without optimisation it is slow.
     ("rust", ["env", "OPAMP_SIM_SEEDS=200"] + CARGO_TEST + ["-p", "libopamp", "--no-fail-fast"], r"^test result:"),
-    ("simulation", CARGO_TEST + ["--profile", "sim", "-p", "libopamp", "--features", "planted-bugs", "--test", "simulation", "--", "--nocapture"],
+    ("simulation", CARGO_TEST + ["--profile", "sim", "-p", "libopamp", "--features", "planted-bugs", "--test", "simulation", "--test", "fleet", "--", "--nocapture"],
      r"^test result:|seeds"),
     ("devserver", CARGO_TEST + ["-p", "opamp-devserver", "--no-fail-fast"], r"^test result:"),
     ("header", ["include/renew.sh", "--check"], None),

@@ -397,7 +397,9 @@ impl Core {
     /// Ends the reports that are decided and notes where we stand.
     fn settle(&mut self) {
         let ended = self.tickets.settled(&self.reported);
-        self.end_reports(ended);
+        if !ended.is_empty() {
+            self.end_reports(ended);
+        }
         let state = self.state();
         self.journal.note(state, self.now);
     }

@@ -57,28 +57,39 @@ pub(super) fn earlier(one: Option<Deadline>, other: Option<Deadline>) -> Option<
 
 /// The timers that are set.
 #[derive(Default)]
-pub(super) struct Timers([Option<Time>; Timer::SET.len()]);
+pub(super) struct Timers {
+    at: [Option<Time>; Timer::SET.len()],
+    /// None is due before this time.
+    idle_until: Option<Time>,
+}
 
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: Time) {
-        self.0[timer as usize] = Some(at);
+        self.at[timer as usize] = Some(at);
+        self.idle_until = Some(self.idle_until.map_or(at, |until| until.min(at)));
     }
 
     pub(super) fn clear(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.at[timer as usize] = None;
     }
 
     /// The first in the order of [`Timer`] that is due; it is set no more.
     pub(super) fn take_due(&mut self, now: Time) -> Option<Timer> {
+        if self.idle_until.is_none_or(|until| now < until) {
+            return None;
+        }
         let is_due = |at: &Option<Time>| at.is_some_and(|at| at <= now);
-        let first = self.0.iter().position(is_due)?;
-        self.0[first] = None;
+        let Some(first) = self.at.iter().position(is_due) else {
+            self.idle_until = self.at.iter().flatten().min().copied();
+            return None;
+        };
+        self.at[first] = None;
         Some(Timer::SET[first])
     }
 
     pub(super) fn next(&self) -> Option<Deadline> {
         let mut next = None;
-        for (at, why) in self.0.iter().zip(Timer::SET) {
+        for (at, why) in self.at.iter().zip(Timer::SET) {
             next = earlier(next, at.map(|at| Deadline { at, why }));
         }
         next

@@ -28,7 +28,8 @@ impl World<'_> {
         while !self.watch.is_stopped {
             self.advance()?;
         }
-        rule(self.server.view.is_gone, "a stop says goodbye")
+        rule! { "a stop says goodbye": self.server.view.is_gone }
+        Ok(())
     }
 
     fn calm_step(&mut self) -> Verdict {

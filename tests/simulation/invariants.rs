@@ -9,9 +9,14 @@ use crate::{server::Said, told::Told};
 /// Or the rule that was broken; the story has the rest.
 pub(crate) type Verdict = Result<(), &'static str>;
 
-pub(crate) fn rule(holds: bool, rule: &'static str) -> Verdict {
-    if holds { Ok(()) } else { Err(rule) }
+macro_rules! rule {
+    ($rule:literal: $holds:expr) => {
+        if !$holds {
+            return Err($rule);
+        }
+    };
 }
+pub(crate) use rule;
 
 /// Per second: the host's burst and its one a second, three full reports, a heartbeat, two retries, and one for luck.
 const SENDS_A_SECOND: usize = 18;
@@ -90,57 +95,41 @@ impl Watch {
         self.begin(now, id)?;
         let is_excused = std::mem::take(&mut self.is_excused);
         let mut count = || count_within(Duration::from_secs(60), &mut self.connects, now);
-        rule(
-            is_excused || count() <= CONNECTS_A_MINUTE,
-            "connects a minute",
-        )
+        rule! { "connects a minute": is_excused || count() <= CONNECTS_A_MINUTE }
+        Ok(())
     }
 
     pub(crate) fn on_send(&mut self, now: Time, id: TryId, message: &AgentToServer) -> Verdict {
         let is_goodbye = message.agent_disconnect.is_some();
-        rule(!self.this.said_goodbye, "nothing after the goodbye")?;
+        rule! { "nothing after the goodbye": !self.this.said_goodbye }
         if self.is_http {
             self.begin(now, id)?;
-            rule(self.stop_by.is_some() || !is_goodbye, "a goodbye is an end")?;
+            rule! { "a goodbye is an end": self.stop_by.is_some() || !is_goodbye }
         } else {
-            rule(self.open == Some(id), "one connection")?;
-            rule(
-                self.is_allowed(now) || is_goodbye,
-                "nothing before the gate",
-            )?;
+            rule! { "one connection": self.open == Some(id) }
+            rule! { "nothing before the gate": self.is_allowed(now) || is_goodbye }
         }
-        rule(
-            message.sequence_num == self.next_number,
-            "sequence numbers rise by one",
-        )?;
+        rule! { "sequence numbers rise by one": message.sequence_num == self.next_number }
         self.next_number += 1;
         self.is_unsent = true;
         self.this.said_goodbye = is_goodbye;
         let told = Told::by(message);
-        rule(
-            self.refusals.allow(now, told),
-            "what was refused is held back",
-        )?;
+        rule! { "what was refused is held back": self.refusals.allow(now, told) }
         let declares = |bit: AgentCapabilities| message.capabilities & bit as u64 != 0;
         let is_declared = declares(AgentCapabilities::ReportsStatus)
             && (told.effective == 0 || declares(AgentCapabilities::ReportsEffectiveConfig))
             && (told.status == 0 || declares(AgentCapabilities::ReportsRemoteConfig));
-        rule(is_declared, "only what is declared")?;
-        rule(
-            told.effective == 0 || !self.is_narrow,
-            "only what the server accepts",
-        )?;
+        rule! { "only what is declared": is_declared }
+        rule! { "only what the server accepts": told.effective == 0 || !self.is_narrow }
         self.check_rate(now, told)
     }
 
     fn begin(&mut self, now: Time, id: TryId) -> Verdict {
-        rule(
-            self.open.replace(id).is_none(),
-            "one exchange or connection",
-        )?;
-        rule(self.is_allowed(now), "nothing before the gate")?;
+        rule! { "one exchange or connection": self.open.replace(id).is_none() }
+        rule! { "nothing before the gate": self.is_allowed(now) }
         self.this = Try::default();
-        rule(!self.is_stopped, "nothing after the end")
+        rule! { "nothing after the end": !self.is_stopped }
+        Ok(())
     }
 
     fn is_allowed(&self, now: Time) -> bool {
@@ -154,7 +143,8 @@ impl Watch {
         }
         let is_exempt = is_verdict || self.is_http && std::mem::take(&mut self.is_excused);
         let mut count = || count_within(Duration::from_secs(1), &mut self.sends, now);
-        rule(is_exempt || count() <= SENDS_A_SECOND, "sends a second")
+        rule! { "sends a second": is_exempt || count() <= SENDS_A_SECOND }
+        Ok(())
     }
 
     pub(crate) fn on_close(&mut self, code: Option<u16>, is_overdue: bool) -> Verdict {
@@ -162,17 +152,16 @@ impl Watch {
         this.is_closed = true;
         this.is_leaving |= !is_overdue;
         let is_right = code.is_none() || this.said_goodbye && code == this.code.or(Some(1000));
-        rule(is_right, "a close is a goodbye, then its code")
+        rule! { "a close is a goodbye, then its code": is_right }
+        Ok(())
     }
 
     pub(crate) fn on_wait(&mut self, now: Time, wait: Option<Deadline>) -> Verdict {
         self.is_silent = false;
-        rule(
-            wait.is_none_or(|wait| wait.at > now),
-            "deadlines lie in the future",
-        )?;
+        rule! { "deadlines lie in the future": wait.is_none_or(|wait| wait.at > now) }
         let is_late = self.stop_by.is_some_and(|by| now > by + CUT * 2);
-        rule(self.is_stopped || !is_late, "stop within its bound")
+        rule! { "stop within its bound": self.is_stopped || !is_late }
+        Ok(())
     }
 
     /// A goodbye would have a way now.

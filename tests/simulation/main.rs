@@ -10,7 +10,6 @@
 mod calm;
 mod choices;
 mod faults;
-mod fleet;
 mod host;
 mod invariants;
 mod network;

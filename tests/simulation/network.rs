@@ -23,23 +23,8 @@ const SILENCE: Duration = Duration::from_secs(40);
 pub(crate) enum Net {
     /// To the agent's transport, and what it will mean to the agent.
     ToAgent(TryId, Fact, Said),
-    /// A message to the server over WebSocket.
-    ToServer(Box<Frame>),
-}
-
-pub(crate) struct Frame {
-    id: TryId,
-    message: AgentToServer,
-    marker: Option<u64>,
-}
-
-impl Net {
-    /// The agent has started anew: an answer finds nobody.
-    pub(crate) fn forget_sender(&mut self) {
-        if let Self::ToServer(frame) = self {
-            frame.id = TryId(u64::MAX);
-        }
-    }
+    /// A message to the server over WebSocket, and the marker of the ping behind it.
+    ToServer(TryId, Box<AgentToServer>, Option<u64>),
 }
 
 // Over HTTP.
@@ -138,28 +123,28 @@ impl World<'_> {
         if self.hits(Fault::RequestLost) {
             return self.sever(id);
         }
-        let frame = Box::new(Frame {
-            id,
-            message,
-            marker,
-        });
-        self.net.push((self.now + LATENCY, Net::ToServer(frame)));
+        let net = Net::ToServer(id, Box::new(message), marker);
+        self.net.push((self.now + LATENCY, net));
     }
 
     /// A frame arrives at the server, perhaps after the connection died.
-    pub(crate) fn arrive(&mut self, frame: &Frame) -> Verdict {
-        let Frame { id, message, .. } = frame;
+    pub(crate) fn arrive(
+        &mut self,
+        id: TryId,
+        message: &AgentToServer,
+        marker: Option<u64>,
+    ) -> Verdict {
         self.tell(|_| format!("   the server reads {}", message.sequence_num));
-        let is_deaf = |world: &Self| world.watch.open != Some(*id) || world.severed == Some(*id);
+        let is_deaf = |world: &Self| world.watch.open != Some(id) || world.severed == Some(id);
         if !is_deaf(self) {
-            self.strike(frame);
+            self.strike(id, Told::by(message));
         }
         let (answer, mut said) = self.answer(message);
         if is_deaf(self) {
             return Ok(());
         }
         if self.hits(Fault::AnswerLost) {
-            self.sever(*id);
+            self.sever(id);
             return Ok(());
         }
         let pause = self.pause() * 2;
@@ -171,7 +156,7 @@ impl World<'_> {
                 Clarity::Unread
             };
         }
-        let pong = frame.marker.map(|marker| Fact::Pong { marker });
+        let pong = marker.map(|marker| Fact::Pong { marker });
         let (before, after) = match self.swarm.pongs {
             Pongs::BeforeAnswer => (pong, None),
             Pongs::AfterAnswer => (None, pong),
@@ -179,18 +164,17 @@ impl World<'_> {
         };
         let facts = [before, Some(Fact::Message(answer)), after];
         for fact in facts.into_iter().flatten() {
-            self.say(*id, pause, fact, said);
+            self.say(id, pause, fact, said);
         }
         if matches!(said, Said::PutOff(_)) && self.choices.below(2) == 1 {
             let (again, said) = self.put_off();
-            self.say(*id, pause, Fact::Message(again), said);
+            self.say(id, pause, Fact::Message(again), said);
         }
         Ok(())
     }
 
     /// What a server does beside answering; most of it ends the connection.
-    fn strike(&mut self, frame: &Frame) {
-        let (id, told) = (frame.id, Told::by(&frame.message));
+    fn strike(&mut self, id: TryId, told: Told) {
         if self.hits(Fault::TextFrame) {
             let text = Fact::Skipped("a text frame".into());
             self.say(id, Duration::ZERO, text, Said::Nothing);
@@ -242,7 +226,7 @@ impl World<'_> {
     /// The connection dies now; what was on its way may or may not have reached the server.
     pub(crate) fn drop_connection(&mut self, id: TryId) -> Verdict {
         let arrives = self.choices.below(2) == 0;
-        let is_of_this = |net: &Net| matches!(net, Net::ToServer(frame) if frame.id == id);
+        let is_of_this = |net: &Net| matches!(net, Net::ToServer(of, ..) if *of == id);
         self.net.retain(|(_, net)| arrives || !is_of_this(net));
         let is_lost = self.watch.is_unsent && !arrives;
         let reached = if is_lost { Reached::No } else { Reached::Maybe };

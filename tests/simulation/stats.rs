@@ -3,25 +3,13 @@ use opamp::protocol::{Outcome, Timer};
 
 use crate::{faults::Fault, host::Act};
 
-const TIMERS: [&str; 11] = [
-    "stop",
-    "close wait",
-    "exchange",
-    "patience",
-    "verdict",
-    "heartbeat",
-    "change",
-    "full",
-    "backoff",
-    "poll",
-    "put off",
-];
+const TIMERS: usize = Timer::RetryAfter as usize + 1;
 const OUTCOMES: [&str; 4] = ["confirmed", "held back", "given up", "stopped"];
 
 // Where in the counts each kind begins.
 const ACT: usize = Fault::COUNT;
 const TIMER: usize = ACT + Act::COUNT;
-const OUTCOME: usize = TIMER + TIMERS.len();
+const OUTCOME: usize = TIMER + TIMERS;
 
 pub(crate) struct Stats {
     pub(crate) inputs: u64,
@@ -69,7 +57,7 @@ impl Stats {
     pub(crate) fn histogram(&self) -> impl Iterator<Item = (String, u64)> {
         let faults = Fault::ALL.iter().map(|fault| format!("fault {fault:?}"));
         let acts = Act::ALL.iter().map(|act| format!("host {act:?}"));
-        let timers = TIMERS.iter().map(|timer| format!("timer {timer}"));
+        let timers = (0..TIMERS).map(|timer| format!("timer {timer}"));
         let outcomes = OUTCOMES.iter().map(|outcome| format!("report {outcome}"));
         let names = faults.chain(acts).chain(timers).chain(outcomes);
         names.zip(self.counts)

@@ -135,7 +135,7 @@ impl World<'_> {
             self.now = self.now.max(at);
             return match net {
                 Net::ToAgent(id, fact, said) => self.deliver(id, fact, said),
-                Net::ToServer(frame) => self.arrive(&frame),
+                Net::ToServer(id, message, marker) => self.arrive(id, &message, marker),
             };
         }
         let Some(wait) = self.wait else {
@@ -204,9 +204,11 @@ impl World<'_> {
         self.core = core(&self.swarm, carry, self.now, self.seed);
         (self.is_kept, self.severed) = (false, None);
         // The server still reads what left before.
-        self.net.retain(|(_, net)| matches!(net, Net::ToServer(_)));
+        self.net.retain(|(_, net)| matches!(net, Net::ToServer(..)));
         for (_, net) in &mut self.net {
-            net.forget_sender();
+            if let Net::ToServer(id, ..) = net {
+                *id = TryId(u64::MAX);
+            }
         }
         self.start()
     }
@@ -298,12 +300,15 @@ impl World<'_> {
             }
             actions += 1;
         }
-        rule(false, "bounded actions")
+        Err("bounded actions")
     }
 
     fn send(&mut self, id: TryId, marker: Option<u64>) -> Verdict {
         self.stats.sends += 1;
-        let message = AgentToServer::decode(&self.out[..]).expect("the agent's own message");
+        let mut message = AgentToServer::default();
+        message
+            .merge(&self.out[..])
+            .expect("the agent's own message");
         self.tell(|_| format!("      {}: {:?}", message.sequence_num, Told::by(&message)));
         self.watch.on_send(self.now, id, &message)?;
         if self.is_http() {
@@ -335,11 +340,13 @@ impl World<'_> {
             }) => {
                 self.host.offer = Some((version_in(&offer.hash), false));
             }
-            Event::ConnectFailed { .. } => rule(!self.watch.is_silent, "a freeze is no failure")?,
+            Event::ConnectFailed { .. } => {
+                rule! { "a freeze is no failure": !self.watch.is_silent }
+            }
             Event::Stopped => {
                 self.watch.is_stopped = true;
                 let is_all = self.watch.open.is_none() && self.host.tickets.is_empty();
-                rule(is_all, "nothing is left at the end")?;
+                rule! { "nothing is left at the end": is_all }
             }
             _ => {}
         }
@@ -349,11 +356,9 @@ impl World<'_> {
     fn on_report_done(&mut self, ticket: u64, outcome: &Outcome) -> Verdict {
         self.stats.report(outcome);
         let asked = self.host.tickets.remove(&ticket);
-        rule(asked.is_some(), "one completion per report")?;
+        rule! { "one completion per report": asked.is_some() }
         let is_known = asked.is_some_and(|description| self.server.heard >= description);
-        rule(
-            is_known || *outcome != Outcome::Confirmed,
-            "confirmed is confirmed",
-        )
+        rule! { "confirmed is confirmed": is_known || *outcome != Outcome::Confirmed }
+        Ok(())
     }
 }
