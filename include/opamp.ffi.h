@@ -26,7 +26,8 @@ enum opamp_option {
   OPAMP_OPTION_PONG_TIMEOUT_MS = 25,
   OPAMP_OPTION_CLOSE_TIMEOUT_MS = 26,
   OPAMP_OPTION_STABLE_SESSION_MS = 27,
-  OPAMP_OPTION_PROXY_TIMEOUT_MS = 28
+  OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
+  OPAMP_OPTION_REDIRECT_LIMIT = 29
 };
 enum opamp_status_code {
   OPAMP_OK = 0,
@@ -218,6 +219,12 @@ typedef struct opamp_callbacks {
   void (*on_warning)(opamp_agent *agent, opamp_client *client, const opamp_error *what, void *user);
   void (*on_log)(opamp_agent *agent, opamp_client *client, int32_t level, const char *line, void *user);
   void (*on_stopped)(opamp_agent *agent, opamp_client *client, void *user);
+  void (*on_redirect)(opamp_agent *agent,
+                      opamp_client *client,
+                      const char *from,
+                      const char *to,
+                      int32_t status,
+                      void *user);
 } opamp_callbacks;
 const char *opamp_version(void);
 const char *opamp_status_name(opamp_status status);
@@ -258,6 +265,9 @@ opamp_status opamp_client_set_proxy_header(opamp_client *client,
                                            opamp_error **err);
 opamp_status opamp_client_use_proxy_environment(opamp_client *client,
                                                 int32_t on);
+opamp_status opamp_client_allow_redirect_to(opamp_client *client,
+                                            const char *origin,
+                                            opamp_error **err);
 opamp_status opamp_client_set_ca_file(opamp_client *client,
                                       const char *path,
                                       opamp_error **err);
@@ -403,6 +413,7 @@ const opamp_message *opamp_event_message(const opamp_event *event);
 const opamp_error *opamp_event_error(const opamp_event *event);
 opamp_request *opamp_event_request(const opamp_event *event);
 opamp_status opamp_event_ticket(const opamp_event *event, uint64_t *out);
+opamp_status opamp_event_redirect(const opamp_event *event, const char **from, const char **to, int32_t *status);
 opamp_status opamp_event_uid(const opamp_event *event, opamp_slice *out);
 opamp_status opamp_event_log(const opamp_event *event, int32_t *level, const char **line);
 uint64_t opamp_event_missed(const opamp_event *event);

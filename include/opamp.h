@@ -137,6 +137,7 @@
  *     CLOSE_TIMEOUT_MS                1000  0 .. 86400000          WebSocket: for the server's Close, once ours was sent
  *     STABLE_SESSION_MS              30000  0 .. 86400000          WebSocket: a connection that lived this long starts the retries anew
  *     PROXY_TIMEOUT_MS                5000  1 .. 86400000          a proxy opening the way to the server
+ *     REDIRECT_LIMIT                     5  0 .. 20                redirects followed in one try; 0: none
  *
  * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery:
  * OPAMP_DELIVERY_THREAD. Log: off.
@@ -205,7 +206,9 @@ enum opamp_option {
   /** WebSocket: a connection that lived this long starts the retries anew */
   OPAMP_OPTION_STABLE_SESSION_MS = 27,
   /** a proxy opening the way to the server */
-  OPAMP_OPTION_PROXY_TIMEOUT_MS = 28
+  OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
+  /** redirects followed in one try; 0: none */
+  OPAMP_OPTION_REDIRECT_LIMIT = 29
 };
 
 /** The codes of opamp_status. */
@@ -286,7 +289,7 @@ enum opamp_event_kind {
   OPAMP_EVENT_REQUEST = 5,
   /** The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed. on_report_done. */
   OPAMP_EVENT_REPORT_DONE = 6,
-  /** Reserved: this release follows no redirects. */
+  /** The running try goes on at another place: brings where from, where to and the status. on_redirect. */
   OPAMP_EVENT_REDIRECT = 7,
   /** The server assigned another instance uid: brings it. on_new_uid. */
   OPAMP_EVENT_NEW_UID = 8,
@@ -577,10 +580,17 @@ typedef struct opamp_callbacks {
   void (*on_log)(opamp_agent *agent, opamp_client *client, int32_t level, const char *line, void *user);
   /** The last callback of a run. */
   void (*on_stopped)(opamp_agent *agent, opamp_client *client, void *user);
+  /** The running try goes on at another place: as opamp_event_redirect. */
+  void (*on_redirect)(opamp_agent *agent,
+                      opamp_client *client,
+                      const char *from,
+                      const char *to,
+                      int32_t status,
+                      void *user);
 } opamp_callbacks;
 
 /** No callbacks yet: `opamp_callbacks callbacks = OPAMP_CALLBACKS_INIT; callbacks.on_message = ..;` */
-#define OPAMP_CALLBACKS_INIT { sizeof(opamp_callbacks), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+#define OPAMP_CALLBACKS_INIT { sizeof(opamp_callbacks), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 
 #ifdef __cplusplus
 extern "C" {
@@ -771,6 +781,21 @@ opamp_status opamp_client_set_proxy_header(opamp_client *client,
  */
 opamp_status opamp_client_use_proxy_environment(opamp_client *client,
                                                 int32_t on);
+
+/**
+ * Lets a redirect lead to this scheme, host and port as well (`https://gateway.example:8443`); NULL: from now on again to
+ * none but the endpoint's own. A 307 or 308 sends the message there; 301, 302 and 303 are followed only by a WebSocket's
+ * request. Another origin than the endpoint's gets neither the headers of opamp_client_set_header nor the client
+ * certificate; nothing is ever followed from TLS to plaintext; OPAMP_OPTION_REDIRECT_LIMIT bounds the chain, 0 follows
+ * none. The host is told of each (on_redirect); one that is not followed is a failed try, and the endpoint stays the place
+ * where the next one begins. ws and wss count as http and https. origin: copied.
+ *
+ * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL, or more than scheme, host
+ * and port; NULL where TLS settings would then have no effect), OPAMP_E_STATE while an agent runs. Since: 0.1.
+ */
+opamp_status opamp_client_allow_redirect_to(opamp_client *client,
+                                            const char *origin,
+                                            opamp_error **err);
 
 /**
  * Trusts the certificates in a PEM file, and no others. The three opamp_client_set_ca_* replace each other; NULL: back
@@ -1413,6 +1438,14 @@ opamp_request *opamp_event_request(const opamp_event *event);
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
  */
 opamp_status opamp_event_ticket(const opamp_event *event, uint64_t *out);
+
+/**
+ * One redirect that is followed: the URL that was asked, the URL that is asked next, and the status that said so. Both
+ * are whole, path and query included, NUL-terminated and borrowed from the event. Any output may be NULL.
+ *
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+ */
+opamp_status opamp_event_redirect(const opamp_event *event, const char **from, const char **to, int32_t *status);
 
 /**
  * The new instance uid: 16 bytes, borrowed from the event.

@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) proxy_headers: Headers,
     pub(crate) is_proxy_environment_used: bool,
+    /// Other origins that a redirect may lead to.
+    pub(crate) redirect_origins: Vec<Endpoint>,
     options: [u64; defaults::TABLE.len()],
     pub(crate) capabilities: u64,
     pub(crate) description: Option<Arc<AgentDescription>>,
@@ -75,6 +77,7 @@ impl Client {
             proxy: None,
             proxy_headers: Headers::default(),
             is_proxy_environment_used: true,
+            redirect_origins: Vec::new(),
             options: defaults::TABLE.map(|row| row.default),
             capabilities: capabilities::DEFAULT,
             description: None,
@@ -98,7 +101,8 @@ impl Client {
     pub fn set_endpoint(&self, endpoint: &str) -> Result<()> {
         let endpoint = parse_endpoint(endpoint)?;
         let mut state = self.settle()?;
-        check_tls_fits(&endpoint, state.proxy.as_ref(), &state.tls)?;
+        let others = (state.proxy.as_ref(), &*state.redirect_origins);
+        check_tls_fits(&state.tls, &endpoint, others)?;
         check_transport_fits(&endpoint, state.is_host_transport)?;
         state.endpoint = endpoint;
         Ok(())
@@ -160,7 +164,8 @@ impl Client {
         let proxy =
             proxy.map_err(|why| Error::new(Code::InvalidArg, Kind::Argument, why.to_string()))?;
         let mut state = self.settle()?;
-        check_tls_fits(&state.endpoint, proxy.as_ref(), &state.tls)?;
+        let others = (proxy.as_ref(), &*state.redirect_origins);
+        check_tls_fits(&state.tls, &state.endpoint, others)?;
         state.proxy = proxy;
         Ok(())
     }
@@ -168,6 +173,21 @@ impl Client {
     /// A header for http and https proxies alone; without a value takes it away. Not while an agent runs.
     pub fn set_proxy_header(&self, name: &str, value: Option<&str>) -> Result<()> {
         set_header(&mut self.settle()?.proxy_headers, name, value)
+    }
+
+    /// A redirect may lead to this scheme, host and port, too; `None`: from now on to none but the endpoint's. Not while
+    /// an agent runs.
+    pub fn allow_redirect_to(&self, origin: Option<&str>) -> Result<()> {
+        let origin = origin.map(parse_origin).transpose()?;
+        let mut state = self.settle()?;
+        match origin {
+            Some(origin) => state.redirect_origins.push(origin),
+            None => {
+                check_tls_fits(&state.tls, &state.endpoint, (state.proxy.as_ref(), &[]))?;
+                state.redirect_origins.clear();
+            }
+        }
+        Ok(())
     }
 
     /// Whether the usual variables may name a proxy where the host has not. Not while an agent runs.
@@ -308,7 +328,8 @@ impl Client {
         let mut state = self.settle()?;
         let mut tls = state.tls.clone();
         change(&mut tls);
-        check_tls_fits(&state.endpoint, state.proxy.as_ref(), &tls)?;
+        let others = (state.proxy.as_ref(), &*state.redirect_origins);
+        check_tls_fits(&tls, &state.endpoint, others)?;
         state.tls = tls;
         Ok(())
     }
@@ -410,6 +431,17 @@ impl State {
     }
 }
 
+fn parse_origin(text: &str) -> Result<Endpoint> {
+    let origin = Endpoint::parse(text).map_err(|why| Error::argument(why.of("the origin")))?;
+    let is_bare = matches!(origin.path_and_query(), "" | "/") && origin.socket().is_none();
+    match is_bare {
+        true => Ok(origin),
+        false => Err(Error::argument(
+            "the origin is not scheme, host and port alone",
+        )),
+    }
+}
+
 fn set_header(headers: &mut Headers, name: &str, value: Option<&str>) -> Result<()> {
     let refused = |why: headers::HeaderError| Error::argument(why.to_string());
     match value {
@@ -439,8 +471,14 @@ fn check_transport_fits(endpoint: &Endpoint, is_host_transport: bool) -> Result<
 }
 
 /// The scheme alone decides about TLS, so settings that would have no effect are a mistake.
-fn check_tls_fits(endpoint: &Endpoint, proxy: Option<&Proxy>, tls: &TlsSettings) -> Result<()> {
-    let is_used = endpoint.scheme().is_tls() || proxy.is_some_and(Proxy::is_tls);
+fn check_tls_fits(
+    tls: &TlsSettings,
+    endpoint: &Endpoint,
+    (proxy, origins): (Option<&Proxy>, &[Endpoint]),
+) -> Result<()> {
+    let is_used = endpoint.scheme().is_tls()
+        || proxy.is_some_and(Proxy::is_tls)
+        || origins.iter().any(|origin| origin.scheme().is_tls());
     if is_used || tls.is_default() {
         return Ok(());
     }

@@ -62,6 +62,7 @@ options! {
     26 CLOSE_TIMEOUT_MS = 1_000, 0 .. DAY_MS, "WebSocket: for the server's Close, once ours was sent";
     27 STABLE_SESSION_MS = 30_000, 0 .. DAY_MS, "WebSocket: a connection that lived this long starts the retries anew";
     28 PROXY_TIMEOUT_MS = 5_000, 1 .. DAY_MS, "a proxy opening the way to the server";
+    29 REDIRECT_LIMIT = 5, 0 .. 20, "redirects followed in one try; 0: none";
 }
 
 /// The heartbeat or polling interval of an agent.

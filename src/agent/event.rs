@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{config_map::ConfigMap, error::Error, log::Level};
-pub use crate::transport::host::HostRequest;
+pub use crate::transport::{Hop, host::HostRequest};
 
 /// One thing that happened.
 pub struct Event {
@@ -29,6 +29,8 @@ pub enum EventKind {
         ticket: u64,
         error: Option<Error>,
     },
+    /// The running try goes on at another place.
+    Redirect(Hop),
     NewUid([u8; 16]),
     Warning(Error),
     Log {
@@ -48,6 +50,7 @@ impl EventKind {
     pub const MESSAGE: i32 = 4;
     pub const REQUEST: i32 = 5;
     pub const REPORT_DONE: i32 = 6;
+    pub const REDIRECT: i32 = 7;
     pub const NEW_UID: i32 = 8;
     pub const WARNING: i32 = 9;
     pub const LOG: i32 = 10;
@@ -62,6 +65,7 @@ impl EventKind {
             Self::Message(_) => Self::MESSAGE,
             Self::Request(_) => Self::REQUEST,
             Self::ReportDone { .. } => Self::REPORT_DONE,
+            Self::Redirect(_) => Self::REDIRECT,
             Self::NewUid(_) => Self::NEW_UID,
             Self::Warning(_) => Self::WARNING,
             Self::Log { .. } => Self::LOG,

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::log::{self, Level};
-use crate::protocol::{Event, Outcome};
+use crate::{
+    protocol::{Event, Outcome},
+    transport::Hop,
+};
 
 /// Collects lines while the agent's state is locked; they are handed out afterwards.
 #[derive(Debug, Default)]
@@ -36,6 +39,15 @@ impl Journal {
         if log::is_wanted(level) || self.is_event(level) {
             self.lines.push((level, line().into()));
         }
+    }
+
+    /// Paths and queries stay out: they may hold a token.
+    pub(crate) fn on_redirect(&mut self, hop: &Hop) {
+        let origin = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        self.say(Level::Info, || {
+            let (from, to) = (origin(&hop.from), origin(&hop.to));
+            format!("redirected from {from} to {to} (HTTP {})", hop.status)
+        });
     }
 
     pub(crate) fn on_event(&mut self, event: &Event) {

@@ -176,6 +176,13 @@ impl Waiting {
                 None => return,
             },
             EventKind::ReportDone { .. } => {}
+            // All hops of the running try, and none of the last one's.
+            EventKind::Redirect(hop) if hop.number > 1 => {}
+            EventKind::Redirect(_) => {
+                while let Some(old) = self.remove(|kind| matches!(kind, EventKind::Redirect(_))) {
+                    missed += old.missed + 1;
+                }
+            }
             EventKind::ServerError { message, .. } => {
                 missed = self.missed_of(|kind| matches!(kind, EventKind::ServerError { .. }));
                 *message = message.take().filter(|message| self.has_room_for(message));

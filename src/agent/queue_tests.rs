@@ -41,6 +41,27 @@ fn failed(text: &str) -> EventKind {
     EventKind::ConnectFailed(Error::new(Code::Failed, Kind::Io, text))
 }
 
+fn hop(number: u32) -> EventKind {
+    EventKind::Redirect(crate::transport::Hop {
+        from: String::new(),
+        to: String::new(),
+        status: 307,
+        number,
+    })
+}
+
+/// [HTTP-22]
+#[test]
+fn each_hop_of_the_running_try_waits_and_stands_for_those_of_earlier_ones() {
+    let queue = open();
+    for number in [1, 2, 3, 1, 2] {
+        queue.push(hop(number));
+    }
+    let taken = drain(&queue);
+    let missed: Vec<u64> = taken.iter().map(|(_, missed, _)| *missed).collect();
+    assert_eq!(missed, [3, 0]);
+}
+
 fn now() -> Option<Instant> {
     Some(Instant::now())
 }

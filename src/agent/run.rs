@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     protocol::{self, Action, Core, Deadline, Fact, FailKind, Input, Outcome, Snapshot, TryId},
-    transport::{Facts, Headers, Traffic, Watch},
+    transport::{Facts, Headers, Hop, Traffic, Watch},
 };
 
 /// Buffers of messages larger than this are given back after use.
@@ -416,6 +416,11 @@ impl Watch for Lifeline {
                 _ => ControlFlow::Continue(shell.next.map(|next| clock::instant_of(next.at))),
             }
         })
+    }
+
+    fn on_redirect(&self, hop: Hop) {
+        self.0.with_shell(|shell| shell.journal.on_redirect(&hop));
+        self.0.queue.push(EventKind::Redirect(hop));
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     protocol::{Change, Config, Core, Input, Policy},
     transport::{
-        Proxies, Proxy, Settings, Wake, host, http,
+        Proxies, Proxy, Redirects, Settings, Wake, host, http,
         proxy::{Choice, Environment},
         tls,
         websocket::WebSocket,
@@ -125,11 +125,16 @@ pub(crate) fn settings_of(state: &State, seed: u64) -> Result<Settings> {
         let text = format!("{why} (opamp_client_use_proxy_environment(client, 0) ignores it)");
         Error::new(Code::InvalidArg, Kind::Proxy, text)
     })?;
-    let has_tls = state.endpoint.scheme().is_tls() || proxy.is_some_and(Proxy::is_tls);
+    let mut servers = state.redirect_origins.iter().chain([&state.endpoint]);
+    let has_tls = servers.any(|e| e.scheme().is_tls()) || proxy.is_some_and(Proxy::is_tls);
     Ok(Settings {
         endpoint: state.endpoint.clone(),
         trust: trust_of(state, has_tls)?,
         proxies,
+        redirects: Redirects {
+            limit: u32::try_from(state.number(defaults::REDIRECT_LIMIT)).unwrap_or(u32::MAX),
+            allowed: state.redirect_origins.clone(),
+        },
         limits: state.limits(),
         user_agent_prefix: state.user_agent_prefix.clone(),
         seed,

@@ -114,6 +114,17 @@ pub struct opamp_callbacks {
     pub on_stopped: Option<
         unsafe extern "C" fn(agent: *mut opamp_agent, client: *mut opamp_client, user: *mut c_void),
     >,
+    /// The running try goes on at another place: as opamp_event_redirect.
+    pub on_redirect: Option<
+        unsafe extern "C" fn(
+            agent: *mut opamp_agent,
+            client: *mut opamp_client,
+            from: *const c_char,
+            to: *const c_char,
+            status: i32,
+            user: *mut c_void,
+        ),
+    >,
 }
 
 /// The size in the first release: no caller is smaller.
@@ -134,6 +145,7 @@ impl opamp_callbacks {
         on_warning: None,
         on_log: None,
         on_stopped: None,
+        on_redirect: None,
     };
 
     /// What a caller gave, of whatever release it is: known slots are taken over, the rest must be NULL.
@@ -272,6 +284,7 @@ impl Host for Listener {
             EventKind::WARNING => slots.on_warning.is_some(),
             EventKind::LOG => slots.on_log.is_some(),
             EventKind::STOPPED => slots.on_stopped.is_some(),
+            EventKind::REDIRECT => slots.on_redirect.is_some(),
             _ => false,
         }
     }
@@ -312,6 +325,9 @@ unsafe fn deliver(
         (_, Content::Request(request)) => call!(on_request, Arc::as_ptr(request).cast_mut()),
         (_, Content::Report { ticket, .. }) => call!(on_report_done, *ticket, event.error()),
         (_, Content::Uid(uid)) => call!(on_new_uid, uid.as_ptr()),
+        (_, Content::Redirect { from, to, status }) => {
+            call!(on_redirect, from.as_ptr(), to.as_ptr(), *status);
+        }
         (_, Content::Log { level, line }) => call!(on_log, *level, line.as_ptr()),
         (EventKind::STOPPED, _) => call!(on_stopped),
         _ => {}

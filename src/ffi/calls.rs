@@ -99,6 +99,7 @@ calls! {
     CLIENT_SET_PROXY                     "opamp_client_set_proxy"                       Busy  Works   Refused Refused Refused;
     CLIENT_SET_PROXY_HEADER              "opamp_client_set_proxy_header"                Busy  Works   Refused Refused Refused;
     CLIENT_USE_PROXY_ENVIRONMENT         "opamp_client_use_proxy_environment"           Busy  Works   Refused Refused Refused;
+    CLIENT_ALLOW_REDIRECT_TO             "opamp_client_allow_redirect_to"               Busy  Works   Refused Refused Refused;
     CLIENT_SET_CA_FILE                   "opamp_client_set_ca_file"                     Busy  Works   Refused Refused Refused;
     CLIENT_SET_CA_DIR                    "opamp_client_set_ca_dir"                      Busy  Works   Refused Refused Refused;
     CLIENT_SET_CA_PEM                    "opamp_client_set_ca_pem"                      Busy  Works   Refused Refused Refused;
@@ -170,6 +171,7 @@ calls! {
     EVENT_ERROR                          "opamp_event_error"                            Works Works   Works   Nothing Refused;
     EVENT_REQUEST                        "opamp_event_request"                          Works Works   Works   Nothing Refused;
     EVENT_TICKET                         "opamp_event_ticket"                           Works Works   Works   Refused Refused;
+    EVENT_REDIRECT                       "opamp_event_redirect"                         Works Works   Works   Refused Refused;
     EVENT_UID                            "opamp_event_uid"                              Works Works   Works   Refused Refused;
     EVENT_LOG                            "opamp_event_log"                              Works Works   Works   Refused Refused;
     EVENT_MISSED                         "opamp_event_missed"                           Works Works   Works   Nothing Refused;

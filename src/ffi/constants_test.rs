@@ -67,6 +67,7 @@ fn events_levels_and_errors_are_the_agents() {
         OPAMP_EVENT_MESSAGE => EventKind::MESSAGE;
         OPAMP_EVENT_REQUEST => EventKind::REQUEST;
         OPAMP_EVENT_REPORT_DONE => EventKind::REPORT_DONE;
+        OPAMP_EVENT_REDIRECT => EventKind::REDIRECT;
         OPAMP_EVENT_NEW_UID => EventKind::NEW_UID;
         OPAMP_EVENT_WARNING => EventKind::WARNING;
         OPAMP_EVENT_LOG => EventKind::LOG;

@@ -41,6 +41,11 @@ pub(super) enum Content {
         ticket: u64,
         why_not: Option<opamp_error>,
     },
+    Redirect {
+        from: CString,
+        to: CString,
+        status: i32,
+    },
     Uid([u8; 16]),
     Log {
         level: i32,
@@ -99,6 +104,11 @@ impl Content {
                 ticket,
                 why_not: error.as_ref().map(opamp_error::new),
             },
+            EventKind::Redirect(hop) => Self::Redirect {
+                from: convert::line(&hop.from),
+                to: convert::line(&hop.to),
+                status: hop.status.into(),
+            },
             EventKind::NewUid(uid) => Self::Uid(uid),
             EventKind::Log { level, line } => Self::Log {
                 level: level as i32,
@@ -124,7 +134,7 @@ pub enum opamp_event_kind {
     OPAMP_EVENT_REQUEST = 5,
     /// The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed. on_report_done.
     OPAMP_EVENT_REPORT_DONE = 6,
-    /// Reserved: this release follows no redirects.
+    /// The running try goes on at another place: brings where from, where to and the status. on_redirect.
     OPAMP_EVENT_REDIRECT = 7,
     /// The server assigned another instance uid: brings it. on_new_uid.
     OPAMP_EVENT_NEW_UID = 8,
@@ -212,6 +222,37 @@ pub unsafe extern "C" fn opamp_event_ticket(
         |event| match &event.content {
             Content::Report { ticket, .. } => {
                 convert::put(out, *ticket);
+                Ok(())
+            }
+            _ => not_found(),
+        },
+    )
+}
+
+/// One redirect that is followed: the URL that was asked, the URL that is asked next, and the status that said so. Both
+/// are whole, path and query included, NUL-terminated and borrowed from the event. Any output may be NULL.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_event_redirect(
+    event: *const opamp_event,
+    from: *mut *const c_char,
+    to: *mut *const c_char,
+    status: *mut i32,
+) -> opamp_status {
+    guard::call(
+        &calls::EVENT_REDIRECT,
+        event,
+        ptr::null_mut(),
+        |event| match &event.content {
+            Content::Redirect {
+                from: its_from,
+                to: its_to,
+                status: its_status,
+            } => {
+                convert::put(from, its_from.as_ptr());
+                convert::put(to, its_to.as_ptr());
+                convert::put(status, *its_status);
                 Ok(())
             }
             _ => not_found(),

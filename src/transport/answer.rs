@@ -254,15 +254,24 @@ pub(crate) fn drain(source: &mut impl Read, head: &Head<'_>, limit: usize) -> Ve
 }
 
 pub(crate) fn status_text(status: u16) -> String {
+    let named = named(status);
+    match status {
+        300..400 => format!("{named} (not followed)"),
+        200..300 => format!("{named} (unexpected)"),
+        _ => named,
+    }
+}
+
+pub(crate) fn not_followed(status: u16, why: &str) -> String {
+    format!("{} (not followed: {why})", named(status))
+}
+
+fn named(status: u16) -> String {
     let reason = StatusCode::from_u16(status)
         .ok()
         .and_then(|s| s.canonical_reason());
     let reason = reason.map(|r| format!(" {r}")).unwrap_or_default();
-    match status {
-        300..400 => format!("HTTP {status}{reason} (not followed)"),
-        200..300 => format!("HTTP {status}{reason} (unexpected)"),
-        _ => format!("HTTP {status}{reason}"),
-    }
+    format!("HTTP {status}{reason}")
 }
 
 /// A peer's text without control characters, at most `most` bytes.

@@ -10,8 +10,8 @@ const BUFFER: usize = 4 * 1024;
 
 /// Reads until the body's end and not a byte further.
 #[derive(Debug)]
-pub(crate) struct Body<'a> {
-    wire: &'a mut Wire,
+pub(crate) struct Body<'a, 'v> {
+    wire: &'a mut Wire<'v>,
     /// Came along with the head.
     early: &'a [u8],
     rest: Rest,
@@ -45,8 +45,8 @@ enum Phase {
     Over,
 }
 
-impl<'a> Body<'a> {
-    pub(crate) fn new(wire: &'a mut Wire, framing: Framing, early: &'a [u8]) -> Body<'a> {
+impl<'a, 'v> Body<'a, 'v> {
+    pub(crate) fn new(wire: &'a mut Wire<'v>, framing: Framing, early: &'a [u8]) -> Body<'a, 'v> {
         let (rest, early) = match framing {
             Framing::Length(length) => (Rest::Length(length), early),
             Framing::Close => (Rest::Close, early),
@@ -101,7 +101,7 @@ impl<'a> Body<'a> {
     }
 }
 
-impl Read for Body<'_> {
+impl Read for Body<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() {
             return Ok(0);
@@ -127,7 +127,7 @@ impl Chunks {
 
     fn read(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut Wire<'_>,
         is_closed: &mut bool,
         out: &mut [u8],
     ) -> Result<usize, Broken> {
@@ -153,7 +153,7 @@ impl Chunks {
         }
     }
 
-    fn data(&mut self, wire: &mut Wire, left: u64, out: &mut [u8]) -> Result<usize, Broken> {
+    fn data(&mut self, wire: &mut Wire<'_>, left: u64, out: &mut [u8]) -> Result<usize, Broken> {
         let most = clamped(left, out.len());
         let mut waiting = self.waiting();
         let before = waiting.len();
@@ -209,7 +209,7 @@ impl Chunks {
     }
 
     /// More behind what waits; `false` at the connection's end.
-    fn fill(&mut self, wire: &mut Wire) -> Result<bool, Broken> {
+    fn fill(&mut self, wire: &mut Wire<'_>) -> Result<bool, Broken> {
         self.buffer.drain(..self.taken);
         self.taken = 0;
         let filled = self.buffer.len();
@@ -225,7 +225,7 @@ impl Chunks {
 }
 
 /// What has come already, else what comes.
-fn plain(wire: &mut Wire, early: &mut &[u8], out: &mut [u8]) -> Result<usize, Broken> {
+fn plain(wire: &mut Wire<'_>, early: &mut &[u8], out: &mut [u8]) -> Result<usize, Broken> {
     if early.is_empty() {
         return Ok(wire.recv(out)?);
     }

@@ -250,21 +250,25 @@ fn excerpt(scheme: &str) -> String {
         .collect()
 }
 
+impl EndpointError {
+    /// In words, of what the URL was meant to be.
+    pub fn of(&self, what: &str) -> String {
+        match self {
+            EndpointError::Syntax => format!("{what} is not a URL"),
+            EndpointError::Scheme(scheme) => format!(
+                "{what}'s scheme is {scheme:?}, not http, https, ws, wss, http+unix or ws+unix"
+            ),
+            EndpointError::NoHost => format!("{what} has no host"),
+            EndpointError::UserInfo => format!("{what} has user info; send a header instead"),
+            EndpointError::Port => format!("{what}'s port is not 1 to 65535"),
+            EndpointError::Socket(why) => format!("the path of {what}'s socket {why}"),
+        }
+    }
+}
+
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EndpointError::Syntax => f.write_str("the endpoint is not a URL"),
-            EndpointError::Scheme(scheme) => write!(
-                f,
-                "the endpoint's scheme is {scheme:?}, not http, https, ws, wss, http+unix or ws+unix"
-            ),
-            EndpointError::NoHost => f.write_str("the endpoint has no host"),
-            EndpointError::UserInfo => {
-                f.write_str("the endpoint has user info; send a header instead")
-            }
-            EndpointError::Port => f.write_str("the endpoint's port is not 1 to 65535"),
-            EndpointError::Socket(why) => write!(f, "the path of the endpoint's socket {why}"),
-        }
+        f.write_str(&self.of("the endpoint"))
     }
 }
 

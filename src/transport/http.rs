@@ -8,6 +8,7 @@ use super::failure::{FailKind, Failure, Reached};
 use super::head::{self, RawHead};
 use super::line::{Kept, Line};
 use super::opening::Opening;
+use super::redirect::Sent;
 use super::resolve::Resolver;
 use super::vigil::{Cut, Vigil};
 use super::wire::{Broken, MOST_HEAD, Wire};
@@ -62,10 +63,13 @@ impl Http {
         if let Some(refusal) = too_large(request, &limits) {
             return Err(refusal);
         }
-        let vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
+        let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
             .map_err(|cut| self.line.failure(&cut, Reached::No))?;
-        self.write(request);
-        let result = self.carry_out(request, vigil);
+        let result = self.follow(request, &mut vigil);
+        if self.line.is_redirected() {
+            self.line.go_home();
+            self.open();
+        }
         // What a large message needed is given back.
         self.out.clear();
         self.out.shrink_to(INPUT);
@@ -84,9 +88,51 @@ impl Http {
         self.line.traffic.clone()
     }
 
+    /// The exchange, wherever it leads, all within its one bound.
+    fn follow(&mut self, request: &Request<'_>, vigil: &mut Vigil) -> Result<Answer, Failure> {
+        loop {
+            self.write(request);
+            let said = self.carry_out(request, vigil);
+            let (answer, location) = match said {
+                Ok(said) => (said.answer, said.location),
+                Err(failure) => (Err(failure), None),
+            };
+            let failure = match answer {
+                // Who redirected the message has seen it.
+                Err(failure) if self.line.is_redirected() => Failure {
+                    reached: Reached::Maybe,
+                    ..failure
+                },
+                Err(failure) => failure,
+                answer => return answer,
+            };
+            let redirected = failure.status.filter(|&s| Sent::Post.is_redirected_by(s));
+            let Some(status) = redirected else {
+                return Err(failure);
+            };
+            let hop = self.line.redirect(status, location.as_deref(), Sent::Post);
+            let hop = hop.map_err(|why| Failure {
+                text: answer::not_followed(status, &why).into(),
+                ..failure
+            })?;
+            self.open();
+            self.watch.on_redirect(hop);
+        }
+    }
+
+    /// For the place where the line goes now.
+    fn open(&mut self) {
+        self.opening = Opening::new(self.line.at(), &self.line.settings.proxies);
+    }
+
     /// The head, and the body as far as it is sent together with the head.
     fn write(&mut self, request: &Request<'_>) {
-        let is_ours = |name: &str| request.headers.iter().all(|(n, _)| n != name);
+        let none = Headers::default();
+        let headers = match self.line.is_away() {
+            true => &none,
+            false => request.headers,
+        };
+        let is_ours = |name: &str| headers.iter().all(|(n, _)| n != name);
         let length = request.body.len().to_string();
         let (opening, out) = (&self.opening, &mut self.out);
         out.clear();
@@ -106,20 +152,20 @@ impl Http {
         line("opamp-instance-uid", request.instance_uid.as_bytes());
         line("content-length", length.as_bytes());
         let to_proxy = opening.to_proxy.iter().flat_map(Headers::iter);
-        for (name, value) in request.headers.iter().chain(to_proxy) {
+        for (name, value) in headers.iter().chain(to_proxy) {
             line(name, value);
         }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&request.body[..request.body.len().min(MOST_COLLECTED)]);
     }
 
-    fn carry_out(&mut self, request: &Request<'_>, mut vigil: Vigil) -> Result<Answer, Failure> {
+    fn carry_out(&mut self, request: &Request<'_>, vigil: &mut Vigil) -> Result<Said, Failure> {
         loop {
             let kept = self.line.take();
             let is_reused = kept.is_some();
             let Kept { stream, term } = match kept {
                 Some(kept) => kept,
-                None => self.line.connect(&mut vigil)?,
+                None => self.line.connect(vigil)?,
             };
             let mut wire = Wire::new(stream, vigil, self.line.settings.limits.first_byte);
             let result = self.over(&mut wire, request);
@@ -128,11 +174,7 @@ impl Http {
             let has_died = is_reused && has_died(&wire, &result);
             let has_left = wire.sent > 0;
             let is_whole = matches!(&result, Ok(said) if said.is_whole);
-            let Wire {
-                stream,
-                vigil: after,
-                ..
-            } = wire;
+            let stream = wire.stream;
             if is_whole && !stream.is_sending_over() {
                 self.line.keep(Kept { stream, term });
             } else {
@@ -141,21 +183,17 @@ impl Http {
             }
             // While nothing has left, nobody need know.
             if has_died && !has_left {
-                vigil = after;
                 continue;
             }
-            return match result {
-                Ok(said) => said.answer,
-                Err(broken) => Err(Failure {
-                    reused: has_died,
-                    ..broken.failure(&self.line, has_left)
-                }),
-            };
+            return result.map_err(|broken| Failure {
+                reused: has_died,
+                ..broken.failure(&self.line, has_left)
+            });
         }
     }
 
     /// One request and its answer over this connection.
-    fn over(&mut self, wire: &mut Wire, request: &Request<'_>) -> Result<Said, Broken> {
+    fn over(&mut self, wire: &mut Wire<'_>, request: &Request<'_>) -> Result<Said, Broken> {
         wire.send(&self.out)?;
         if let Some(rest) = request.body.get(MOST_COLLECTED..) {
             wire.send(rest)?;
@@ -195,11 +233,13 @@ impl Http {
 struct Said {
     answer: Result<Answer, Failure>,
     is_whole: bool,
+    /// Where a redirect leads.
+    location: Option<String>,
 }
 
 /// Reads what there is to read of an answer whose head has come.
 fn said(
-    wire: &mut Wire,
+    wire: &mut Wire<'_>,
     head: &RawHead<'_, '_>,
     early: &[u8],
     (request, opening): (&Request<'_>, &Opening),
@@ -207,6 +247,10 @@ fn said(
 ) -> Result<Said, Broken> {
     let is_kept = head.is_kept();
     let framing = head.framing().map_err(Broken::Malformed)?;
+    let location = head
+        .header("location")
+        .filter(|_| Sent::Post.is_redirected_by(head.status))
+        .map(str::to_owned);
     let head = head.judged(framing);
     let mut body = Body::new(wire, framing, early);
     let answer = match head.plan(limit) {
@@ -246,11 +290,12 @@ fn said(
     Ok(Said {
         answer,
         is_whole: is_kept && body.is_whole(),
+        location,
     })
 }
 
 /// Whether the peer ended the connection before a byte of an answer.
-fn has_died(wire: &Wire, result: &Result<Said, Broken>) -> bool {
+fn has_died(wire: &Wire<'_>, result: &Result<Said, Broken>) -> bool {
     wire.received == 0 && matches!(result, Err(Broken::Cut(Cut::Closed(_))))
 }
 

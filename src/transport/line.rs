@@ -8,13 +8,14 @@ use rustls::pki_types::ServerName;
 
 use super::clock;
 use super::dial::{DialError, dial, dial_unix};
+use super::redirect::Sent;
 use super::resolve::{ResolveError, Resolver};
 use super::socket::Socket;
 use super::stream::Stream;
 use super::tls::ConfigCache;
 use super::traffic::Place;
 use super::vigil::{Cut, Vigil};
-use super::{Endpoint, FailKind, Failure, Proxy, Reached, Settings, Traffic, Wake};
+use super::{Endpoint, FailKind, Failure, Hop, Proxy, Reached, Settings, Traffic, Wake};
 
 pub(crate) struct Line {
     pub(crate) settings: Settings,
@@ -22,6 +23,9 @@ pub(crate) struct Line {
     pub(crate) traffic: Arc<Traffic>,
     resolver: Resolver,
     configs: ConfigCache,
+    /// Where the running try is: the endpoint, or where redirects have led.
+    at: Endpoint,
+    hops: u32,
     kept: Option<Kept>,
     dialled: u64,
 }
@@ -43,6 +47,8 @@ pub(crate) struct Term {
 impl Line {
     pub(crate) fn new(settings: Settings, wake: Wake, resolver: Resolver) -> Line {
         Line {
+            at: settings.endpoint.clone(),
+            hops: 0,
             settings,
             wake,
             traffic: Arc::default(),
@@ -76,9 +82,54 @@ impl Line {
         self.resolver.forget();
     }
 
+    /// Where the next request goes.
+    pub(crate) fn at(&self) -> &Endpoint {
+        &self.at
+    }
+
+    pub(crate) fn is_redirected(&self) -> bool {
+        self.hops > 0
+    }
+
+    /// Another server than the host's own: neither its headers nor its certificate are for this one.
+    pub(crate) fn is_away(&self) -> bool {
+        self.hops > 0 && !self.at.has_origin_of(&self.settings.endpoint)
+    }
+
+    /// Follows a redirect; `Err` says why not.
+    pub(crate) fn redirect(
+        &mut self,
+        status: u16,
+        location: Option<&str>,
+        sent: Sent,
+    ) -> Result<Hop, String> {
+        let place = (&self.settings.endpoint, &self.at, self.hops);
+        let to = self.settings.redirects.follow(place, location, sent)?;
+        let hop = Hop {
+            from: self.at.as_str().to_owned(),
+            to: to.as_str().to_owned(),
+            status,
+            number: self.hops + 1,
+        };
+        self.go_to(to, hop.number);
+        Ok(hop)
+    }
+
+    /// The next try begins at the endpoint again.
+    pub(crate) fn go_home(&mut self) {
+        self.go_to(self.settings.endpoint.clone(), 0);
+    }
+
+    fn go_to(&mut self, place: Endpoint, hops: u32) {
+        if !place.has_origin_of(&self.at) && self.kept.take().is_some() {
+            self.traffic.on_closed();
+        }
+        (self.at, self.hops) = (place, hops);
+    }
+
     /// A new connection, each step within its bound. Certificates and keys are read again.
     pub(crate) fn connect(&mut self, vigil: &mut Vigil) -> Result<Kept, Failure> {
-        let endpoint = self.settings.endpoint.clone();
+        let endpoint = self.at.clone();
         let limits = self.settings.limits;
         let proxy = self.settings.proxies.of(&endpoint);
         let proxy = proxy
@@ -88,14 +139,15 @@ impl Line {
         let mut stream = Stream::plain(socket);
         if let Some(proxy) = &proxy {
             if proxy.is_tls() {
-                stream = self.secure(stream, proxy.host(), &proxy.to_string(), vigil)?;
+                stream = self.secure(stream, (proxy.host(), true), &proxy.to_string(), vigil)?;
             }
             if !proxy.passes_on(&endpoint) {
                 self.open_way(proxy, &endpoint, &mut stream, vigil)?;
             }
         }
         if endpoint.scheme().is_tls() {
-            stream = self.secure(stream, endpoint.host(), &endpoint.place(), vigil)?;
+            let whom = (endpoint.host(), !self.is_away());
+            stream = self.secure(stream, whom, &endpoint.place(), vigil)?;
         }
         self.traffic.on_connected(place, stream.tls_version());
         self.dialled += 1;
@@ -171,11 +223,11 @@ impl Line {
         proxy.open(stream, to, headers, vigil, limits)
     }
 
-    /// TLS with `host`, called `place` in texts.
+    /// TLS with `host`, called `place` in texts, which may see our certificate or not.
     fn secure(
         &mut self,
         stream: Stream,
-        host: &str,
+        (host, is_ours): (&str, bool),
         place: &str,
         vigil: &mut Vigil,
     ) -> Result<Stream, Failure> {
@@ -183,7 +235,7 @@ impl Line {
         let trust = self.settings.trust.as_ref();
         let trust = trust.ok_or_else(|| unfit("not set up".to_owned()))?;
         let config = trust
-            .config(&mut self.configs)
+            .config(&mut self.configs, is_ours)
             .map_err(|e| unfit(e.to_string()))?;
         let name = ServerName::try_from(host.to_owned()).map_err(|e| unfit(e.to_string()))?;
         stream
@@ -193,7 +245,7 @@ impl Line {
 
     /// In words that name the server, not its path and query.
     pub(crate) fn failure(&self, cut: &Cut, reached: Reached) -> Failure {
-        self.failure_with(&self.settings.endpoint.place(), cut, reached)
+        self.failure_with(&self.at.place(), cut, reached)
     }
 
     fn failure_with(&self, place: &str, cut: &Cut, reached: Reached) -> Failure {

@@ -25,6 +25,7 @@ pub mod limits;
 mod line;
 mod opening;
 pub mod proxy;
+pub mod redirect;
 pub mod resolve;
 pub mod signals;
 mod socket;
@@ -48,6 +49,7 @@ pub use failure::{FailKind, Failure, Reached};
 pub use headers::{HeaderError, Headers};
 pub use limits::Limits;
 pub use proxy::{Proxies, Proxy, ProxyError};
+pub use redirect::{Hop, Redirects};
 pub use resolve::Resolver;
 pub use traffic::{Facts, Place, Traffic};
 pub use wake::Wake;
@@ -58,6 +60,9 @@ pub trait Watch: Send + Sync {
     /// Runs on the worker thread. `Break` ends the exchange within milliseconds with
     /// [`FailKind::GivenUp`]; `Continue(Some(at))` asks to be called again at `at`.
     fn check(&self) -> ControlFlow<(), Option<Instant>>;
+
+    /// The exchange goes on at another place.
+    fn on_redirect(&self, _hop: Hop) {}
 }
 
 /// How to reach the server. Plain data, fixed for the life of a transport.
@@ -67,6 +72,7 @@ pub struct Settings {
     /// For TLS, with the server or with a proxy: what [`tls::TlsSettings::at_start`] made of the host's wishes.
     pub trust: Option<tls::Trust>,
     pub proxies: Proxies,
+    pub redirects: Redirects,
     pub limits: Limits,
     /// Put before the library's own `User-Agent`; already checked by [`headers::check_prefix`].
     pub user_agent_prefix: Option<String>,

@@ -64,10 +64,13 @@ pub struct Trust {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlsError(String);
 
-/// The last configuration and what it was made of: a session can only be resumed under the same
+/// The last configurations and what they were made of: a session can only be resumed under the same
 /// one, and must not be under another, because resuming skips the verifier.
 #[derive(Default)]
-pub(crate) struct ConfigCache(Option<(u64, Arc<ClientConfig>)>);
+pub(crate) struct ConfigCache(Vec<(u64, Arc<ClientConfig>)>);
+
+/// One with the client's certificate, and one without it for other servers.
+const MOST_CONFIGS: usize = 2;
 
 #[derive(Clone, Debug)]
 enum Source {
@@ -77,6 +80,9 @@ enum Source {
 }
 
 const GIVEN: &str = "given";
+
+/// Room for the endpoint, a proxy and one server more, of which each is given eight; the default keeps 256.
+const MOST_SESSIONS: usize = 24;
 
 /// Bundles in the places of the distributions; the first that exists is read.
 const PLATFORM_FILES: [&str; 8] = [
@@ -197,27 +203,34 @@ impl Trust {
         self.skip_verify
     }
 
-    /// Reads everything again. The same configuration as before while its content is unchanged.
-    pub(crate) fn config(&self, cache: &mut ConfigCache) -> Result<Arc<ClientConfig>, TlsError> {
+    /// Reads everything again. The same configuration as before while its content is unchanged. `with_identity`:
+    /// the peer is one that may see our certificate.
+    pub(crate) fn config(
+        &self,
+        cache: &mut ConfigCache,
+        with_identity: bool,
+    ) -> Result<Arc<ClientConfig>, TlsError> {
+        let identity = self.identity.as_ref().filter(|_| with_identity);
         let provider = Arc::new(ring::default_provider());
         let roots = if self.skip_verify {
             Vec::new()
         } else {
             self.roots()?
         };
-        let pair = self.identity.as_ref().map(Identity::contents).transpose()?;
+        let pair = identity.map(Identity::contents).transpose()?;
         let mut hasher = DefaultHasher::new();
         (&roots, &pair).hash(&mut hasher);
         let fingerprint = hasher.finish();
-        if let Some((_, config)) = cache.0.as_ref().filter(|(old, _)| *old == fingerprint) {
+        if let Some((_, config)) = cache.0.iter().find(|(old, _)| *old == fingerprint) {
             return Ok(config.clone());
         }
-        let key = match (&self.identity, &pair) {
+        let key = match (identity, &pair) {
             (Some(identity), Some(pair)) => Some(identity.parse(pair, &provider)?),
             _ => None,
         };
         let config = Arc::new(self.build(provider, roots, key)?);
-        cache.0 = Some((fingerprint, config.clone()));
+        cache.0.truncate(MOST_CONFIGS - 1);
+        cache.0.insert(0, (fingerprint, config.clone()));
         Ok(config)
     }
 
@@ -255,8 +268,7 @@ impl Trust {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // One server, so one place; the default keeps 256.
-        config.resumption = Resumption::in_memory_sessions(1);
+        config.resumption = Resumption::in_memory_sessions(MOST_SESSIONS);
         Ok(config)
     }
 

@@ -13,9 +13,9 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(1);
 pub(crate) const MOST_HEAD: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Wire<'v> {
     pub(crate) stream: Stream,
-    pub(crate) vigil: Vigil,
+    pub(crate) vigil: &'v mut Vigil,
     first_byte: Duration,
     /// Bytes the kernel took, and bytes that came.
     pub(crate) sent: u64,
@@ -33,8 +33,8 @@ pub(crate) enum Broken {
     Malformed(String),
 }
 
-impl Wire {
-    pub(crate) fn new(stream: Stream, vigil: Vigil, first_byte: Duration) -> Wire {
+impl<'v> Wire<'v> {
+    pub(crate) fn new(stream: Stream, vigil: &'v mut Vigil, first_byte: Duration) -> Wire<'v> {
         Wire {
             stream,
             vigil,
@@ -46,7 +46,7 @@ impl Wire {
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Cut> {
         self.vigil.enter(Step::Send, None);
-        self.stream.send(bytes, &mut self.sent, &mut self.vigil)
+        self.stream.send(bytes, &mut self.sent, self.vigil)
     }
 
     /// Some bytes of the answer, or 0 where it ends; an answer without a byte is an error.
@@ -54,7 +54,7 @@ impl Wire {
         if self.received == 0 {
             self.vigil.enter(Step::FirstByte, Some(self.first_byte));
         }
-        let n = self.stream.recv(space, &mut self.vigil)?;
+        let n = self.stream.recv(space, self.vigil)?;
         if self.received == 0 {
             if n == 0 {
                 return Err(Cut::Closed(

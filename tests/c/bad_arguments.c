@@ -60,6 +60,28 @@ static void proxies(opamp_client *client) {
   OK(opamp_client_set_proxy(client, NULL, NULL));
 }
 
+/* [HTTP-22] */
+static void redirects(opamp_client *client) {
+  static const char *const bad[] = { "", "127.0.0.1", "https://", "https://user:secret@127.0.0.1", "https://127.0.0.1/path", "https://127.0.0.1?q",
+                                     "ftp://127.0.0.1", "http+unix://%2Frun%2Fa", "\xff" };
+  size_t i;
+  for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+    opamp_error *err = NULL;
+    SAME(opamp_client_allow_redirect_to(client, bad[i], &err), OPAMP_E_INVALID_ARG);
+    CHECK(err != NULL && strstr(opamp_error_text(err), "secret") == NULL);
+    opamp_error_free(err);
+  }
+  OK(opamp_client_allow_redirect_to(client, "http://127.0.0.1:9/", NULL));
+  /* On a http endpoint TLS settings need an https origin, which stays while they are there. [TLS-01] */
+  REFUSED(opamp_client_set_insecure_skip_verify(client, 1, &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_client_allow_redirect_to(client, "https://127.0.0.1", NULL));
+  OK(opamp_client_set_insecure_skip_verify(client, 1, NULL));
+  REFUSED(opamp_client_allow_redirect_to(client, NULL, &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_client_set_insecure_skip_verify(client, 0, NULL));
+  OK(opamp_client_allow_redirect_to(client, NULL, NULL));
+  REFUSED(opamp_client_set_option(client, OPAMP_OPTION_REDIRECT_LIMIT, 21, &err), OPAMP_E_INVALID_ARG);
+}
+
 static void clients(opamp_client *client) {
   uint8_t uid[17] = { 0 };
   uint64_t value = 42;
@@ -262,6 +284,7 @@ int main(void) {
   names();
   OK(opamp_client_new("http://127.0.0.1:9/v1/opamp", &client, NULL));
   proxies(client);
+  redirects(client);
   clients(client);
   agents(client);
   opamp_client_unref(client);

@@ -28,6 +28,7 @@ int main(void) {
   BAD(opamp_client_set_proxy(NULL, "http://127.0.0.1:3128", NULL));
   BAD(opamp_client_set_proxy_header(NULL, "A", "b", NULL));
   BAD(opamp_client_use_proxy_environment(NULL, 1));
+  BAD(opamp_client_allow_redirect_to(NULL, "https://127.0.0.1", NULL));
   BAD(opamp_client_set_ca_file(NULL, NULL, NULL));
   BAD(opamp_client_set_ca_dir(NULL, NULL, NULL));
   BAD(opamp_client_set_ca_pem(NULL, NULL, 0, NULL));
@@ -98,6 +99,7 @@ int main(void) {
   CHECK(opamp_event_message(NULL) == NULL && opamp_event_error(NULL) == NULL && opamp_event_request(NULL) == NULL);
   BAD(opamp_event_ticket(NULL, &u));
   BAD(opamp_event_uid(NULL, &slice));
+  BAD(opamp_event_redirect(NULL, &line, &line, &i));
   BAD(opamp_event_log(NULL, &i, &line));
   SAME(opamp_event_missed(NULL), 0);
   opamp_event_free(NULL);

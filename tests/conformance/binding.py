@@ -233,6 +233,9 @@ class Client:
     def set_proxy_header(self, name, value):
         call(LIB.client_set_proxy_header, self.handle, name.encode(), value if value is None else value.encode())
 
+    def allow_redirect_to(self, origin):
+        call(LIB.client_allow_redirect_to, self.handle, origin if origin is None else origin.encode())
+
     def use_proxy_environment(self, on):
         check(LIB.client_use_proxy_environment(self.handle, int(on)))
 
@@ -272,7 +275,10 @@ class Event:
         self.kind = LIB.event_kind_name(LIB.event_kind(handle)).decode()
         self.missed = LIB.event_missed(handle)
         self.error = error_dict(LIB.event_error(handle))
-        self.ticket = self.uid = self.log = None
+        self.ticket = self.uid = self.log = self.redirect = None
+        urls, code = (ctypes.c_char_p(), ctypes.c_char_p()), ctypes.c_int32()
+        if LIB.event_redirect(handle, *(ctypes.byref(url) for url in urls), ctypes.byref(code)) == 0:
+            self.redirect = (*(url.value.decode() for url in urls), code.value)
         ticket, uid = ctypes.c_uint64(), Slice()
         if LIB.event_ticket(handle, ctypes.byref(ticket)) == 0:
             self.ticket = ticket.value

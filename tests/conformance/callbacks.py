@@ -9,6 +9,7 @@ SLOTS = {
     "on_connect": (P, P, P), "on_connect_failed": (P, P, P, P), "on_error": (P, P, P, P), "on_message": (P, P, P, P),
     "on_request": (P, P, P, P), "on_report_done": (P, P, ctypes.c_uint64, P, P), "on_new_uid": (P, P, P, P),
     "on_warning": (P, P, P, P), "on_log": (P, P, ctypes.c_int32, ctypes.c_char_p, P), "on_stopped": (P, P, P),
+    "on_redirect": (P, P, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int32, P),
 }
 TYPES = {name: ctypes.CFUNCTYPE(None, *parameters) for name, parameters in SLOTS.items()}
 FREE_USER = ctypes.CFUNCTYPE(None, P)
@@ -72,6 +73,8 @@ class CallbackAgent(Agent):
             return ctypes.string_at(arguments[2], 16)
         if name == "on_log":
             return arguments[2], arguments[3].decode()
+        if name == "on_redirect":
+            return arguments[2].decode(), arguments[3].decode(), arguments[4]
         if name == "on_report_done":
             return arguments[2], error_dict(arguments[3])
         return None

@@ -79,8 +79,9 @@ fn bytes_that_nobody_asked_for_end_a_kept_connection() {
     let mut rig = Rig::new(&server.url());
     rig.post(b"x").unwrap();
     tell.send(()).unwrap();
-    // Either the unasked answer lies there already, or its connection is lost: never an answer.
-    let second = rig.post(b"x").or_else(|_| rig.post(b"x")).unwrap();
+    // Either the unasked answer lies there already, or it is taken for one, or its connection is lost: never a good answer.
+    let mut tries = (0..3).map(|_| rig.post(b"x"));
+    let second = tries.find_map(Result::ok).unwrap();
     assert_eq!(second.body, &b"b"[..]);
     server.join();
 }

@@ -3,15 +3,16 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use opamp::transport::http::Http;
 use opamp::transport::tls::TlsSettings;
 use opamp::transport::{
-    Answer, Endpoint, Failure, Headers, Limits, Proxies, Request, Resolver, Settings, Wake, Watch,
+    Answer, Endpoint, Failure, Headers, Hop, Limits, Proxies, Redirects, Request, Resolver,
+    Settings, Wake, Watch,
 };
 
 pub(crate) const UID: &str = "0190a5b2-7c3d-7e4f-8a9b-0c1d2e3f4a5b";
@@ -27,6 +28,7 @@ pub(crate) struct Patience {
     pub(crate) ask_after: Option<Duration>,
     /// Gives up at this check.
     pub(crate) break_at: Option<usize>,
+    pub(crate) hops: Mutex<Vec<Hop>>,
 }
 
 impl Watch for Patience {
@@ -36,6 +38,10 @@ impl Watch for Patience {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(self.ask_after.map(|after| Instant::now() + after))
+    }
+
+    fn on_redirect(&self, hop: Hop) {
+        self.hops.lock().unwrap().push(hop);
     }
 }
 
@@ -91,6 +97,7 @@ pub(crate) fn settings(url: &str) -> Settings {
         endpoint: Endpoint::parse(url).unwrap(),
         trust: None,
         proxies: Proxies::default(),
+        redirects: Redirects::default(),
         limits: Limits::default(),
         user_agent_prefix: None,
         seed: 7,

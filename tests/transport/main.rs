@@ -7,6 +7,7 @@ mod given_up;
 mod host_stack;
 mod http;
 mod proxy;
+mod redirect;
 mod tls;
 mod unix;
 mod websocket;

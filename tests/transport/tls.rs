@@ -85,17 +85,30 @@ fn leaf_params(hosts: &[&str]) -> CertificateParams {
 impl Pair {
     /// A server that shows this certificate, and wants one of `clients` when there is any.
     pub(crate) fn server(&self, clients: Option<&Authority>) -> Arc<ServerConfig> {
+        self.server_with(clients, false)
+    }
+
+    /// A server that asks for a certificate of `clients` and does without one, too.
+    pub(crate) fn server_that_may_see(&self, clients: &Authority) -> Arc<ServerConfig> {
+        self.server_with(Some(clients), true)
+    }
+
+    fn server_with(&self, clients: Option<&Authority>, is_optional: bool) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .unwrap();
         let builder = match clients {
             None => builder.with_no_client_auth(),
-            Some(authority) => builder.with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(authority.roots(), provider)
-                    .build()
-                    .unwrap(),
-            ),
+            Some(authority) => {
+                let roots = authority.roots();
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                let verifier = match is_optional {
+                    true => verifier.allow_unauthenticated(),
+                    false => verifier,
+                };
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
         };
         let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();

@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::answer::shown;
+use super::answer::{not_followed, shown};
 use super::line::Line;
+use super::redirect::Sent;
 use super::vigil::{Cut, Step, Vigil};
 use super::wire::Wire;
 use super::{FailKind, Failure, Headers, Reached, Resolver, Settings, Traffic, Wake, Watch};
@@ -87,33 +88,65 @@ impl WebSocket {
         let limits = self.line.settings.limits;
         let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
             .map_err(|cut| self.line.failure(&cut, Reached::No))?;
-        let stream = self.line.connect(&mut vigil)?.stream;
+        self.line.go_home();
+        loop {
+            let (failure, location) = match self.upgrade(headers, instance_uid, &mut vigil) {
+                Ok(session) => {
+                    self.session = Some(session);
+                    return Ok(());
+                }
+                Err(refused) => refused,
+            };
+            let redirected = failure
+                .status
+                .filter(|&status| Sent::Upgrade.is_redirected_by(status));
+            let Some(status) = redirected else {
+                return Err(failure);
+            };
+            let hop = self
+                .line
+                .redirect(status, location.as_deref(), Sent::Upgrade);
+            let hop = hop.map_err(|why| Failure {
+                text: format!("WebSocket upgrade: {}", not_followed(status, &why)).into(),
+                ..failure
+            })?;
+            self.watch.on_redirect(hop);
+        }
+    }
+
+    /// One connection and its upgrade; a refusal comes with its Location.
+    fn upgrade(
+        &mut self,
+        headers: &Headers,
+        instance_uid: &str,
+        vigil: &mut Vigil,
+    ) -> Result<Session, (Failure, Option<String>)> {
+        let limits = self.line.settings.limits;
+        let stream = self.line.connect(vigil).map_err(|f| (f, None))?.stream;
         let mut wire = Wire::new(stream, vigil, limits.first_byte);
         let upgrade = Upgrade {
             settings: &self.line.settings,
+            endpoint: self.line.at(),
+            is_away: self.line.is_away(),
             headers,
             instance_uid,
         };
         let result = upgrade.over(&mut wire);
         self.line.traffic.on_moved(wire.sent, wire.received);
-        match result {
-            Ok(begun) => {
-                self.session = Some(Session::new(wire.stream, begun, &limits));
-                Ok(())
+        let refusal = match result {
+            Ok(begun) => return Ok(Session::new(wire.stream, begun, &limits)),
+            Err(refusal) => refusal,
+        };
+        drop(wire);
+        self.line.traffic.on_closed();
+        Err(match refusal {
+            Refusal::Answer { failure, location } => (failure, location),
+            Refusal::Broken(broken) => {
+                let failure = broken.failure(&self.line, false);
+                let text = format!("WebSocket upgrade: {}", failure.text);
+                (Failure::new(failure.kind, Reached::No, text), None)
             }
-            Err(refusal) => {
-                drop(wire);
-                self.line.traffic.on_closed();
-                Err(match refusal {
-                    Refusal::Answer(failure) => failure,
-                    Refusal::Broken(broken) => {
-                        let failure = broken.failure(&self.line, false);
-                        let text = format!("WebSocket upgrade: {}", failure.text);
-                        Failure::new(failure.kind, Reached::No, text)
-                    }
-                })
-            }
-        }
+        })
     }
 
     /// The message and behind it, with a marker, a ping that carries it. The last one was written before.

@@ -10,7 +10,7 @@ use super::super::head::{self, RawHead};
 use super::super::http::user_agent;
 use super::super::opening::authority;
 use super::super::wire::{Broken, MOST_HEAD, Wire};
-use super::super::{FailKind, Failure, Headers, Reached, Settings};
+use super::super::{Endpoint, FailKind, Failure, Headers, Reached, Settings};
 
 /// Room for the head of an answer.
 const ROOM: usize = 4 * 1024;
@@ -20,20 +20,27 @@ const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Why there is no WebSocket.
 pub(super) enum Refusal {
     /// The server answered with a status of its own, or with a wrong 101.
-    Answer(Failure),
+    Answer {
+        failure: Failure,
+        location: Option<String>,
+    },
     Broken(Broken),
 }
 
 /// The upgrade of one connection.
 pub(super) struct Upgrade<'a> {
     pub(super) settings: &'a Settings,
+    /// The settings' own, or where redirects have led.
+    pub(super) endpoint: &'a Endpoint,
+    /// Another server than the host's own, which does not get its headers.
+    pub(super) is_away: bool,
     pub(super) headers: &'a Headers,
     pub(super) instance_uid: &'a str,
 }
 
 impl Upgrade<'_> {
     /// Answers the bytes that came behind the 101; they are the first of the peer's frames.
-    pub(super) fn over(&self, wire: &mut Wire) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn over(&self, wire: &mut Wire<'_>) -> Result<Vec<u8>, Refusal> {
         let mut nonce = [0; 16];
         super::draw(&mut nonce)?;
         let key = STANDARD.encode(nonce);
@@ -68,7 +75,9 @@ impl Upgrade<'_> {
     }
 
     fn request(&self, key: &str) -> Vec<u8> {
-        let endpoint = &self.settings.endpoint;
+        let endpoint = self.endpoint;
+        let none = Headers::default();
+        let headers = if self.is_away { &none } else { self.headers };
         let path = endpoint.path_and_query();
         let slash = if path.starts_with('/') { "" } else { "/" };
         let mut request = format!("GET {slash}{path} HTTP/1.1\r\n").into_bytes();
@@ -80,7 +89,7 @@ impl Upgrade<'_> {
         let agent = user_agent(self.settings.user_agent_prefix.as_deref());
         for (name, value) in [("host", authority(endpoint)), ("user-agent", agent)] {
             // The host's own wins.
-            if self.headers.iter().all(|(given, _)| given != name) {
+            if headers.iter().all(|(given, _)| given != name) {
                 line(name, value.as_bytes());
             }
         }
@@ -89,7 +98,7 @@ impl Upgrade<'_> {
         line("sec-websocket-version", b"13");
         line("sec-websocket-key", key.as_bytes());
         line("opamp-instance-uid", self.instance_uid.as_bytes());
-        for (name, value) in self.headers.iter() {
+        for (name, value) in headers.iter() {
             line(name, value);
         }
         request.extend_from_slice(b"\r\n");
@@ -117,15 +126,15 @@ impl Upgrade<'_> {
             return Ok(());
         };
         let text = format!("WebSocket upgrade: HTTP 101, but {wrong}");
-        Err(Refusal::Answer(Failure::new(
-            FailKind::Protocol,
-            Reached::No,
-            text,
-        )))
+        Err(Refusal::Answer {
+            failure: Failure::new(FailKind::Protocol, Reached::No, text),
+            location: None,
+        })
     }
 
     /// Another status, with as much of its body as is worth showing.
-    fn refused(&self, head: &RawHead<'_, '_>, behind: &[u8], wire: &mut Wire) -> Refusal {
+    fn refused(&self, head: &RawHead<'_, '_>, behind: &[u8], wire: &mut Wire<'_>) -> Refusal {
+        let location = head.header("location").map(str::to_owned);
         let framing = match head.framing() {
             Ok(framing) => framing,
             Err(why) => return Broken::Malformed(why).into(),
@@ -136,7 +145,7 @@ impl Upgrade<'_> {
         let excerpt = answer::drain(&mut body, &head, self.settings.limits.message);
         let text = format!("WebSocket upgrade: {}", status_text(head.status));
         match head.shown(FailKind::Status, text, &excerpt, self.headers) {
-            Err(failure) => Refusal::Answer(failure),
+            Err(failure) => Refusal::Answer { failure, location },
             Ok(_) => Broken::Ended.into(),
         }
     }

@@ -5,6 +5,7 @@ mod frames;
 mod patience;
 mod speaking;
 mod upgrade;
+mod ways;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
