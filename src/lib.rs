@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod ffi;
+mod locks;
 pub mod proto;
 pub mod protocol;
 pub mod transport;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
+use crate::locks::Mutex;
 
 use super::{
     capabilities,
@@ -308,7 +308,7 @@ impl Client {
             .unwrap_or(row.default))
     }
 
-    pub(crate) fn state(&self) -> parking_lot::MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> crate::locks::MutexGuard<'_, State> {
         self.state.lock()
     }
 
@@ -318,7 +318,7 @@ impl Client {
     }
 
     /// The state, for a change that is refused while an agent runs.
-    fn settle(&self) -> Result<parking_lot::MutexGuard<'_, State>> {
+    fn settle(&self) -> Result<crate::locks::MutexGuard<'_, State>> {
         let state = self.state.lock();
         state.check_idle()?;
         Ok(state)

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use crate::locks::{Condvar, Mutex, MutexGuard};
 
 use super::{
     client::Client,
@@ -384,7 +384,7 @@ impl Agent {
                     self.changed.wait(&mut life);
                     false
                 }
-                Some(deadline) => self.changed.wait_until(&mut life, deadline).timed_out(),
+                Some(deadline) => self.changed.is_late(&mut life, deadline),
             };
             if is_late && !life.is_over() {
                 return Err(convert::timeout("the agent has not stopped yet"));

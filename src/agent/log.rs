@@ -8,12 +8,11 @@ use std::{
     },
 };
 
-use parking_lot::RwLock;
-
 use super::{
     error::Result,
     fork::{self, Token},
 };
+use crate::locks::Mutex;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
@@ -41,7 +40,7 @@ pub type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 /// parent's is left where it is.
 struct Slot {
     process: Token,
-    sink: RwLock<Option<Arc<Sink>>>,
+    sink: Mutex<Option<Arc<Sink>>>,
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(0);
@@ -58,7 +57,7 @@ pub fn set(level: Level, sink: Option<Sink>) -> Result<()> {
         Some(sink) if level > Level::Off => (level, Some(Arc::new(sink))),
         _ => (Level::Off, None),
     };
-    let old = std::mem::replace(&mut *slot.sink.write(), sink);
+    let old = std::mem::replace(&mut *slot.sink.lock(), sink);
     LEVEL.store(level as u8, Ordering::Relaxed);
     drop(old);
     Ok(())
@@ -74,7 +73,7 @@ pub(crate) fn line(level: Level, text: &str) {
     if !is_wanted(level) {
         return;
     }
-    let sink = slot().and_then(|slot| slot.sink.read().clone());
+    let sink = slot().and_then(|slot| slot.sink.lock().clone());
     if let Some(sink) = sink {
         sink(level, text);
     }
@@ -91,7 +90,7 @@ fn make_slot() -> Result<&'static Slot> {
     let old = SLOT.load(Ordering::Acquire);
     let fresh = Box::into_raw(Box::new(Slot {
         process: fork::process()?,
-        sink: RwLock::new(None),
+        sink: Mutex::new(None),
     }));
     let won = SLOT
         .compare_exchange(old, fresh, Ordering::AcqRel, Ordering::Acquire)

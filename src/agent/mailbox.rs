@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
+use crate::locks::Mutex;
 
 use super::config_map::ConfigMap;
 use crate::{

@@ -4,9 +4,8 @@ use std::{
     any::Any,
     cell::Cell,
     panic::{self, AssertUnwindSafe},
+    sync::atomic::{AtomicBool, Ordering},
 };
-
-use parking_lot::Once;
 
 thread_local! {
     /// This thread runs code of ours whose panics are caught.
@@ -23,15 +22,16 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 
 /// From the first client on, contained panics are not printed; all others go to the hook that was there before.
 pub(crate) fn silence() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !IS_CONTAINED.get() {
-                before(info);
-            }
-        }));
-    });
+    static IS_SILENT: AtomicBool = AtomicBool::new(false);
+    if IS_SILENT.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !IS_CONTAINED.get() {
+            before(info);
+        }
+    }));
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {

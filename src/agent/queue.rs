@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use crate::locks::{Condvar, Mutex};
 
 use super::event::{Event, EventKind, Message};
 use crate::transport::Wake;
@@ -128,7 +128,7 @@ impl Queue {
             match deadline {
                 None => self.changed.wait(&mut waiting),
                 Some(deadline) => {
-                    let late = self.changed.wait_until(&mut waiting, deadline).timed_out();
+                    let late = self.changed.is_late(&mut waiting, deadline);
                     if late && waiting.events.is_empty() && waiting.is_open {
                         return Err(Nothing::Timeout);
                     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use crate::locks::{Condvar, Mutex};
 
 use super::{
     client::Client,
@@ -483,7 +483,7 @@ impl Shell {
 /// Waits for a change; `true` when the time is over instead.
 fn is_late<T>(
     changed: &Condvar,
-    guard: &mut parking_lot::MutexGuard<'_, T>,
+    guard: &mut crate::locks::MutexGuard<'_, T>,
     deadline: Option<Instant>,
 ) -> bool {
     match deadline {
@@ -491,6 +491,6 @@ fn is_late<T>(
             changed.wait(guard);
             false
         }
-        Some(deadline) => changed.wait_until(guard, deadline).timed_out(),
+        Some(deadline) => changed.is_late(guard, deadline),
     }
 }

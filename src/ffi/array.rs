@@ -2,8 +2,8 @@
 
 use std::{ffi::c_char, ptr};
 
+use crate::locks::Mutex;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::{
     attributes::{Nested, busy, one_more_level, opamp_attributes},

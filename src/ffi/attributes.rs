@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, ffi::c_char, ptr};
 
+use crate::locks::Mutex;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::{
     array::opamp_array,

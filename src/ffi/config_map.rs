@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use parking_lot::Mutex;
+use crate::locks::Mutex;
 
 use super::{
     calls, convert,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use crate::locks::Mutex;
 
 /// Counters and facts of one transport; shared as `Arc<Traffic>`.
 #[derive(Debug, Default)]

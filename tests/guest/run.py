@@ -51,7 +51,7 @@ def judged(source, scheme, lib, folder):
     if scheme == "no server":
         code, said = executed(program, lib, {})
     else:
-        with c_tests.Server(scheme == "https") as server:
+        with c_tests.Server(scheme) as server:
             code, said = executed(program, lib, server.env)
     if code == 77:
         return "skipped", said.strip().rsplit("\n", 1)[-1]
