@@ -54,6 +54,7 @@ def numbered(client: OpAMPClient, data: bytes) -> bytes:
 
 def send(client: OpAMPClient, data: bytes) -> Any:
     """What `OpAMPClient.send` promises."""
+    client._check_process()
     agent, transport = client._agent, client._transport
     try:
         if agent is not None:

@@ -61,6 +61,11 @@ class Run:
 
     def spawn(self) -> None:
         """Delivers on a thread of its own from now on."""
+        # Not first on that thread: a child forked in the middle of an import has half a module for ever.
+        import json  # noqa: F401
+
+        from . import _data  # noqa: F401
+
         self.has_thread = True
         self._caller = 0
         if self._client._transport is not None and self.handle is not None:

@@ -2,6 +2,8 @@
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
+import os
+
 from . import _fork, _library, _log
 from .callbacks import OpAMPCallbacks
 
@@ -34,6 +36,8 @@ class OpAMPAgent:
     another). `callbacks`: hears what happens; None where events are iterated over. `initial_backoff`: the first retry comes within these
     seconds, later ones back off. `max_retries`: how often a message of `send` is tried again before its callback comes; what it reports
     is kept and goes out once the server is back. `heartbeat_max_retries` is taken for compatibility: heartbeats never pile up.
+    `restart_after_fork`: a child forked while the agent runs starts it too, as another agent, with a uid of its own; otherwise the child
+    has none until it calls `start`, and says so once in the log.
 
     Raises ValueError for a negative number, TypeError for what is none.
     """
@@ -47,12 +51,14 @@ class OpAMPAgent:
         heartbeat_max_retries: int = 1,
         initial_backoff: float = 1.0,
         client: OpAMPClient,
+        restart_after_fork: bool = False,
     ) -> None:
         self._interval_ms = max(10, _milliseconds("interval", interval))
         self._backoff_ms = _milliseconds("initial_backoff", initial_backoff)
         self._tries = 1 + _not_negative("max_retries", max_retries)
         self._heartbeat_tries = 1 + _not_negative("heartbeat_max_retries", heartbeat_max_retries)
         self._callbacks, self._client = callbacks or OpAMPCallbacks(), client
+        self._restart_after_fork, self._process = restart_after_fork, os.getpid()
         self._handle: Handle | None = None
         self._run: Run | None = None
         self._made_sends: Sends | None = None
@@ -64,6 +70,7 @@ class OpAMPAgent:
         A started agent lives until `stop`, even when nothing refers to it; at a normal end of the process it says goodbye, within a second.
         Where the library is missing (`opamp.available`) one warning is logged and nothing starts. Raises RuntimeError when it runs already.
         """
+        self._check_process()
         if self._run is not None:
             raise RuntimeError("the agent is already started")
         if _library.library() is None:
@@ -138,6 +145,7 @@ class OpAMPAgent:
         sent before `start`, or faster than it can leave, waits as one message of the newest parts. Raises ValueError for what is no
         AgentToServer, TypeError for what is neither bytes nor a message.
         """
+        self._check_process()
         data: Any = payload.SerializeToString() if hasattr(payload, "SerializeToString") else payload
         try:
             encoded = data if isinstance(data, bytes) else bytes(memoryview(data))
@@ -156,6 +164,7 @@ class OpAMPAgent:
         No callback begins after this call. One that runs is waited for, 2 s without a `timeout`; inside a callback this only asks for the
         end. Raises ValueError for a negative time.
         """
+        self._check_process()
         if timeout is not None:
             timeout = _milliseconds("timeout", timeout) / 1000
         if self._run is not None:
@@ -174,11 +183,22 @@ class OpAMPAgent:
         if self._run is not None:
             self._run.stop(EXIT_S)
 
+    def _check_process(self) -> None:
+        """In a forked child nothing of the parent's is used, whether the agent ran or not."""
+        _fork.check()
+        if self._process != os.getpid():
+            self._in_child()
+
     def _in_child(self) -> None:
-        """In a forked child: the agent stays with the parent."""
+        """The agent stays with the parent."""
+        run, self._process = self._run, os.getpid()
         self._run = self._handle = self._made_sends = None
-        self._client._handle = self._client._agent = None
-        _log.warn_once("agent", "this process was forked from one with an OpAMP agent; it has none of its own until start() is called")
+        if run is None or run.is_stopping:
+            return
+        if self._restart_after_fork:
+            self.start(thread=run.has_thread)
+        else:
+            _log.warn_once("agent", "this process was forked from one with an OpAMP agent; it has none of its own until start() is called")
 
     def fileno(self) -> int:
         """A descriptor that is readable while something waits for `dispatch`, for select, epoll or an event loop; after
@@ -244,6 +264,7 @@ class OpAMPAgent:
 
         from . import _handle as h
 
+        self._check_process()
         if self._handle is None:
             return {}
         lib = _library.required()
@@ -261,11 +282,13 @@ class OpAMPAgent:
         _library.required().agent_poll_now(self._running().pointer)
 
     def _running(self) -> Handle:
+        self._check_process()
         if self._run is None or self._run.handle is None:
             raise RuntimeError("the agent does not run")
         return self._run.handle
 
     def _own_loop(self) -> Run:
+        self._check_process()
         if self._run is None:
             raise RuntimeError("the agent does not run")
         if self._run.has_thread:

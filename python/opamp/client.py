@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import _library, _log
+from . import _fork, _library, _log
 from .transport.base import base_headers
 from .transport.exceptions import OpAMPException
 
@@ -71,6 +71,7 @@ class OpAMPClient:
         self._timeout_millis, self._capabilities, self._transport = timeout_millis, capabilities, transport
         self._tls = (tls_certificate, tls_client_certificate, tls_client_key)
         self._uid = _uuid7()
+        self._process = os.getpid()
         # The number of the next exchange that a transport of the host's carries out without an agent.
         self._sequence_num = 0
         self._status: Any = None
@@ -82,7 +83,8 @@ class OpAMPClient:
 
     @property
     def instance_uid(self) -> bytes:
-        """The 16 bytes that name the agent; the server may assign others."""
+        """The 16 bytes that name the agent; the server may assign others, and a forked child has others."""
+        self._check_process()
         if self._handle is not None:
             import ctypes
 
@@ -123,6 +125,7 @@ class OpAMPClient:
         from . import messages
 
         self._config = messages.build_effective_config_message(effective_config, content_type)
+        self._check_process()
         if self._handle is not None:
             self._push_config(self._handle)
         return self._config
@@ -136,6 +139,7 @@ class OpAMPClient:
         if self._status == new:
             return None
         self._status = new
+        self._check_process()
         if self._handle is not None:
             self._push_status(self._handle)
         return new
@@ -160,6 +164,7 @@ class OpAMPClient:
 
         from . import _handle as h
 
+        self._check_process()
         if self._handle is None:
             lib = _library.required()
             out = ctypes.c_void_p()
@@ -174,6 +179,14 @@ class OpAMPClient:
                 raise OpAMPException(str(error)) from error
             self._handle = handle
         return self._handle
+
+    def _check_process(self) -> None:
+        """In a forked child, what the library holds stays with the parent, and so does the name."""
+        if self._process != os.getpid():
+            _fork.check()
+            self._process = os.getpid()
+            self._handle = self._agent = None
+            self._uid, self._sequence_num = _uuid7(), 0
 
     def _fill(self, lib: Any, handle: Handle) -> None:
         from . import _handle as h

@@ -74,12 +74,14 @@ class Devserver:
         if not line:
             process.communicate()
             raise RuntimeError(f"{' '.join(self._command)} ended with status {process.returncode}")
-        self._process, ready = process, json.loads(line)
+        self._process, ready, self._owner = process, json.loads(line), os.getpid()
         self.endpoint, self.api = ready["endpoint"], ready["api"]
         return self
 
     def stop(self) -> None:
-        """Ends the server; repeatable."""
+        """Ends the server; repeatable, and nothing in a forked child, which did not start it."""
+        if self._process is not None and self._owner != os.getpid():
+            return
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
