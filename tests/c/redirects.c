@@ -3,7 +3,14 @@
  * [HTTP-13] [HTTP-22] */
 #include "kit.h"
 
-static void moved_once(void) { kit_post("faults", "{\"rules\": [{\"times\": 1, \"do\": {\"redirect\": \"/moved?a=b\", \"status\": 308}}]}"); }
+/* The next message, or request for a WebSocket. */
+static void moved_once(void) {
+  const int is_ws = strncmp(kit_endpoint(), "ws", 2) == 0;
+  char rule[200];
+  snprintf(rule, sizeof rule, "{\"rules\": [{\"on\": \"%s\", \"times\": 1, \"do\": {\"redirect\": \"/moved?a=b\", \"status\": 308}}]}",
+           is_ws ? "upgrade" : "message");
+  kit_post("faults", rule);
+}
 
 static void check_hop(const char *from, const char *to, int32_t status) {
   const char *moved = strstr(to, "/moved?a=b");
