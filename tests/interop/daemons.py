@@ -9,6 +9,7 @@ import time
 from urllib.parse import quote
 
 IS_ROOT = os.geteuid() == 0
+NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private"]
 
 
 def workable(folder, user=None):
@@ -86,9 +87,13 @@ class Daemon:
 
 class Nginx(Daemon):
     """In front of an upstream. Settings: `upstream` (its address), `trust` (with it, TLS), `wants_certificate`, `location` (text of
-    it), `limit` (of a body)."""
+    it), `limit` (of a body). It listens at `socket`, too."""
 
     program = "nginx"
+
+    @property
+    def socket(self):
+        return self.file("socket")
 
     def command(self):
         return [self.path(), "-p", self.work, "-c", self.file("conf"), "-e", self.file("error.log"), "-g", "daemon off;"]
@@ -120,7 +125,8 @@ class Nginx(Daemon):
         client_max_body_size {settings["limit"]};
         map $http_upgrade $upstream_connection {{ default upgrade; "" ""; }}
         server {{
-            listen 127.0.0.1:{self.port}{" ssl" if trust is not None else ""};{tls}
+            listen 127.0.0.1:{self.port}{" ssl" if trust is not None else ""};
+            listen unix:{self.socket};{tls}
             location / {{{location}
             }}
         }}
@@ -187,17 +193,20 @@ class Dante(Daemon):
 
     def command(self):
         own = f"mount --bind {self.work}/passwd /etc/passwd && mount --bind {self.work}/shadow /etc/shadow"
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"{own} && exec {self.path()} -f conf -p pid"]
+        return [*NAMESPACE, "sh", "-c", f"{own} && exec {self.path()} -f conf -p pid"]
 
     @classmethod
     def lacking(cls):
-        return super().lacking() or (None if IS_ROOT else "danted can have a user of ours only as root")
+        if subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode != 0:
+            return "no namespace, in which danted could have a user of ours"
+        return super().lacking()
 
     def write(self):
         user, password = self.settings["login"]
         hashed = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=password, capture_output=True, text=True, check=True).stdout
-        for name, line in ("passwd", f"{user}:x:65000:65534::/nonexistent:/bin/false\n"), ("shadow", f"{user}:{hashed.strip()}:19000:0:99999:7:::\n"):
-            self.file(name).write_text(pathlib.Path("/etc", name).read_text() + line)
+        passwd = pathlib.Path("/etc/passwd").read_text(encoding="utf-8") + f"{user}:x:65000:65534::/nonexistent:/bin/false\n"
+        self.file("passwd").write_text(passwd, encoding="utf-8")
+        self.file("shadow").write_text(f"{user}:{hashed.strip()}:19000:0:99999:7:::\n", encoding="utf-8")
         super().write()
 
     def configuration(self):
@@ -208,7 +217,7 @@ external: 127.0.0.1
 clientmethod: none
 socksmethod: username
 user.privileged: root
-user.unprivileged: nobody
+user.unprivileged: root
 client pass {{
     from: 127.0.0.0/8 to: 0.0.0.0/0
 }}

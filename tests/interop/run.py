@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 """The example agent against servers and proxies that nobody here wrote; closes with `N passed, N failed, N skipped`.
 
-usage: tests/interop/run.py [PATTERN ...]      each pattern selects tests by a part of their id
+usage: tests/interop/run.py [-j JOBS] [PATTERN ...]      each pattern selects tests by a part of their id
 
 What is not installed is skipped with one line; with CI=true that is a failure. Needs `make examples devserver`.
 """
+import argparse
+import io
 import os
 import sys
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
+import goserver  # noqa: E402
+import mockserver  # noqa: E402
 
 
 def tests(suite):
@@ -23,17 +28,39 @@ def tests(suite):
             yield test
 
 
-def main(patterns):
-    found = unittest.defaultTestLoader.discover(str(HERE), "test_*.py")
-    chosen = [t for t in tests(found) if not patterns or any(pattern in t.id() for pattern in patterns)]
-    result = unittest.TextTestRunner(sys.stdout, verbosity=2).run(unittest.TestSuite(chosen))
-    failed = len(result.failures) + len(result.errors)
-    for why in sorted({why for _, why in result.skipped}):
-        print(f"skipped: {sum(reason == why for _, reason in result.skipped)} tests of interop ({why})")
-    print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed, {len(result.skipped)} skipped")
+def run(suite):
+    """(output, result) of one class; its tests run one after the other."""
+    output = io.StringIO()
+    result = unittest.TextTestRunner(output, verbosity=2).run(suite)
+    return output.getvalue(), result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("-j", type=int, default=3)
+    parser.add_argument("patterns", nargs="*")
+    options = parser.parse_args()
+    classes = {}
+    for test in tests(unittest.defaultTestLoader.discover(str(HERE), "test_*.py")):
+        if not options.patterns or any(pattern in test.id() for pattern in options.patterns):
+            classes.setdefault(type(test), unittest.TestSuite()).addTest(test)
+    passed, failed, skipped = 0, 0, []
+    with ThreadPoolExecutor(options.j) as pool:
+        # what is built or installed, once and before the first test waits for it
+        for ready in [pool.submit(goserver.lacking), pool.submit(mockserver.lacking)]:
+            ready.result()
+        for output, result in pool.map(run, classes.values()):
+            print(output, flush=True)
+            bad = len(result.failures) + len(result.errors)
+            passed += max(result.testsRun - bad - len(result.skipped), 0)
+            failed += bad
+            skipped += [why for _, why in result.skipped]
+    for why in sorted(set(skipped)):
+        print(f"skipped: {skipped.count(why)} tests of interop ({why})")
+    print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
     is_strict = os.environ.get("CI") == "true"
-    return 1 if failed or not result.testsRun or (is_strict and result.skipped) else 0
+    return 1 if failed or not passed or (is_strict and skipped) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

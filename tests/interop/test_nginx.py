@@ -1,5 +1,6 @@
 """The example agent through nginx, to the server package of opamp-go."""
 import sys
+from urllib.parse import quote
 
 import goserver
 from child import option
@@ -38,17 +39,28 @@ class NginxTests:
     def test_carries_a_session_from_the_first_report_to_the_goodbye(self):
         """[HTTP-01] [WS-01] [LIFE-01]"""
         self.front(wants_certificate=self.is_secure)
+        self.carry_a_session()
+        if self.is_secure:
+            self.assertEqual(["CN=agent"], self.server.wait("connecting")["headers"]["X-Client-Name"])
+
+    @only("http", "ws")
+    def test_carries_a_session_over_a_unix_socket(self):
+        """[PROXY-03]"""
+        nginx = self.front()
+        self.endpoint = f"{self.scheme}+unix://{quote(str(nginx.socket), safe='')}/v1/opamp"
+        self.carry_a_session()
+        self.assertIn("unix:", nginx.file("access.log").read_text())
+
+    def carry_a_session(self):
         agent = self.agent(self.endpoint)
         self.server.wait_message(lambda m: m.is_full)
         self.offer(FILES, agent)
         status, _ = agent.stop()
         self.assertEqual(0, status, agent.tail())
-        messages = self.server.messages()
         self.server.wait_message(lambda m: m.is_disconnect)
+        messages = self.server.messages()
         self.assertEqual(list(range(len(messages))), [m.number for m in messages])
         self.assertEqual([messages[-1].number], [m.number for m in messages if m.is_disconnect])
-        if self.is_secure:
-            self.assertEqual(["CN=agent"], self.server.wait("connecting")["headers"]["X-Client-Name"])
 
     @only("https", "wss")
     def test_a_missing_client_certificate_is_told(self):

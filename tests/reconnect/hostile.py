@@ -10,7 +10,7 @@ import time
 from words import Message
 
 PROTOBUF = ("Content-Type", "application/x-protobuf")
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+TEXT, BINARY, RESERVED, CLOSE, PING, PONG = 1, 2, 3, 8, 9, 10
 
 
 class Gone(Exception):
@@ -46,6 +46,7 @@ class Server:
                 connection, _ = listener.accept()
             except OSError:
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.connections.append(time.monotonic())
                 peer = Peer(self, connection, len(self.connections))
@@ -191,7 +192,7 @@ class Peer:
             body = self._socket_message()
         else:
             body = self.request()
-        message = Message(body)
+        message = Message(body, self.count)
         self.server.note(self.server.messages, (time.monotonic(), message))
         return message
 

@@ -8,7 +8,7 @@ from typing import Callable
 
 import namespace
 import words
-from hostile import BINARY, TEXT
+from hostile import BINARY, CLOSE, RESERVED, TEXT
 
 HTTP, HTTPS, WS, WSS = "http", "https", "ws", "wss"
 BOTH = (HTTP, WS)
@@ -36,6 +36,7 @@ class Row:
     has_own_network: bool = False  # see namespace.py
     host: str | None = None  # what the agent is told, instead of the server's address
     address: str = "127.0.0.1"  # where the server listens
+    is_proxy: bool = False  # the server is the agent's proxy, on the way to the other server
     deaf: str | None = None  # an address whose port of the same number answers nothing
 
 
@@ -57,6 +58,42 @@ def resets_after_upgrade(peer):
 def answers_once_and_closes(peer):
     peer.message()
     peer.say()
+
+
+def reads_and_closes(peer):
+    peer.message()
+
+
+def answers_and_says_goodbye(peer):
+    answers_once_and_closes(peer)
+    peer.send_frame(CLOSE, (1001).to_bytes(2, "big"))
+    peer.drain()
+
+
+def breaks_the_protocol(peer):
+    answers_once_and_closes(peer)
+    peer.send_frame(RESERVED, b"")
+    peer.drain()
+
+
+def announces_too_much(peer):
+    """A message of 1 GiB; not a byte of it comes."""
+    peer.message()
+    if peer.server.is_socket:
+        peer.socket.sendall(bytes([0x80 | BINARY, 127]) + (1 << 30).to_bytes(8, "big"))
+    else:
+        peer.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 1073741824\r\n\r\n")
+    peer.drain()
+
+
+def opens_the_way_and_closes(peer):
+    peer.request()
+    peer.socket.sendall(b"HTTP/1.1 200 Opened\r\n\r\n")
+
+
+def opens_the_way_and_says_nothing(peer):
+    opens_the_way_and_closes(peer)
+    peer.drain()
 
 
 def behaves(peer):
@@ -175,6 +212,11 @@ def heartbeats(low, high):
     return lambda run: counted("heartbeats", low, high, [m for _, m in run.server.messages if m.is_heartbeat])
 
 
+def first_number(number):
+    return lambda run: (f"the first message has number {run.server.messages[0][1].number} (wanted {number})",
+                        run.server.messages[0][1].number == number)
+
+
 def events(name, low, high, **fields):
     def bound(run):
         found = [e for e in run.agent.said(name) if all(e.get(key) == value for key, value in fields.items())]
@@ -210,13 +252,18 @@ def within(what, seconds):
 
 def restarts(run, count=20):
     """As soon as the agent has spoken, the server goes and comes again."""
+    connections = 0
     for _ in range(count):
-        seen = len(run.server.messages)
-        run.until(lambda: len(run.server.messages) > seen, "a message after a restart")
+        speaks_anew(run, connections)
         run.server.close()
+        connections = len(run.server.connections)
         run.server.listen()
-    seen = len(run.server.messages)
-    run.until(lambda: len(run.server.messages) > seen, "a message after the last restart")
+    speaks_anew(run, connections)
+
+
+def speaks_anew(run, connections):
+    """Waits for a message on a connection beyond these."""
+    run.until(lambda: any(message.connection > connections for _, message in run.server.messages[-3:]), "a message after a restart")
 
 
 def appears(seconds):
@@ -284,12 +331,16 @@ UNAVAILABLE_2_S = words.error_response(2, 2_000_000_000)
 
 BOOK = [
     Row("accepts and closes", "[WS-10] [HTTP-12]", ALL, accepts_and_closes, [connections(3, 12)]),
+    Row("reads the report and closes", "[SYNC-02] [WS-10] [HTTP-12]", ALL, reads_and_closes, [connections(3, 12), full_reports(3, 12)]),
     Row("answers once and closes", "[WS-10]", SOCKETS, answers_once_and_closes, [connections(3, 12), messages(3, 12)]),
     Row("answers each request on a connection of its own", "[HTTP-14]", (HTTP, HTTPS), answers_once_and_closes,
         [connections(20, 60), events("connect_failed", 0, 0)], span=5, interval_ms=100),
     Row("closes after TLS", "[WS-10] [HTTP-12]", SECURE, closes_after_tls, [connections(3, 12)]),
     Row("resets after the upgrade", "[WS-10]", SOCKETS, resets_after_upgrade, [connections(3, 12)]),
-    Row("upgrades, then silence", "[WS-07] [WS-10]", SOCKETS, upgrades_and_says_nothing, [connections(1, 12)]),
+    Row("answers once and closes with 1001", "[WS-10]", SOCKETS, answers_and_says_goodbye, [connections(3, 12), messages(3, 12)]),
+    Row("answers once and breaks the protocol", "[WS-06] [WS-10]", SOCKETS, breaks_the_protocol, [connections(3, 12), messages(3, 12)]),
+    Row("announces 1 GiB", "[WS-04] [HTTP-20]", BOTH, announces_too_much, [connections(2, 12), messages(2, 12)]),
+    Row("upgrades, then silence", "[WS-07] [WS-10]", SOCKETS, upgrades_and_says_nothing, [connections(2, 12)]),
     Row("garbage for ever", "[HTTP-12] [HTTP-16]", (HTTP, HTTPS), says_garbage, [requests(3, 12)]),
     Row("garbage for ever", "[WS-01] [WS-18]", SOCKETS, says_garbage, [connections(1, 1), messages(2, 12)]),
     Row("text for ever", "[WS-06]", (WS,), sends_text, [connections(1, 1), messages(2, 12)]),
@@ -298,7 +349,7 @@ BOOK = [
         [full_reports(5, 12), messages(5, 16), events("remote_config", 1, 1)]),
     Row("always UNAVAILABLE", "[WS-11] [RCV-01]", BOTH, always(UNAVAILABLE), [messages(1, 3), connections(1, 3)]),
     Row("always UNAVAILABLE for 2 s", "[WS-11] [RCV-01]", BOTH, always(UNAVAILABLE_2_S),
-        [messages(3, 7), spread("messages", 1.9, 4)], span=12, options=NO_JITTER),
+        [messages(3, 7), spread("messages", 1.9, 9)], span=12, options=NO_JITTER),
     Row("503 for 2 s", "[HTTP-10] [WS-12]", BOTH, refuses(503, ("Retry-After", "2")),
         [requests(3, 7), spread("requests", 1.9, 4)], span=12, options=NO_JITTER),
     Row("503 until a date", "[HTTP-10] [WS-12]", BOTH, refuses(503, ("Retry-After", in_seconds(3))),
@@ -319,7 +370,8 @@ BOOK = [
         [full_reports(1, 1), heartbeats(120, 250)], span=12, interval_ms=50),
     Row("restarts 20 times", "[HTTP-14] [WS-10]", ALL, behaves, [connections(21, 45), messages(21, 200)], options=SOON, interval_ms=50,
         play=restarts),
-    Row("appears after 6 s, the longest wait being 1 s", "[LIFE-09] [HTTP-12]", BOTH, behaves, [within("joined", 2), connections(1, 1)],
+    Row("appears after 6 s, the longest wait being 1 s", "[LIFE-09] [HTTP-12] [SYNC-12]", BOTH, behaves,
+        [within("joined", 2), connections(1, 1), first_number(0)],
         options=SOON | {"BACKOFF_MAX_MS": 1_000}, play=appears(6), is_up=False),
     Row("a black hole after the first answer, pings every 1 s", "[WS-07]", SOCKETS, answers_once_and_dies,
         [within("noticed", 2.7), connections(2, 2)], options=SOON | {"PING_INTERVAL_MS": 1_000, "PONG_TIMEOUT_MS": 500}, play=notices),
@@ -342,4 +394,12 @@ BOOK = [
     Row("the network goes after the first answer, which is due in 1 s", "[HTTP-18]", (HTTP,), behaves,
         [within("noticed", 2.5), within("rejoined", 2), connections(2, 2), events("connect_failed", 2, 30)], has_own_network=True,
         options=SOON | {"CONNECT_TIMEOUT_MS": 1_000, "FIRST_BYTE_TIMEOUT_MS": 1_000}, interval_ms=500, play=loses_network(4)),
+    Row("a proxy that accepts and closes", "[PROXY-01] [HTTP-12] [WS-10]", BOTH, accepts_and_closes, [connections(3, 12), beside(0, 0)],
+        is_proxy=True),
+    Row("a proxy that always wants a login", "[PROXY-01] [HTTP-11]", BOTH, refuses(407, ("Proxy-Authenticate", "Basic realm=x")),
+        [requests(1, 4), events("connect_failed", 1, 4, kind="proxy", http_status=407), beside(0, 0)], is_proxy=True),
+    Row("a proxy that opens the way and closes", "[PROXY-01] [WS-10]", SOCKETS, opens_the_way_and_closes,
+        [connections(3, 12), beside(0, 0)], is_proxy=True),
+    Row("a proxy that opens the way and says nothing", "[PROXY-01] [WS-10]", SOCKETS, opens_the_way_and_says_nothing,
+        [connections(2, 12), beside(0, 0)], is_proxy=True),
 ]

@@ -24,7 +24,7 @@ sys.dont_write_bytecode = True
 import namespace  # noqa: E402
 from child import Agent, option  # noqa: E402
 from hostile import Server  # noqa: E402
-from rows import BOOK  # noqa: E402
+from rows import BOOK, SECURE  # noqa: E402
 from stage import SCHEMES, make_authority  # noqa: E402
 
 STOP_BOUND = 3.5
@@ -37,16 +37,20 @@ class Run:
         self.row, self.name = row, f"{row.name} over {scheme}"
         self.times = {}
         self.names = namespace.Names() if row.has_own_network else None
-        self.server = Server(row.manners, scheme, tls, row.address)
+        self.server = Server(row.manners, scheme, None if row.is_proxy else tls, row.address)
         self.deaf = row.deaf and namespace.Deaf(row.deaf, self.server.port)
         self.server.beside = Server(row.manners, "http")
         if not row.is_up:
             self.server.close()
         self.begin = time.monotonic()
-        trusted = ["--ca", trust / "ca.pem"] if self.server.tls else []
+        way = ["--ca", trust / "ca.pem"] if scheme in SECURE else []
+        endpoint = self.server.endpoint(row.host)
+        if row.is_proxy:
+            endpoint = f"{scheme}://127.0.0.1:{self.server.beside.port}/v1/opamp"
+            way += ["--proxy", f"127.0.0.1:{self.server.port}"]
         numbers = [part for name, value in row.options.items() for part in option(name, value)]
         work.mkdir()
-        self.agent = Agent(work, self.server.endpoint(row.host), *trusted, *numbers, interval_ms=row.interval_ms)
+        self.agent = Agent(work, endpoint, *way, *numbers, interval_ms=row.interval_ms)
 
     def pass_time(self, seconds):
         """What the row is about is how much happens in this time."""

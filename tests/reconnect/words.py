@@ -36,9 +36,10 @@ def offer(name, body, digest):
 
 
 class Message:
-    """The fields of an AgentToServer, by number."""
+    """The fields of an AgentToServer, by number, and the number of the connection that it came on."""
 
-    def __init__(self, body):
+    def __init__(self, body, connection):
+        self.connection = connection
         self.fields = {}
         at = 0
         while at < len(body):
