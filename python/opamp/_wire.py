@@ -70,3 +70,27 @@ def encoded_number(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def pair(view: Bytes) -> tuple[Bytes, Bytes]:
+    """The fields 1 and 2 of a message that has no others, both with a length: an entry of a map, or a file. Raises DecodeError."""
+    end = len(view)
+    # As everybody writes it: the one, then the other.
+    if end > 3 and view[0] == 10:
+        size, first = view[1], 2
+        if size > 127:
+            size, first = varint(view, 1)
+        second = first + size
+        if second + 1 < end and view[second] == 18:
+            length, at = view[second + 1], second + 2
+            if length > 127:
+                length, at = varint(view, second + 1)
+            if at + length == end:
+                return view[first:second], view[at:]
+    found: dict[int, Bytes] = {1: b"", 2: b""}
+    for number, value, _, _ in fields_of(view):
+        if number in found:
+            if isinstance(value, int):
+                raise DecodeError("a number where bytes belong")
+            found[number] = value
+    return found[1], found[2]

@@ -9,7 +9,7 @@ from .exceptions import OpAMPRemoteConfigDecodeException, OpAMPRemoteConfigParse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 
@@ -87,8 +87,9 @@ def build_effective_config_message(config: Mapping[str, Any], content_type: str)
     entries: list[bytes] = []
     kind = content_type.encode("utf-8", "replace")
     kind = b"\x12" + encoded_number(len(kind)) + kind if kind else b""
+    encoded = _body_encoder(content_type)
     for name, value in config.items():
-        body, key = encode_effective_config_body(content_type, value), name.encode("utf-8", "replace")
+        body, key = encoded(value), name.encode("utf-8", "replace")
         head = b"\x0a" + encoded_number(len(key)) + key + b"\x12"
         size = b"\x0a" + encoded_number(len(body))
         length = len(size) + len(body) + len(kind)
@@ -100,15 +101,24 @@ def build_effective_config_message(config: Mapping[str, Any], content_type: str)
 
 def encode_effective_config_body(content_type: str, value: Any) -> bytes:
     """JSON for `application/json`, else text or bytes as they are. Raises ValueError for anything else."""
+    return _body_encoder(content_type)(value)
+
+
+def _body_encoder(content_type: str) -> Callable[[Any], bytes]:
     if content_type == "application/json":
         import json
 
-        return json.dumps(value).encode()
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace")
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)  # pyright: ignore[reportUnknownArgumentType]
-    raise ValueError(f"value: {type(value).__name__} can not be encoded as {content_type}")
+        encode = json.JSONEncoder().encode
+        return lambda value: encode(value).encode()
+
+    def as_it_is(value: Any) -> bytes:
+        if isinstance(value, str):
+            return value.encode("utf-8", "replace")
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes(value)  # pyright: ignore[reportUnknownArgumentType]
+        raise ValueError(f"value: {type(value).__name__} can not be encoded as {content_type}")
+
+    return as_it_is
 
 
 def build_full_state_message(instance_uid: bytes, sequence_num: int, agent_description: Any, capabilities: int,
@@ -123,12 +133,13 @@ def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
     OpAMPRemoteConfigDecodeException for what is no JSON."""
     import json
 
+    decode = json.JSONDecoder().decode
     for name, file in remote_config.config.config_map.items():
         kind = file.content_type
         if kind not in ("application/json", "text/json"):
             raise OpAMPRemoteConfigParseException(f"Cannot parse {name} with content type {kind}")
         try:
-            value = json.loads(file.body.decode("utf-8"))
+            value = decode(file.body.decode("utf-8"))
         except ValueError as error:
             raise OpAMPRemoteConfigDecodeException(f"Failed to decode {name} with content type {kind}: {error}") from error
         yield name, value

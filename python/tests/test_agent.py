@@ -95,6 +95,17 @@ class Failures(unittest.TestCase):
         self.assertEqual(done.stdout.strip(), "False OPAMP_LIBRARY names /nowhere/libopamp.so, which is not there")
 
 
+class Import(unittest.TestCase):
+    def test_it_loads_nothing_heavy_and_starts_nothing(self):
+        """The import of a distribution is every start of every program that it instruments."""
+        script = ("import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules); import opamp, threading;"
+                  "print(sorted((set(sys.modules) - before) & {*sys.argv[2:]}),"
+                  "threading.active_count())")
+        heavy = "asyncio dataclasses email http inspect json logging queue re requests socket ssl typing urllib google opentelemetry".split()
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", script, str(PACKAGE), *heavy], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stdout, "[] 1\n", done.stderr)
+
+
 class OwnTransport(unittest.TestCase):
     def test_it_is_used_whatever_the_endpoint_says(self):
         urls, answered = [], threading.Event()
