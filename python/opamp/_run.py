@@ -88,9 +88,12 @@ class Run:
             self.drained.open()
 
     def _take_one(self) -> None:
-        _, event = self.take(-1 if self.is_stopping else self.report_due())
-        if event is not None:
-            self.deliver(event)
+        try:
+            _, event = self.take(-1 if self.is_stopping else self.report_due())
+            if event is not None:
+                self.deliver(event)
+        except Exception:  # a bug of ours, which must not end the delivery
+            _log.logger("agent").exception("an event was lost")
 
     def _split(self) -> None:
         """From now on events are taken on another thread than the one that calls."""

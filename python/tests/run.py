@@ -25,7 +25,7 @@ for folder in (HERE, HERE.parent, ROOT / "tests/conformance"):
 
 import tools  # noqa: E402
 
-MEETING = ["test_api_loop", "test_api_messages", "test_api_transport"]
+MEETING = ["test_api_callbacks.Logging", "test_api_loop", "test_api_messages", "test_api_transport"]
 QUICK = ["test_agent", "test_api_callbacks", "test_api_loop", "test_api_messages", "test_api_transport"]
 # A result is written here for the process that runs them all.
 RESULTS = "OPAMP_TEST_RESULTS"
