@@ -223,6 +223,27 @@ fn an_agent_reports_takes_an_offer_and_says_goodbye() {
     server.join();
 }
 
+/// [SYNC-02] [LIFE-12]: as servers do that answer in the order in which they read.
+#[test]
+fn a_flush_is_confirmed_soon_by_a_server_that_answers_before_it_pongs() {
+    let server = Server::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        assert!(peer.0.read().unwrap().is_binary());
+        peer.send(&ServerToAgent::default());
+        assert!(peer.0.read().unwrap().is_ping());
+        peer.0.flush().unwrap();
+        let asked = peer.read();
+        assert!(asked.agent_description.is_none());
+        peer.send(&ServerToAgent::default());
+        peer.until_goodbye();
+    });
+    let rig = Rig::start(&server.url, |_, _| {});
+    rig.connected();
+    rig.agent.flush(Some(LONG)).unwrap();
+    rig.stop();
+    server.join();
+}
+
 /// [WS-08]
 #[test]
 fn heartbeats_leave_at_the_interval_and_zero_turns_them_off() {

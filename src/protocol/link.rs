@@ -50,6 +50,8 @@ pub(super) struct Session {
     pub(super) heard_after: Mark,
     /// The peer has read this one and has not spoken since: what it says next is about that.
     pub(super) unanswered: Option<Mark>,
+    /// The last message with news whose confirmation was asked for by one more message.
+    pub(super) prodded: Mark,
     /// Messages that have no answer yet.
     pub(super) owed: u32,
     /// A message left before the answer to the last one came: which one an answer belongs to is a guess from then on.
@@ -214,6 +216,7 @@ impl Session {
             ponged: 0,
             heard_after: 0,
             unanswered: None,
+            prodded: 0,
             owed: 0,
             is_unclear: false,
             answered: false,
@@ -228,6 +231,13 @@ impl Session {
     pub(super) const fn on_heard(&mut self) {
         self.thawed = false;
         self.heard_after = self.last_news;
+    }
+
+    /// The peer has read the last news, and spoke before it said so: only what it says to another message confirms them.
+    pub(super) const fn is_confirmation_late(&self) -> bool {
+        self.prodded < self.last_news
+            && self.ponged == self.last_news
+            && self.heard_after == self.last_news
     }
 
     /// Something came that belongs to the awaited message; with both halves it is awaited no more.

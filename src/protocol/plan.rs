@@ -128,7 +128,9 @@ impl Core {
         let pending = self.reported.pending();
         let wishes = &self.wishes;
         let host = self.budgets.host.next();
-        let by_host = wishes.poll || wishes.full_by_host || wishes.reconnect;
+        let is_asked = matches!(&self.link, Link::Open(session) if session.is_confirmation_late())
+            && self.tickets.are_waiting();
+        let by_host = wishes.poll || wishes.full_by_host || wishes.reconnect || is_asked;
         let news = if pending.has(Part::RemoteConfigStatus) {
             Some(self.now)
         } else {
@@ -248,6 +250,7 @@ impl Core {
             return Action::Send { id, marker: None };
         };
         session.sent += 1;
+        session.prodded = session.last_news;
         session.is_unclear |= session.owed > 0;
         session.owed += 1;
         session.unwritten = true;

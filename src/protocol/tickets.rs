@@ -76,6 +76,10 @@ impl Tickets {
         })
     }
 
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether a ticket still waits for a message of its own.
     pub(super) fn want_message(&self) -> bool {
         self.waiting.iter().any(|ticket| {

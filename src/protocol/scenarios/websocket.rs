@@ -34,6 +34,36 @@ fn an_answer_before_the_pong_confirms_nothing_yet() {
     assert!(scene.core.snapshot().pending.is_empty());
 }
 
+/// [SYNC-02] [LIFE-12]
+#[test]
+fn who_waits_for_a_confirmation_that_came_too_early_gets_one_more_message() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    scene.fact(Fact::Written);
+    let marker = scene.marker.expect("news are marked");
+    scene.answer(ServerToAgent::default());
+    scene.fact(Fact::Pong { marker });
+    scene.pass(secs(2));
+    assert_eq!(scene.sent.len(), 1, "nobody waits");
+    scene.host(Change::Report {
+        ticket: 1,
+        tries: None,
+        force_message: false,
+    });
+    assert_eq!((scene.sent.len(), scene.marker), (2, None));
+    assert!(scene.last().agent_description.is_none());
+    scene.fact(Fact::Written);
+    scene.pass(secs(20));
+    assert_eq!(scene.sent.len(), 2, "it is asked for once");
+    scene.answer(ServerToAgent::default());
+    let outcome = Outcome::Confirmed;
+    assert!(
+        scene
+            .events
+            .contains(&Event::ReportDone { ticket: 1, outcome })
+    );
+}
+
 #[test]
 fn a_peer_that_answers_no_pings_gets_the_full_state_again() {
     let mut scene = Scene::of(Policy::WebSocket);
