@@ -6,7 +6,11 @@ use opamp::{
     protocol::{Change, ConfigState, Core, RemoteConfigStatus},
 };
 
-use crate::{choices::Choices, faults::kinds, told::Version};
+use crate::{
+    choices::Choices,
+    faults::kinds,
+    told::{Told, Version},
+};
 
 kinds! {
     /// One thing that a host does.
@@ -64,10 +68,13 @@ impl Host {
         self.capabilities & bit as u64 != 0
     }
 
-    /// The effective configuration that the agent may report, as far as the host goes; 0: none.
-    pub(crate) const fn reported(&self) -> Version {
-        let fits = self.declares(Agent::ReportsEffectiveConfig) && !self.is_large;
-        if fits { self.effective } else { 0 }
+    /// What the agent may report, as far as the host goes.
+    pub(crate) fn told(&self) -> Told {
+        let (description, mut effective) = (self.description, 0);
+        if self.declares(Agent::ReportsEffectiveConfig) && !self.is_large {
+            effective = self.effective;
+        }
+        Told::new(description, effective)
     }
 
     /// The change that an act makes; `None`: there is nothing to do for it, or the world does it.
@@ -119,11 +126,7 @@ impl Host {
         let (hash, is_done) = self.offer.as_mut()?;
         *is_done = state != ConfigState::Applying;
         let hash = hash.to_le_bytes();
-        let error = if state == ConfigState::Failed {
-            "no"
-        } else {
-            ""
-        };
+        let error = ["", "no"][usize::from(state == ConfigState::Failed)];
         let status = RemoteConfigStatus::new(&hash, state, error.into()).expect("a legal one");
         let is_due = core.carry().is_verdict_for(&hash);
         is_due.then_some(Change::RemoteConfigStatus(status))

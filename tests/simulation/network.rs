@@ -15,9 +15,8 @@ use crate::world::World;
 pub(crate) const LATENCY: Duration = Duration::from_millis(3);
 pub(crate) const PAUSE: Duration = Duration::from_millis(700);
 const WRITE: Duration = Duration::from_millis(1);
+/// Until a transport gives a silent peer up.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Until a WebSocket transport gives a silent peer up.
-const SILENCE: Duration = Duration::from_secs(40);
 
 /// Something on its way.
 pub(crate) enum Net {
@@ -27,106 +26,143 @@ pub(crate) enum Net {
     ToServer(TryId, Box<AgentToServer>, Option<u64>),
 }
 
-// Over HTTP.
+const STATUSES: [Fault; 6] = [
+    Fault::PutOff,
+    Fault::Overloaded,
+    Fault::Unauthorized,
+    Fault::NotFound,
+    Fault::Broken,
+    Fault::TooLarge,
+];
+
+// On the way.
 impl World<'_> {
+    /// Whether one of these faults ends the try, and how the transport sees it.
+    fn is_ended(&mut self, id: TryId, told: Told, faults: &[Fault]) -> bool {
+        let Some(fault) = faults.iter().find(|fault| self.hits(**fault)) else {
+            return false;
+        };
+        let mut failure = match fault {
+            Fault::Forgotten => return true,
+            Fault::Refused => Failure::new(FailKind::Connect, Reached::No, ""),
+            Fault::BeforeByte => Failure::new(FailKind::Io, Reached::No, ""),
+            Fault::KeptDied => Failure::new(FailKind::Io, Reached::Maybe, ""),
+            Fault::PutOff => Failure::of_status(429, ""),
+            Fault::Overloaded => Failure::of_status(503, ""),
+            Fault::Unauthorized => Failure::of_status(401, ""),
+            Fault::NotFound => Failure::of_status(404, ""),
+            Fault::Broken => Failure::of_status(500, ""),
+            Fault::TooLarge => Failure::of_status(413, ""),
+            _ => Failure::new(FailKind::Timeout, Reached::Maybe, ""),
+        };
+        let (mut after, mut said) = (LATENCY, Said::Nothing);
+        match fault {
+            Fault::KeptDied => failure.reused = true,
+            Fault::TooLarge => said = Said::Refused(told, Clarity::Read),
+            Fault::PutOff => {
+                let seconds = self.choices.of([0, 1, 60, 600, 1_000_000]);
+                failure.retry_after = Some(Duration::from_secs(seconds));
+            }
+            _ if failure.kind == FailKind::Timeout => after = TIMEOUT,
+            _ => {}
+        }
+        self.later(id, after, Fact::Over(failure), said);
+        true
+    }
+
+    /// Over HTTP.
     pub(crate) fn exchange(&mut self, id: TryId, message: &AgentToServer) {
-        if self.hits(Fault::Refused) {
-            return self.fail(id, LATENCY, FailKind::Connect, Reached::No);
-        }
-        if self.hits(Fault::BeforeByte) {
-            return self.fail(id, LATENCY, FailKind::Io, Reached::No);
-        }
-        if self.is_kept && self.hits(Fault::KeptDied) {
-            let mut failure = Failure::new(FailKind::Io, Reached::Maybe, "");
-            failure.reused = true;
-            return self.later(id, LATENCY, Fact::Over(failure), Said::Nothing);
+        let told = Told::by(message);
+        if self.is_ended(id, told, &[Fault::Refused, Fault::BeforeByte])
+            || self.is_kept && self.is_ended(id, told, &[Fault::KeptDied])
+        {
+            return;
         }
         if self.choices.below(2) == 0 {
             self.later(id, WRITE, Fact::Opened, Said::Nothing);
         }
-        if self.hits(Fault::Forgotten) {
+        if self.is_ended(id, told, &[Fault::Forgotten, Fault::RequestLost])
+            || self.is_ended(id, told, &STATUSES)
+        {
             return;
         }
-        if self.hits(Fault::RequestLost) {
-            return self.fail(id, TIMEOUT, FailKind::Timeout, Reached::Maybe);
-        }
-        if let Some(failure) = self.status_fault() {
-            let is_too_large = failure.status == Some(413);
-            let refused = Said::Refused(Told::by(message), Clarity::Read);
-            let said = if is_too_large { refused } else { Said::Nothing };
-            return self.later(id, LATENCY, Fact::Over(failure), said);
-        }
         let (answer, said) = self.answer(message);
-        if self.hits(Fault::AnswerLost) {
-            return self.fail(id, TIMEOUT, FailKind::Timeout, Reached::Maybe);
+        if self.is_ended(id, told, &[Fault::AnswerLost]) {
+            return;
         }
-        let mut after = LATENCY + self.pause();
-        if self.hits(Fault::AnswerLate) {
-            self.fail(id, TIMEOUT, FailKind::Timeout, Reached::Maybe);
-            after = TIMEOUT + Duration::from_secs(self.choices.below(8).into());
+        self.is_kept = !self.is_ended(id, told, &[Fault::AnswerLate]);
+        let after = if self.is_kept {
+            LATENCY + self.pause()
         } else {
-            self.is_kept = true;
-        }
+            TIMEOUT + Duration::from_secs(self.choices.below(8).into())
+        };
         self.later(id, after, Fact::Message(answer), said);
     }
 
-    /// An answer with a status that is no message, to a message or to an upgrade.
-    fn status_fault(&mut self) -> Option<Failure> {
-        let put_off = self.choices.of([0, 1, 60, 600, 1_000_000]);
-        let statuses = [
-            (Fault::PutOff, 429),
-            (Fault::Overloaded, 503),
-            (Fault::Unauthorized, 401),
-            (Fault::NotFound, 404),
-            (Fault::Broken, 500),
-            (Fault::TooLarge, 413),
-        ];
-        let (_, status) = statuses.into_iter().find(|(fault, _)| self.hits(*fault))?;
-        let mut failure = Failure::of_status(status, "");
-        failure.retry_after = (status == 429).then_some(Duration::from_secs(put_off));
-        Some(failure)
-    }
-}
-
-// Over WebSocket.
-impl World<'_> {
-    /// A connection is made, or not.
+    /// Over WebSocket a connection is made, or not.
     pub(crate) fn dial(&mut self, id: TryId) {
         (self.stream, self.unanswered, self.is_unclear) = (self.now, 0, false);
-        if self.hits(Fault::Refused) {
-            return self.fail(id, LATENCY, FailKind::Connect, Reached::No);
-        }
-        if self.hits(Fault::Forgotten) {
+        if self.is_ended(id, Told::default(), &[Fault::Refused, Fault::Forgotten])
+            || self.is_ended(id, Told::default(), &STATUSES)
+        {
             return;
         }
-        if let Some(failure) = self.status_fault() {
-            return self.later(id, LATENCY, Fact::Over(failure), Said::Nothing);
-        }
-        let after = LATENCY + self.pause();
-        self.later(id, after, Fact::Opened, Said::Nothing);
+        let pause = self.pause();
+        self.say(id, pause, Fact::Opened, Said::Nothing);
         if self.hits(Fault::AcceptClose) {
-            self.fail(id, LATENCY + after, FailKind::Io, Reached::Maybe);
+            let closed = Failure::new(FailKind::Io, Reached::Maybe, "closed");
+            self.say(id, pause + LATENCY, Fact::Over(closed), Said::Nothing);
         }
     }
 
-    /// A frame goes out.
+    /// Over WebSocket a frame goes out.
     pub(crate) fn transmit(&mut self, id: TryId, message: AgentToServer, marker: Option<u64>) {
         self.is_unclear |= self.unanswered > 0;
         self.unanswered += 1;
-        if self.hits(Fault::Stuck) {
-            return self.fail(id, SILENCE, FailKind::Timeout, Reached::Maybe);
+        if self.is_ended(id, Told::default(), &[Fault::Stuck]) {
+            return;
         }
         self.later(id, WRITE, Fact::Written, Said::Nothing);
         if self.severed == Some(id) {
             return;
         }
-        if self.hits(Fault::RequestLost) {
-            return self.sever(id);
+        if self.is_ended(id, Told::default(), &[Fault::RequestLost]) {
+            self.severed = Some(id);
+        } else {
+            let net = Net::ToServer(id, Box::new(message), marker);
+            self.net.push((self.now + LATENCY, net));
         }
-        let net = Net::ToServer(id, Box::new(message), marker);
-        self.net.push((self.now + LATENCY, net));
     }
 
+    /// The connection dies now; what was on its way may or may not have reached the server.
+    pub(crate) fn drop_connection(&mut self, id: TryId) -> Verdict {
+        let arrives = self.choices.below(2) == 0;
+        let is_of_this = |net: &Net| matches!(net, Net::ToServer(of, ..) if *of == id);
+        self.net.retain(|(_, net)| arrives || !is_of_this(net));
+        let is_lost = self.watch.is_unsent && !arrives;
+        let reached = if is_lost { Reached::No } else { Reached::Maybe };
+        let over = Fact::Over(Failure::new(FailKind::Io, reached, "reset"));
+        self.deliver(id, over, Said::Nothing)
+    }
+
+    pub(crate) fn later(&mut self, id: TryId, after: Duration, fact: Fact, said: Said) {
+        self.net
+            .push((self.now + after, Net::ToAgent(id, fact, said)));
+    }
+
+    /// In the stream of what comes from the server.
+    pub(crate) fn say(&mut self, id: TryId, pause: Duration, fact: Fact, said: Said) {
+        self.stream = self.stream.max(self.now + LATENCY + pause);
+        self.net.push((self.stream, Net::ToAgent(id, fact, said)));
+    }
+
+    fn pause(&mut self) -> Duration {
+        PAUSE * u32::from(self.hits(Fault::Slow))
+    }
+}
+
+// In the server.
+impl World<'_> {
     /// A frame arrives at the server, perhaps after the connection died.
     pub(crate) fn arrive(
         &mut self,
@@ -143,18 +179,15 @@ impl World<'_> {
         if is_deaf(self) {
             return Ok(());
         }
-        if self.hits(Fault::AnswerLost) {
-            self.sever(id);
+        if self.is_ended(id, Told::default(), &[Fault::AnswerLost]) {
+            self.severed = Some(id);
             return Ok(());
         }
         let pause = self.pause() * 2;
-        if let Said::Refused(_, how) = &mut said {
-            let is_read = self.swarm.pongs == Pongs::BeforeAnswer;
-            *how = if is_read {
-                Clarity::Read
-            } else {
-                Clarity::Unread
-            };
+        if let Said::Refused(_, how @ Clarity::Read) = &mut said {
+            if self.swarm.pongs != Pongs::BeforeAnswer {
+                *how = Clarity::Unread;
+            }
         }
         let pong = marker.map(|marker| Fact::Pong { marker });
         let (before, after) = match self.swarm.pongs {
@@ -185,12 +218,8 @@ impl World<'_> {
         ];
         if let Some((_, code, kind)) = faults.into_iter().find(|(fault, ..)| self.hits(*fault)) {
             let failure = Failure::new(kind, Reached::Maybe, "the peer's fault");
-            self.say(
-                id,
-                Duration::ZERO,
-                Fact::Broken { code, failure },
-                Said::Nothing,
-            );
+            let broken = Fact::Broken { code, failure };
+            self.say(id, Duration::ZERO, broken, Said::Nothing);
             self.severed = Some(id);
         } else if self.may_refuse(told) && self.hits(Fault::TooLarge) {
             let over = Fact::Over(Failure::new(FailKind::Size, Reached::Maybe, "1009"));
@@ -203,40 +232,10 @@ impl World<'_> {
     pub(crate) fn speak(&mut self, id: TryId, pause: Duration, wants_full: bool) {
         let mut message = self.server.speak();
         message.flags |= u64::from(wants_full);
-        self.say(
-            id,
-            pause,
-            Fact::Message(encoded(&message)),
-            Said::by(&message),
-        );
+        let fact = Fact::Message(encoded(&message));
+        self.say(id, pause, fact, Said::by(&message));
     }
 
-    /// In the stream of what comes from the server.
-    pub(crate) fn say(&mut self, id: TryId, pause: Duration, fact: Fact, said: Said) {
-        self.stream = self.stream.max(self.now + LATENCY + pause);
-        self.net.push((self.stream, Net::ToAgent(id, fact, said)));
-    }
-
-    /// From now on nothing arrives, and at last the transport gives up.
-    fn sever(&mut self, id: TryId) {
-        self.severed = Some(id);
-        self.fail(id, SILENCE, FailKind::Timeout, Reached::Maybe);
-    }
-
-    /// The connection dies now; what was on its way may or may not have reached the server.
-    pub(crate) fn drop_connection(&mut self, id: TryId) -> Verdict {
-        let arrives = self.choices.below(2) == 0;
-        let is_of_this = |net: &Net| matches!(net, Net::ToServer(of, ..) if *of == id);
-        self.net.retain(|(_, net)| arrives || !is_of_this(net));
-        let is_lost = self.watch.is_unsent && !arrives;
-        let reached = if is_lost { Reached::No } else { Reached::Maybe };
-        let over = Fact::Over(Failure::new(FailKind::Io, reached, "reset"));
-        self.deliver(id, over, Said::Nothing)
-    }
-}
-
-// Over both.
-impl World<'_> {
     /// What the server makes of a message, in its mood.
     fn answer(&mut self, message: &AgentToServer) -> (Bytes, Said) {
         if self.hits(Fault::Unavailable) {
@@ -246,10 +245,8 @@ impl World<'_> {
         self.server.heard = self.server.heard.max(told.description);
         for (fault, kind) in [(Fault::BadRequest, 1), (Fault::Unknown, 0)] {
             if self.may_refuse(told) && self.hits(fault) {
-                return (
-                    encoded(&error(kind, None)),
-                    Said::Refused(told, Clarity::Read),
-                );
+                let refused = Said::Refused(told, Clarity::Read);
+                return (encoded(&error(kind, None)), refused);
             }
         }
         self.server.take(message, self.all_parts());
@@ -290,35 +287,14 @@ impl World<'_> {
 
     /// What a full report says just now.
     pub(crate) fn all_parts(&self) -> Told {
-        let effective = if self.watch.is_narrow {
-            0
-        } else {
-            self.host.reported()
-        };
-        let has_status = self.host.declares(AgentCapabilities::ReportsRemoteConfig);
-        Told {
-            description: self.host.description,
-            effective,
-            status: if has_status {
-                self.watch.last_status
-            } else {
-                0
-            },
+        let mut all = self.host.told();
+        if self.watch.is_narrow {
+            all.effective = 0;
         }
-    }
-
-    fn pause(&mut self) -> Duration {
-        PAUSE * u32::from(self.hits(Fault::Slow))
-    }
-
-    fn fail(&mut self, id: TryId, after: Duration, kind: FailKind, reached: Reached) {
-        let over = Fact::Over(Failure::new(kind, reached, ""));
-        self.later(id, after, over, Said::Nothing);
-    }
-
-    pub(crate) fn later(&mut self, id: TryId, after: Duration, fact: Fact, said: Said) {
-        self.net
-            .push((self.now + after, Net::ToAgent(id, fact, said)));
+        if self.host.declares(AgentCapabilities::ReportsRemoteConfig) {
+            all.status = self.watch.last_status;
+        }
+        all
     }
 }
 

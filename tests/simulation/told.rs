@@ -12,6 +12,15 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    pub(crate) const fn new(description: Version, effective: Version) -> Self {
+        let status = 0;
+        Self {
+            description,
+            effective,
+            status,
+        }
+    }
+
     pub(crate) fn by(message: &AgentToServer) -> Self {
         let mut told = Self::default();
         if let Some(description) = &message.agent_description {

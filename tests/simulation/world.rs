@@ -306,9 +306,7 @@ impl World<'_> {
     fn send(&mut self, id: TryId, marker: Option<u64>) -> Verdict {
         self.stats.sends += 1;
         let mut message = AgentToServer::default();
-        message
-            .merge(&self.out[..])
-            .expect("the agent's own message");
+        message.merge(&self.out[..]).expect("a message");
         self.tell(|_| format!("      {}: {:?}", message.sequence_num, Told::by(&message)));
         self.watch.on_send(self.now, id, &message)?;
         if self.is_http() {
