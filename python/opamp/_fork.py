@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from . import _threads
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .agent import OpAMPAgent
@@ -23,10 +25,14 @@ def watch(agent: OpAMPAgent) -> None:
     _agents[id(agent)] = agent
     if not _process:
         import atexit
-        import logging  # noqa: F401  # the hooks of these two must come before ours: then their locks are good again in the child
-        import threading  # noqa: F401
+        # The hooks of these two must come before ours: then their locks are good again in the child.
+        import logging  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import threading
 
         atexit.register(_at_exit)
+        if not _threads.has_daemons():
+            # Threads that are no daemons are waited for before that.
+            getattr(threading, "_register_atexit")(_at_exit)
         os.register_at_fork(after_in_child=_in_child)
         _process = os.getpid()
 

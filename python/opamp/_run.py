@@ -62,9 +62,9 @@ class Run:
     def spawn(self) -> None:
         """Delivers on a thread of its own from now on."""
         # Not first on that thread: a child forked in the middle of an import has half a module for ever.
-        import json  # noqa: F401
+        import json  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
-        from . import _data  # noqa: F401
+        from . import _data  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
         self.has_thread = True
         self._caller = 0

@@ -34,12 +34,19 @@ def ident() -> int:
     return int(_original("get_ident")())
 
 
+def has_daemons() -> bool:
+    """Whether this interpreter may have daemon threads: an isolated sub-interpreter may not (Python 3.12)."""
+    import _thread
+
+    return bool(getattr(_thread, "daemon_threads_allowed", lambda: True)())
+
+
 def spawn(function: Callable[[], None], name: str) -> None:
-    """Runs a function on a daemon thread."""
+    """Runs a function on a daemon thread, where there may be any."""
     if "gevent.monkey" in sys.modules or "eventlet.patcher" in sys.modules:
         _original("start_new_thread")(function, ())
     else:
-        threading.Thread(target=function, name=name, daemon=True).start()
+        threading.Thread(target=function, name=name, daemon=has_daemons()).start()
 
 
 class Gate:
