@@ -127,6 +127,7 @@ class Nginx(Daemon):
         server {{
             listen 127.0.0.1:{self.port}{" ssl" if trust is not None else ""};
             listen unix:{self.socket};{tls}
+            location = /moved {{ return 308 /v1/opamp; }}
             location / {{{location}
             }}
         }}

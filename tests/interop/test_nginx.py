@@ -51,6 +51,13 @@ class NginxTests:
         self.carry_a_session()
         self.assertIn("unix:", nginx.file("access.log").read_text())
 
+    def test_follows_its_redirect(self):
+        """[HTTP-13] [WS-17]"""
+        nginx = self.front()
+        self.endpoint = f"{self.scheme}://127.0.0.1:{nginx.port}/moved"
+        self.carry_a_session()
+        self.assertIn(" /moved HTTP/1.1\" 308", nginx.file("access.log").read_text())
+
     def carry_a_session(self):
         agent = self.agent(self.endpoint)
         self.server.wait_message(lambda m: m.is_full)

@@ -172,6 +172,11 @@ def on_and_on(peer):
     return f"/v1/opamp/{len(peer.server.requests)}"
 
 
+def elsewhere(peer):
+    """The same scheme and host, another port."""
+    return f"{peer.server.scheme}://127.0.0.1:{peer.server.beside.port}/v1/opamp"
+
+
 def to_plaintext(peer):
     scheme = "ws" if peer.server.is_socket else "http"
     return f"{scheme}://127.0.0.1:{peer.server.beside.port}/v1/opamp"
@@ -359,8 +364,9 @@ BOOK = [
     Row("503 for an absurd time", "[HTTP-10] [WS-12]", BOTH, refuses(503, ("Retry-After", "99999999999999999999")),
         [requests(2, 4), spread("requests", 3.9, 6)], span=12, options=NO_JITTER | {"RETRY_AFTER_MAX_MS": 4_000}),
     Row("503 without a time", "[HTTP-10] [WS-12]", BOTH, refuses(503), [requests(1, 3)]),
-    Row("redirects to itself", "[HTTP-13] [WS-12]", ALL, redirects(to_itself), [requests(2, 72)]),
-    Row("redirects on and on", "[HTTP-13] [WS-17]", BOTH, redirects(on_and_on), [requests(2, 72)]),
+    Row("redirects to itself", "[HTTP-13] [WS-12]", ALL, redirects(to_itself), [requests(7, 24)]),
+    Row("redirects on and on", "[HTTP-13] [WS-17]", BOTH, redirects(on_and_on), [requests(7, 24)]),
+    Row("redirects to another origin", "[HTTP-13] [HTTP-22] [WS-17]", BOTH, redirects(elsewhere), [requests(2, 12), beside(0, 0)]),
     Row("redirects to plaintext", "[HTTP-13] [HTTP-22]", SECURE, redirects(to_plaintext), [requests(2, 12), beside(0, 0)]),
     Row("413 to reports, for 120 heartbeats", "[HTTP-09]", (HTTP,), refuses_reports(status=413),
         [full_reports(1, 1), heartbeats(120, 250)], span=12, interval_ms=50),
