@@ -138,6 +138,7 @@
  *     STABLE_SESSION_MS              30000  0 .. 86400000          WebSocket: a connection that lived this long starts the retries anew
  *     PROXY_TIMEOUT_MS                5000  1 .. 86400000          a proxy opening the way to the server
  *     REDIRECT_LIMIT                     5  0 .. 20                redirects followed in one try; 0: none
+ *     COMPRESS_ABOVE_BYTES               0  0 .. 2147483648        HTTP requests with a larger body send it as gzip, until a 415; 0: none does
  *
  * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery:
  * OPAMP_DELIVERY_THREAD. Log: off.
@@ -208,7 +209,9 @@ enum opamp_option {
   /** a proxy opening the way to the server */
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
   /** redirects followed in one try; 0: none */
-  OPAMP_OPTION_REDIRECT_LIMIT = 29
+  OPAMP_OPTION_REDIRECT_LIMIT = 29,
+  /** HTTP requests with a larger body send it as gzip, until a 415; 0: none does */
+  OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30
 };
 
 /** The codes of opamp_status. */

@@ -476,7 +476,12 @@ fn why_nothing(nothing: Nothing) -> Error {
 
 /// A thread that no signal of the host's reaches.
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    const STACK: usize = 256 << 10;
+    // Deflate keeps 64 KiB there, several times over in a build without optimisation.
+    const STACK: usize = if cfg!(debug_assertions) {
+        1 << 20
+    } else {
+        256 << 10
+    };
     let builder = std::thread::Builder::new()
         .name(name.to_owned())
         .stack_size(STACK);

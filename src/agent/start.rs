@@ -136,6 +136,10 @@ pub(crate) fn settings_of(state: &State, seed: u64) -> Result<Settings> {
             allowed: state.redirect_origins.clone(),
         },
         limits: state.limits(),
+        compress_above: match state.number(defaults::COMPRESS_ABOVE_BYTES) {
+            0 => None,
+            above => Some(usize::try_from(above).unwrap_or(usize::MAX)),
+        },
         user_agent_prefix: state.user_agent_prefix.clone(),
         seed,
     })

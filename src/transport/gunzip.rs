@@ -185,7 +185,7 @@ const fn table() -> [u32; 256] {
     table
 }
 
-fn crc32(sum: u32, bytes: &[u8]) -> u32 {
+pub(super) fn crc32(sum: u32, bytes: &[u8]) -> u32 {
     let step = |sum: u32, byte: &u8| (sum >> 8) ^ TABLE[((sum ^ u32::from(*byte)) & 0xFF) as usize];
     !bytes.iter().fold(!sum, step)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::answer::{self, BodyError, Plan};
 use super::body::Body;
 use super::failure::{FailKind, Failure, Reached};
+use super::gzip::gzip;
 use super::head::{self, RawHead};
 use super::line::{Kept, Line};
 use super::opening::Opening;
@@ -20,6 +21,8 @@ pub struct Http {
     watch: Arc<dyn Watch>,
     opening: Opening,
     user_agent: String,
+    /// The server has answered gzip with 415.
+    is_gzip_refused: bool,
     /// The request as it leaves, and the answer as far as its head goes; both used again each time.
     out: Vec<u8>,
     input: Vec<u8>,
@@ -49,6 +52,7 @@ impl Http {
             opening: Opening::new(&settings.endpoint, &settings.proxies),
             user_agent: user_agent(settings.user_agent_prefix.as_deref()),
             line: Line::new(settings, wake, resolver),
+            is_gzip_refused: false,
             watch,
             out: Vec::new(),
             input: Vec::new(),
@@ -90,9 +94,14 @@ impl Http {
 
     /// The exchange, wherever it leads, all within its one bound.
     fn follow(&mut self, request: &Request<'_>, vigil: &mut Vigil) -> Result<Answer, Failure> {
+        let mut packed = self.packed(request.body);
         loop {
-            self.write(request);
-            let said = self.carry_out(request, vigil);
+            let sent = Request {
+                body: packed.as_deref().unwrap_or(request.body),
+                ..*request
+            };
+            self.write(&sent, packed.is_some());
+            let said = self.carry_out(&sent, vigil);
             let (answer, location) = match said {
                 Ok(said) => (said.answer, said.location),
                 Err(failure) => (Err(failure), None),
@@ -106,6 +115,10 @@ impl Http {
                 Err(failure) => failure,
                 answer => return answer,
             };
+            if failure.status == Some(415) && packed.take().is_some() {
+                self.is_gzip_refused = true;
+                continue;
+            }
             let redirected = failure.status.filter(|&s| Sent::Post.is_redirected_by(s));
             let Some(status) = redirected else {
                 return Err(failure);
@@ -120,13 +133,20 @@ impl Http {
         }
     }
 
+    /// The body as gzip, where that is wanted and worth it.
+    fn packed(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let above = self.line.settings.compress_above?;
+        let is_wanted = body.len() > above && !self.is_gzip_refused;
+        is_wanted.then(|| gzip(body)).flatten()
+    }
+
     /// For the place where the line goes now.
     fn open(&mut self) {
         self.opening = Opening::new(self.line.at(), &self.line.settings.proxies);
     }
 
     /// The head, and the body as far as it is sent together with the head.
-    fn write(&mut self, request: &Request<'_>) {
+    fn write(&mut self, request: &Request<'_>, is_gzip: bool) {
         let none = Headers::default();
         let headers = match self.line.is_away() {
             true => &none,
@@ -148,6 +168,9 @@ impl Http {
             }
         }
         line("content-type", b"application/x-protobuf");
+        if is_gzip {
+            line("content-encoding", b"gzip");
+        }
         line("accept-encoding", b"gzip");
         line("opamp-instance-uid", request.instance_uid.as_bytes());
         line("content-length", length.as_bytes());

@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod failure;
 pub mod fds;
 mod gunzip;
+mod gzip;
 mod head;
 pub mod headers;
 pub mod host;
@@ -74,6 +75,8 @@ pub struct Settings {
     pub proxies: Proxies,
     pub redirects: Redirects,
     pub limits: Limits,
+    /// Bodies of HTTP requests larger than this are sent as gzip.
+    pub compress_above: Option<usize>,
     /// Put before the library's own `User-Agent`; already checked by [`headers::check_prefix`].
     pub user_agent_prefix: Option<String>,
     /// Decides about the spread of the maximum age of connections.

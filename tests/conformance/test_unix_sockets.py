@@ -10,12 +10,14 @@ from wire import WireStage
 
 
 class UnixSockets(WireStage):
+    scheme = "http+unix"
+
     def setUp(self):
         super().setUp()
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = str(Path(folder.name) / "opamp agent.sock")
-        self.endpoint = f"http+unix://{quote(self.path, safe='')}/v1/opamp"
+        self.endpoint = f"{self.scheme}://{quote(self.path, safe='')}/v1/opamp"
 
     def test_an_agent_lives_behind_a_socket_as_on_tcp(self):
         """[PROXY-03] configuration, verdict, kept connection and disconnect; the host named is localhost"""

@@ -1,6 +1,6 @@
 //! What is sent and how answers are taken.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
@@ -597,4 +597,69 @@ fn what_is_not_http_is_a_protocol_failure() {
         assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
         server.join();
     }
+}
+
+/// [HTTP-15]
+#[test]
+fn a_large_body_is_sent_as_gzip_and_after_a_415_plain_at_once_and_ever_after() {
+    let large = b"the same again ".repeat(20_000);
+    let expected = large.clone();
+    let server = Server::start(move |listener| {
+        let mut peer = listener.accept().unwrap().0;
+        for (encoding, then) in [
+            (None, ok(b"small")),
+            (Some("gzip"), ok(b"packed")),
+            (
+                Some("gzip"),
+                answer("415 Unsupported Media Type", "", b"no gzip"),
+            ),
+            (None, ok(b"plain")),
+            (None, ok(b"plain again")),
+        ] {
+            let got = Got::read(&mut peer).unwrap();
+            assert_eq!(got.header("content-encoding"), encoding);
+            let mut body = got.body;
+            if encoding.is_some() {
+                assert!(body.len() < expected.len() / 50, "{}", body.len());
+                let packed = std::mem::take(&mut body);
+                flate2::read::GzDecoder::new(&packed[..])
+                    .read_to_end(&mut body)
+                    .unwrap();
+            }
+            assert!(body == expected || body == [b'x'; 100]);
+            peer.write_all(&then).unwrap();
+        }
+    });
+    let mut packing = settings(&server.url());
+    packing.compress_above = Some(100);
+    let mut rig = Rig::with(packing);
+    assert_eq!(rig.post(&[b'x'; 100]).unwrap().body, &b"small"[..]);
+    for body in [&b"packed"[..], b"plain", b"plain again"] {
+        assert_eq!(rig.post(&large).unwrap().body, body);
+    }
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [HTTP-15]
+#[test]
+fn a_body_that_gzip_does_not_make_smaller_and_a_415_without_gzip_stay_as_they_are() {
+    let mut noise = vec![0; 10_000];
+    let mut state = 1u32;
+    for byte in &mut noise {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *byte = (state >> 24) as u8;
+    }
+    let server = Server::answering(vec![
+        ok(b"plain"),
+        answer("415 Unsupported Media Type", "", b""),
+    ]);
+    let mut packing = settings(&server.url());
+    packing.compress_above = Some(1);
+    let mut rig = Rig::with(packing);
+    rig.post(&noise).unwrap();
+    let sent = rig.http.traffic().facts().bytes_out;
+    assert!(sent > noise.len() as u64, "{sent}");
+    assert_eq!(rig.post(&noise).unwrap_err().status, Some(415));
+    server.join();
 }

@@ -99,6 +99,7 @@ pub(crate) fn settings(url: &str) -> Settings {
         proxies: Proxies::default(),
         redirects: Redirects::default(),
         limits: Limits::default(),
+        compress_above: None,
         user_agent_prefix: None,
         seed: 7,
     }

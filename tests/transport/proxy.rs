@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use opamp::transport::proxy::Choice;
 use opamp::transport::tls::{Identity, Roots, TlsSettings};
 use opamp::transport::{Endpoint, FailKind, Failure, Proxies, Proxy, Reached, Resolver, Settings};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::kit::{Got, LONG, Patience, Rig, Server, answer, ok, secure, settings};
 use crate::tls::{Authority, Pair};
@@ -175,6 +175,32 @@ fn tls_within_tls_carries_large_messages_both_ways_and_the_proxy_sees_our_certif
         assert_eq!(rig.post(&body).unwrap().body, body);
     }
     assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [PROXY-04] [TLS-04] The proxy's session and the server's have each a place.
+#[test]
+fn both_sessions_are_resumed_by_the_next_connection() {
+    let (trust, outer, authority) = trusted(&["127.0.0.1"]);
+    let inner = authority.leaf(&["opamp.example"], |_| ()).server(None);
+    let outer = outer.server(None);
+    let server = Server::start(move |listener| {
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let mut way = tls(&outer, listener.accept().unwrap().0);
+            opened(&mut way);
+            assert_eq!(way.conn.handshake_kind(), Some(kind));
+            let mut peer = tls(&inner, way);
+            Got::read(&mut peer).unwrap();
+            assert_eq!(peer.conn.handshake_kind(), Some(kind));
+            peer.write_all(&answer("200 OK", "Connection: close\r\n", b""))
+                .unwrap();
+            peer.flush().unwrap();
+        }
+    });
+    let proxy = format!("https://{}", server.addr);
+    let mut rig = Rig::with(through(&proxy, secure("https://opamp.example/v1", &trust)));
+    rig.post(b"one").unwrap();
+    rig.post(b"two").unwrap();
     server.join();
 }
 

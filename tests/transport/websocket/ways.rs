@@ -7,7 +7,7 @@ use std::thread;
 use opamp::transport::proxy::Choice;
 use opamp::transport::tls::{Roots, TlsSettings};
 use opamp::transport::{Endpoint, FailKind, Proxy, Settings};
-use rustls::{ServerConnection, StreamOwned};
+use rustls::{HandshakeKind, ServerConnection, StreamOwned};
 
 use super::{BINARY, Rig, frame, switching, url};
 use crate::kit::{Got, Server, answer, secure, settings};
@@ -201,6 +201,34 @@ fn wss_through_an_https_proxy_is_tls_within_tls_both_ways() {
     rig.send(&vec![7; 2 << 20], None);
     rig.written();
     assert_eq!(rig.message().len(), 1 << 20);
+    drop(rig);
+    server.join();
+}
+
+/// [TLS-04] [TLS-02]
+#[test]
+fn a_wss_session_is_resumed_by_the_next_connection() {
+    let authority = Authority::new();
+    let config = authority.leaf(&["127.0.0.1"], |_| ()).server(None);
+    let server = Server::start(move |listener| {
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let peer = listener.accept().unwrap().0;
+            let session = ServerConnection::new(config.clone()).unwrap();
+            let mut peer = StreamOwned::new(session, peer);
+            greet(&mut peer, "/v1");
+            assert_eq!(peer.conn.handshake_kind(), Some(kind));
+            while peer.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
+        }
+    });
+    let tls = TlsSettings {
+        roots: Roots::Memory(authority.pem()),
+        ..TlsSettings::default()
+    };
+    let mut rig = Rig::with(secure(&format!("wss://{}/v1", server.addr), &tls));
+    for _ in 0..2 {
+        rig.connect().unwrap();
+        assert_eq!(rig.message(), &b"hello"[..]);
+    }
     drop(rig);
     server.join();
 }
