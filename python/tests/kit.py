@@ -10,7 +10,7 @@ from pathlib import Path
 
 from devserver import Devserver
 
-from opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient
+from opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient, _log
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent
@@ -82,6 +82,7 @@ def log_lines(name="opamp", level=logging.DEBUG):
         def emit(self, record):
             lines.append(self.format(record))
 
+    _log._said.clear()  # what is worth one line in a process is worth one here
     logger, handler = logging.getLogger(name), Handler()
     before = logger.level
     logger.addHandler(handler)

@@ -104,6 +104,28 @@ class State(unittest.TestCase):
                 server.wait("effective=offered")
                 self.assertIsNone(client.update_remote_config_status(hash_, opamp_pb2.RemoteConfigStatuses_APPLIED))
 
+    def test_a_whole_state_after_an_update_does_not_carry_the_configuration_again(self):
+        """[SYNC-08] The old usage sends both, however large it is; another one in such a message counts."""
+        with Devserver() as server:
+            client = client_of(server.endpoint)
+            with running(client) as agent:
+                agent.flush(PATIENCE_S)
+                client.update_effective_config({"a": "once"}, "text/plain")
+                self.assertTrue(agent.flush(PATIENCE_S))
+                whole = client.build_full_state_message()
+                self.assertNotIn(b"once", agent._sends._news(whole))
+                agent.send(whole)
+                self.assertTrue(agent.flush(PATIENCE_S))
+                other = opamp_pb2.AgentToServer()
+                other.effective_config.config_map.config_map["a"].body = b"other"
+                agent.send(other)
+                self.assertTrue(agent.flush(PATIENCE_S))
+                client.update_effective_config({"a": "once"}, "text/plain")
+                self.assertTrue(agent.flush(PATIENCE_S))
+            reported = [entry["message"]["effective_config"]["config_map"]["config_map"]["a"]["body"]
+                        for entry in server.timeline(kind="received") if "effective_config" in entry["message"]]
+        self.assertEqual(reported, ["once", "other", "once"])
+
     def test_what_overridden_builders_add_is_reported_at_start_and_at_each_interval(self):
         """[SYNC-08] A distribution reports so; what this release can not report is told once and left out."""
         class Client(OpAMPClient):
@@ -130,6 +152,15 @@ class State(unittest.TestCase):
             self.assertEqual(len([line for line in lines if "health" in line]), 1, lines)
             numbers = [entry["sequence_number"] for entry in server.timeline(kind="received")]
             self.assertEqual(numbers, list(range(len(numbers))))
+
+    def test_a_part_that_is_not_reported_takes_no_other_with_it(self):
+        with Devserver() as server, log_lines():
+            with running(client_of(server.endpoint)) as agent:
+                message = opamp_pb2.AgentToServer()
+                message.health.healthy = True
+                message.effective_config.config_map.config_map["a"].body = b"beside it"
+                agent.send(message)
+                server.wait('match={"message":{"effective_config":{"config_map":{"config_map":{"a":{"body":"beside it"}}}}}}')
 
     def test_a_started_agent_starts_again_after_stop(self):
         """[LIFE-05]"""

@@ -129,6 +129,24 @@ class Asyncio(unittest.TestCase):
         self.assertEqual((uid, refusal.error_response.error_message, refusal.error.kind), (b"\x01" * 16, "no", "server"))
         self.assertLessEqual(set(kinds[3:]), {"connected", "message", "server_error", "stopped"})
 
+    def test_who_waits_for_an_event_is_told_of_a_stop_elsewhere(self):
+        async def main(server):
+            agent, seen = OpAMPAgent(callbacks=None, client=client_of(server.endpoint)), asyncio.Event()
+
+            async def iterate():
+                async for event in agent.events():
+                    if event.kind == "message":
+                        seen.set()
+
+            waiting = asyncio.ensure_future(iterate())
+            await seen.wait()
+            await asyncio.sleep(0)
+            agent.stop()  # takes what is left on this thread, so that nothing makes the descriptor readable any more
+            await waiting
+
+        with Devserver() as server:
+            asyncio.run(asyncio.wait_for(main(server), PATIENCE_S))
+
     def test_the_loop_does_not_turn_while_nothing_happens(self):
         async def main(server):
             agent = OpAMPAgent(callbacks=None, client=client_of(server.endpoint))

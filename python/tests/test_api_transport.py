@@ -5,7 +5,7 @@ import unittest
 
 from kit import PATIENCE_S, Devserver, Recorder, client_of, running
 
-from opamp import OpAMPCallbacks, messages
+from opamp import OpAMPCallbacks, _library, messages
 from opamp.exceptions import OpAMPException
 from opamp.proto import opamp_pb2
 from opamp.transport.base import HttpTransport, base_headers
@@ -69,6 +69,22 @@ class Served(unittest.TestCase):
             callbacks.next("message")
         self.assertEqual(len(set(threads)), 1)
         self.assertFalse(set(threads) & callbacks.threads)
+
+    def test_one_that_never_returns_delays_no_callback(self):
+        """Its time is over without it, and that is told."""
+        release = threading.Event()
+
+        def answer(**_):
+            release.wait(PATIENCE_S)
+            return opamp_pb2.ServerToAgent()
+
+        client, callbacks = client_of("url", transport=Told(answer)), Recorder()
+        _library.required().client_set_option(client._open().pointer, _library.EXCHANGE_TIMEOUT_MS, 200, None)
+        with running(client, callbacks):
+            self.assertEqual(callbacks.next("connect_failed")[1].kind, "timeout")
+            self.assertFalse(release.is_set())
+            release.set()
+            callbacks.next("connect")
 
     def test_a_callback_that_blocks_does_not_stop_it(self):
         leave, enough = threading.Event(), threading.Semaphore(0)
