@@ -223,6 +223,9 @@ def run_planted(counts):
 
 def main():
     options = arguments()
+    if options.sanitizer:
+        # Both transports and TLS, once each: everything takes several times as long.
+        options.schemes = ["https", "ws"]
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
     is_whole = not (options.names or options.planted or options.quick or options.valgrind or options.sanitizer)
     has_valgrind = shutil.which("valgrind") is not None
