@@ -185,7 +185,6 @@ class OpAMPAgent:
 
     def _check_process(self) -> None:
         """In a forked child nothing of the parent's is used, whether the agent ran or not."""
-        _fork.check()
         if self._process != os.getpid():
             self._in_child()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import _fork, _library, _log
+from . import _library, _log
 from .transport.base import base_headers
 from .transport.exceptions import OpAMPException
 
@@ -183,7 +183,6 @@ class OpAMPClient:
     def _check_process(self) -> None:
         """In a forked child, what the library holds stays with the parent, and so does the name."""
         if self._process != os.getpid():
-            _fork.check()
             self._process = os.getpid()
             self._handle = self._agent = None
             self._uid, self._sequence_num = _uuid7(), 0

@@ -19,7 +19,7 @@ class Forks(unittest.TestCase):
         self.assertEqual(server.problems(), [])
 
     def test_a_child_has_no_agent_says_so_once_and_leaves_the_parents_alone(self):
-        """[LIFE-05] [GUEST-07] Over TLS, under traffic, by `os.fork`; whatever it calls, and however it ends."""
+        """[LIFE-05] [GUEST-07] Over TLS, under traffic, by `os.fork`; whatever it calls, if anything, and however it ends."""
         with Devserver(tls=True, client_auth=True) as server:
             _, said = run(server, """
 agent = agent_of()
@@ -28,10 +28,11 @@ assert agent.flush(20)
 for number in range(30):
     pid = os.fork()
     if pid == 0:
-        assert agent.snapshot() == {}
-        agent.send(agent._client.build_heartbeat_message())
-        agent._client.update_effective_config({"a": "child"}, "text/plain")
-        agent.stop()
+        if number % 3:
+            assert agent.snapshot() == {}
+            agent.send(agent._client.build_heartbeat_message())
+            agent._client.update_effective_config({"a": "child"}, "text/plain")
+            agent.stop()
         sys.exit(0) if number % 2 else os._exit(0)
     ended(pid)
     assert agent.flush(20)
@@ -101,7 +102,6 @@ for number in range(10):
     pid = fork()
     if pid == 0:
         if sys.argv[1] == "restart":
-            assert agent._client.instance_uid
             assert agent.flush(20)
         else:
             assert agent.snapshot() == {}
