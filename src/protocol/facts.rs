@@ -14,6 +14,9 @@ use super::{
 /// How long the next news wait for a peer that leaves the last ones without an answer (WebSocket).
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The Close frame leaves before the cut, whatever the host sets.
+const CLOSE_LEAST: Duration = Duration::from_millis(1);
+
 impl Core {
     pub(super) fn on_fact(&mut self, fact: Fact) {
         match &fact {
@@ -62,8 +65,8 @@ impl Core {
             self.reported.on_lost_unread(session.ponged);
             self.link = Link::Closing(Closing::of(session));
             self.timers.clear(Timer::Patience);
-            self.timers
-                .set(Timer::CloseWait, self.now + self.config.close_wait);
+            let wait = self.config.close_wait.max(CLOSE_LEAST);
+            self.timers.set(Timer::CloseWait, self.now + wait);
             if let Some(stop) = &mut self.stop {
                 stop.stage = Stage::Closing;
             }

@@ -134,7 +134,7 @@ pub enum Fact {
     /// The exchange failed, or the connection or the attempt at one has ended. WebSocket:
     /// - a refused upgrade is [`Failure::of_status`], with its Retry-After; a wrong 101 is `Protocol` without a status;
     /// - a Close frame of the peer, once it is echoed, is `Io` with code and reason in the text, `Size` for 1009: what the
-    ///   last message carried is then held back, as after a 413;
+    ///   last message carried is then held back, as after a 413, unless two messages had no answer;
     /// - a peer that is silent, or does not read for too long, is `Timeout`;
     /// - `reached` is `No` only if `Written` is owed and no byte of that message has left; `reused` is for HTTP.
     Over(Failure),

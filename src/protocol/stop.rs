@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     Core, Event, Policy,
+    facts::PATIENCE,
     link::{Exchange, Leaving, Link},
     plan::{Step, Wishes},
     time::Time,
@@ -94,8 +95,9 @@ impl Core {
         if let Link::Open(session) = &mut self.link {
             if session.leaving.is_none() {
                 session.leaving = Some(Leaving::Wanted);
-                self.timers
-                    .set(Timer::CloseWait, self.now + self.config.close_wait);
+                // Also for a host that waits for no Close the goodbye gets its time to leave.
+                let wait = self.config.close_wait.max(PATIENCE);
+                self.timers.set(Timer::CloseWait, self.now + wait);
             }
         }
     }

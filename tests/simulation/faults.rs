@@ -49,6 +49,8 @@ pub(crate) struct Swarm {
     pub(crate) asks: bool,
     /// The host is busy: how often of 256 steps.
     pub(crate) host_rate: u32,
+    /// The host has set every wait to nothing that may be nothing.
+    pub(crate) is_hasty: bool,
     /// How often of 256 times each fault strikes.
     rates: [u32; Fault::COUNT],
 }
@@ -69,6 +71,7 @@ impl Swarm {
             pongs: choices.of([Pongs::BeforeAnswer, Pongs::AfterAnswer, Pongs::Never]),
             asks: choices.below(2) == 0,
             host_rate: choices.of([30, 60, 120, 10]),
+            is_hasty: choices.below(8) == 7,
             rates: [NEVER; Fault::COUNT],
         };
         for fault in Fault::ALL {

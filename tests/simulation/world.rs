@@ -85,6 +85,11 @@ pub(crate) fn run(bytes: &[u8], story: Option<&mut Vec<String>>) -> Result<Stats
 fn core(swarm: &Swarm, carry: Carry, now: Time, seed: u64) -> Core {
     let mut config = Config::new(swarm.policy);
     config.send_limit = SEND_LIMIT;
+    if swarm.is_hasty {
+        config.close_wait = Duration::ZERO;
+        config.first_retry_spread = Duration::ZERO;
+        config.retry_after_jitter = Duration::ZERO;
+    }
     Core::new(config, carry, now, seed)
 }
 

@@ -504,3 +504,25 @@ fn a_close_for_its_size_blames_no_message_when_two_have_no_answer() {
     scene.fail(FailKind::Size, Reached::Maybe);
     assert!(scene.core.snapshot().held_back.is_empty());
 }
+
+#[test]
+fn a_host_that_waits_for_no_close_still_says_goodbye_and_closes() {
+    let config = Config {
+        close_wait: Duration::ZERO,
+        ..Config::new(Policy::WebSocket)
+    };
+    for change in [Some(Change::Reconnect), None] {
+        let mut scene = Scene::with(config.clone(), Carry::new(UID));
+        scene.input(Input::Start);
+        scene.fact(Fact::Opened);
+        scene.confirm();
+        match change {
+            Some(change) => scene.host(change),
+            None => scene.answer(error(ServerErrorResponseType::Unavailable, None)),
+        }
+        assert!(scene.last().agent_disconnect.is_some());
+        scene.fact(Fact::Written);
+        scene.pass(millis(1));
+        assert_eq!(scene.closes, [Some(1000), None]);
+    }
+}
