@@ -12,7 +12,7 @@ use super::{Answer, FailKind, Failure, Headers, Reached};
 /// A body that is only shown, or read away to keep its connection, is read up to this.
 const MOST_DRAINED: usize = 64 * 1024;
 /// Of a peer's text in events and logs.
-const MOST_SHOWN: usize = 256;
+pub(crate) const MOST_SHOWN: usize = 256;
 /// Looked through for our own header values before it is cut.
 const MOST_SEARCHED: usize = 8 * 1024;
 const CHUNK: usize = 64 * 1024;

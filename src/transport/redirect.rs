@@ -1,5 +1,6 @@
 //! Where an answer of 3xx leads, and whether it is followed. Nothing here knows a socket.
 
+use super::answer::{MOST_SHOWN, shown};
 use super::endpoint::{Endpoint, EndpointError, Scheme};
 
 /// What the host has decided beforehand.
@@ -78,7 +79,8 @@ impl Redirects {
         if to.has_origin_of(home) || self.allowed.iter().any(|origin| to.has_origin_of(origin)) {
             return Ok(to);
         }
-        Err(format!("to {}, which is not allowed", to.place()))
+        let place = shown(&to.place(), MOST_SHOWN);
+        Err(format!("to {place}, which is not allowed"))
     }
 }
 
@@ -250,6 +252,8 @@ mod tests {
             let told = followed(HOME, location, Sent::Post);
             assert_eq!(told, Err(why.to_owned()), "{location}");
         }
+        let long = format!("https://{}/", "a".repeat(10_000));
+        assert!(followed(HOME, &long, Sent::Post).unwrap_err().len() < 300);
         let out = followed("http://a.example/", "http+unix://%2Frun%2Fa/", Sent::Post);
         assert_eq!(
             out,

@@ -1,11 +1,13 @@
 """What must never be told: the value of a header, a key, the body of a configuration."""
+import base64
 import ctypes
 import json
 import threading
 from pathlib import Path
 
 from binding import LIB, Client, call
-from stage import NEVER
+from relays import HttpProxy
+from stage import NEVER, QUICK
 from wire import TlsStage
 
 LOG = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
@@ -156,6 +158,42 @@ class Secrets(TlsStage):
         agent.stop()
         self.assert_silent(least=1)
 
+    def test_when_a_proxy_shows_what_it_got(self):
+        """[LOG-03] [PROXY-01] its login, in both forms, and its own headers"""
+        basic = base64.b64encode(f"agent:{PASSWORD}".encode()).decode()
+        self.canaries.append(basic)
+        page = f"no access: Basic {basic} is agent with {PASSWORD}, token {COOKIE}, {TOKEN}"
+        for status in (407, 403, 502):
+            head = f"HTTP/1.1 {status} No\r\nContent-Length: {len(page)}\r\n\r\n"
+            with HttpProxy({}, answer=(head + page).encode()) as proxy:
+                for scheme in ("http", "https"):
+                    client = Client(f"{scheme}://opamp.invalid/v1/opamp", options=QUICK)
+                    self.addCleanup(client.unref)
+                    client.set_header("Authorization", f"Bearer {TOKEN}")
+                    client.set_proxy(f"agent:{PASSWORD}@{proxy.place}")
+                    client.set_proxy_header("X-Proxy-Token", COOKIE)
+                    agent = self.agent(client, NEVER, LIB.constant("LOG_DEBUG")).start()
+                    error = self.failure(agent)
+                    self.assertEqual(status, error["status"])
+                    self.assertEqual(scheme == "http", "no access" in error["text"])
+                    self.said.append(error["text"])
+                    self.note(agent)
+                    agent.stop()
+        self.assert_silent(least=6)
+
+    def test_when_a_redirect_holds_a_secret(self):
+        """[LOG-03] [HTTP-22]"""
+        for location in (f"/{PASSWORD}?token={TOKEN}", f"https://other.invalid/{PASSWORD}", f"https://agent:{PASSWORD}@127.0.0.1/"):
+            self.fault({"redirect": location})
+            agent = self.agent_with_secrets().start()
+            if location.startswith("/"):
+                agent.wait("connected")
+            else:
+                self.said.append(self.failure(agent)["text"])
+            self.note(agent)
+            agent.stop()
+        self.assert_silent(least=3)
+
     def test_when_a_call_is_refused(self):
         """[LOG-03]"""
         client = self.client()
@@ -174,6 +212,11 @@ class Secrets(TlsStage):
             lambda: client.set_endpoint(f"https://{PASSWORD}@127.0.0.1/v1/opamp"),
             lambda: client.set_endpoint(f"{PASSWORD}@127.0.0.1"),
             lambda: client.set_endpoint(f"https://agent:{PASSWORD}"),
+            lambda: client.set_proxy(f"ftp://agent:{PASSWORD}@127.0.0.1"),
+            lambda: client.set_proxy(f"agent:{PASSWORD}@"),
+            lambda: client.set_proxy(f"agent:{PASSWORD}@127.0.0.1:x"),
+            lambda: client.set_proxy_header("X-Token", f"{TOKEN}\r\n"),
+            lambda: client.allow_redirect_to(f"https://agent:{PASSWORD}@127.0.0.1"),
             lambda: pair(cert, other),
             lambda: pair(cert, key[:-60]),
             lambda: pair(key, cert),
