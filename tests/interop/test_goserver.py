@@ -81,8 +81,9 @@ class GoServerTests:
         effective = [m.effective for m in self.server.messages() if m.effective is not None]
         self.assertEqual(FILES, effective[-1])
         # and once more with others
-        self.offer({"other": b"2"})
+        digest = self.offer({"other": b"2"}).verdict[0]
         self.assertEqual({"other": b"2"}, agent.live())
+        agent.wait(lambda e: (e.get("hash"), e.get("state")) == (digest, "APPLIED"))
         states = [e["state"] for e in agent.said("remote_config_status")]
         self.assertEqual(["APPLYING", "APPLIED"] * 2, states)
         self.assertEqual(applied.uid, self.server.messages()[-1].uid)
