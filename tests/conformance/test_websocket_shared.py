@@ -6,6 +6,7 @@ import test_guest
 import test_life
 import test_received_messages
 import test_received_offers
+import test_secrets
 import test_stop_bounds
 import test_sync_report
 import test_sync_values
@@ -103,9 +104,57 @@ class Remains(OverWebSocket, test_life.Remains):
 
 
 class StopBounds(OverWebSocket, test_stop_bounds.StopBounds):
+    def test_while_the_upgrade_is_not_answered(self):
+        """[LIFE-03]"""
+        for do in ({"silent": True}, {"cut": {"after": {"bytes": 40}, "how": "stall"}}):
+            with self.subTest(do):
+                def begun():
+                    self.fault(do, on="upgrade")
+                    since = self.now()
+                    agent = self.agent_of().start()
+                    self.server.wait("upgrades", since=since)
+                    return agent
+                self.assert_stops(begun)
+
+    def test_while_a_message_is_not_read(self):
+        """[LIFE-03] [WS-09]"""
+        def begun():
+            agent = self.agent_of().start()
+            agent.wait("connected")
+            agent.flush()
+            self.fault({"deaf": True})
+            agent.client.set_effective_config({"large": bytes(16 << 20)})
+            self.until(lambda: agent.snapshot()["messages_sent"] == 2)
+            return agent
+        took = [self.stop_ms(begun()) for _ in range(test_stop_bounds.TIMES)]
+        self.assertLess(max(took), test_stop_bounds.GRACE + test_stop_bounds.ROOM, took)
+        self.assertLessEqual(min(took), test_stop_bounds.GRACE + test_stop_bounds.PROMISED, took)
+
+    def test_while_the_server_answers_nothing(self):
+        """[LIFE-03] [WS-09] Not a message, not a ping, not a Close."""
+        def begun():
+            self.fault({"mute": True}, on="upgrade")
+            since = self.now()
+            agent = self.agent_of().start()
+            self.server.wait("messages", since=since)
+            return agent
+        took = [self.stop_ms(begun()) for _ in range(test_stop_bounds.TIMES)]
+        self.assertLess(max(took), test_stop_bounds.GRACE + test_stop_bounds.ROOM, took)
+        self.assertLessEqual(min(took), test_stop_bounds.GRACE + test_stop_bounds.PROMISED, took)
+
+    def test_while_a_refusal_is_waited_out(self):
+        """[LIFE-03] [LIFE-01] [WS-12]"""
+        self.fault({"status": 503, "retry_after": 3600}, times="always", on="upgrade")
+
+        def begun():
+            agent = self.agent_of().start()
+            agent.wait("connect_failed")
+            return agent
+        self.assert_stops(begun)
+        self.assertEqual([], self.messages())
+
     test_while_an_answer_does_not_come = None
     test_while_an_answer_does_not_end = None
-    test_while_a_message_is_not_read = None
     test_while_the_server_asked_to_wait = None
     test_a_short_wait_does_not_hurt = None
 
@@ -166,3 +215,67 @@ class Sides(OverWebSocket, test_tls.Sides):
 
 class SkipVerify(OverWebSocket, test_tls.SkipVerify):
     pass
+
+
+class Secrets(OverWebSocket, test_secrets.Secrets):
+    pardoned = (*test_secrets.Secrets.pardoned, "WS-12")
+    test_when_the_server_echoes_what_it_refuses = None
+    test_in_one_exchange = None
+
+    def test_when_all_goes_well(self):
+        """[LOG-03]"""
+        self.server.offer({"secret.yaml": test_secrets.OFFERED.encode()})
+        agent = self.agent_with_secrets().start()
+        agent.apply(agent.wait("message"))
+        agent.flush()
+        agent.reconnect()
+        self.server.wait("upgrades>=2")
+        self.exchange(agent)
+        self.note(agent)
+        agent.stop()
+        self.note(agent)
+        # the server saw them all, so they were there to be told
+        told = str(self.server.timeline(limit=100_000))
+        for canary in (test_secrets.TOKEN, test_secrets.COOKIE, test_secrets.EFFECTIVE):
+            self.assertIn(canary, told)
+        self.assert_silent(least=3)
+
+    def test_when_the_server_echoes_in_a_refusal(self):
+        """[LOG-03] In the body of a status, and in the reason of a Close frame."""
+        echo = f"bad credentials: Bearer {test_secrets.TOKEN}, {test_secrets.COOKIE}"
+        for status in (200, 401, 500, 503):
+            with self.subTest(status):
+                self.fault({"status": status, "body": {"text": echo}, "content_type": "text/plain"}, on="upgrade")
+                agent = self.agent_with_secrets().start()
+                error = self.failure(agent)
+                self.assertIn("bad credentials", error["text"])
+                self.said.append(error["text"])
+                self.note(agent)
+                agent.stop()
+        agent = self.agent_with_secrets().start()
+        agent.flush()
+        self.server.post("connections", {"how": "close", "code": 1008, "reason": echo})
+        error = self.failure(agent)
+        self.assertIn("1008", error["text"])
+        self.said.append(error["text"])
+        self.note(agent)
+        agent.stop()
+        self.assert_silent(least=5)
+
+    def test_when_the_answer_is_spoilt(self):
+        """[LOG-03]"""
+        for fault, kind in (
+            ({"body": "truncated"}, "warning"),
+            ({"opcode": "text"}, "warning"),
+            ({"cut": {"after": "half", "how": "close"}}, "connect_failed"),
+            ({"reserved_bits": 4}, "connect_failed"),
+            ({"answer": {"instance_uid": "018f3c6e-7c00-7000-8000-00000000f0f0"}}, "warning"),
+        ):
+            with self.subTest(fault):
+                self.fault(fault)
+                agent = self.agent_with_secrets().start()
+                self.said.append(agent.wait(kind).error["text"])
+                self.note(agent)
+                agent.stop()
+                self.note(agent)
+        self.assert_silent(least=5)
