@@ -147,15 +147,15 @@ class Storms(OverWebSocket):
 
     def test_a_server_that_closes_after_the_upgrade(self):
         """[WS-10] The first try again comes within 5 s, spread; later ones back off."""
-        self.assertTrue(2 <= self.connections_in(20, "ws-10-close-after-upgrade") <= 8)
+        self.assertTrue(2 <= self.connections_in(20, "ws-10-close-after-upgrade") <= 6)
 
     def test_a_server_that_resets_after_the_upgrade(self):
         """[WS-10]"""
-        self.assertTrue(2 <= self.connections_in(20, "ws-10-reset-after-upgrade") <= 8)
+        self.assertTrue(2 <= self.connections_in(20, "ws-10-reset-after-upgrade") <= 6)
 
     def test_a_server_that_answers_once_and_closes(self):
         """[WS-10] An answer alone does not reset the backoff; the session was not stable."""
-        self.assertTrue(2 <= self.connections_in(20, "ws-10-answer-once-and-close") <= 8)
+        self.assertTrue(2 <= self.connections_in(20, "ws-10-answer-once-and-close") <= 6)
 
 
 class AnswersOnce(OverWebSocket):
