@@ -113,7 +113,7 @@ class Verification(TlsStage):
         # and it is joined when it shows a good one
         self.server.delete("faults")
         agent.wait("connected")
-        self.assertEqual(0, self.requests()[0]["sequence_number"])
+        self.assertEqual(0, self.wait_requests(1)[0]["sequence_number"])
 
     def test_self_signed(self):
         """[TLS-02]"""

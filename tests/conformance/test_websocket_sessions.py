@@ -183,6 +183,7 @@ class Goodbyes(OverWebSocket):
         self.assertIn("1012", error["text"])
         self.assertIn("restart", error["text"])
         agent.wait("connected")
+        self.server.wait("closed", since=since)
         self.assertEqual(["sent 1012", "received 1012", "closed by agent"], self.shown(since))
         self.assertEqual([], self.goodbyes(since))
 
