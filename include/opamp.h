@@ -750,7 +750,7 @@ opamp_status opamp_client_use_host_transport(opamp_client *client,
  * 443 and 1080 where none is given. User and password are percent-decoded and in no log line or error text. An http or
  * https proxy passes on the requests of a http:// endpoint itself; for all others it is asked to CONNECT. TLS with an
  * https proxy uses this client's own authorities and client certificate, which may then be set for a http:// endpoint,
- * too. NULL: no proxy of the host's own, so that the environment decides (opamp_client_use_proxy_environment). url: copied.
+ * too. The host's own transport takes no notice of it. NULL: no proxy of the host's own, so that the environment decides (opamp_client_use_proxy_environment). url: copied.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no host, another scheme, a path, a
  * login that the proxy's protocol can not say; or, on a http:// endpoint, TLS settings that would then have no effect),

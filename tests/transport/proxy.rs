@@ -204,6 +204,54 @@ fn both_sessions_are_resumed_by_the_next_connection() {
     server.join();
 }
 
+/// [PROXY-01] [PROXY-04]
+#[test]
+fn an_http_endpoint_is_passed_on_by_an_https_proxy_within_tls() {
+    let (trust, pair, _) = trusted(&["127.0.0.1"]);
+    let config = pair.server(None);
+    let server = Server::start(move |listener| {
+        let mut way = tls(&config, listener.accept().unwrap().0);
+        for got in echo(&mut way, 2) {
+            let line = got.head.lines().next().unwrap();
+            assert_eq!(line, "POST http://[::1]:8080/v1 HTTP/1.1");
+        }
+    });
+    let proxy = format!("https://{}", server.addr);
+    let mut settings = through(&proxy, settings("http://[::1]:8080/v1"));
+    settings.trust = Some(trust.at_start().unwrap());
+    let mut rig = Rig::with(settings);
+    assert_eq!(rig.post(b"one").unwrap().body, &b"one"[..]);
+    assert_eq!(rig.post(b"two").unwrap().body, &b"two"[..]);
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [PROXY-01]
+#[test]
+fn an_address_of_ipv6_is_asked_for_as_each_protocol_writes_it() {
+    let (trust, ..) = trusted(&["::1"]);
+    for scheme in ["http", "socks5"] {
+        let server = Server::start(move |listener| {
+            let mut peer = listener.accept().unwrap().0;
+            if scheme == "http" {
+                let got = Got::head(&mut peer).unwrap();
+                assert!(got.head.starts_with("CONNECT [::1]:8443 HTTP/1.1\r\n"));
+                return;
+            }
+            assert_eq!(exactly(&mut peer), [5, 1, 0]);
+            peer.write_all(&[5, 0]).unwrap();
+            let mut expected = [0; 22];
+            expected[..4].copy_from_slice(&[5, 1, 0, 4]);
+            expected[19..].copy_from_slice(&[1, 0x20, 0xfb]);
+            assert_eq!(exactly(&mut peer), expected);
+        });
+        let proxy = format!("{scheme}://{}", server.addr);
+        let settings = through(&proxy, secure("https://[::1]:8443/v1", &trust));
+        assert_eq!(Rig::with(settings).fail().kind, FailKind::Proxy);
+        server.join();
+    }
+}
+
 /// [PROXY-04] [TLS-02]
 #[test]
 fn tls_with_a_proxy_is_verified_like_any_other() {
