@@ -91,7 +91,7 @@ def further_interpreters():
 
 
 def run_all():
-    runs = [("this Python", sys.executable, sorted(path.stem for path in HERE.glob("test_*.py")))]
+    runs = [(f"this Python, {path.stem}", sys.executable, [path.stem]) for path in sorted(HERE.glob("test_*.py"))]
     if not tools.lacking():
         runs.append(("other packages", tools.PYTHON, MEETING))
     else:
