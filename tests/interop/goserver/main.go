@@ -182,12 +182,13 @@ func (m *memory) obey(c command) {
 		if message.RemoteConfig != nil {
 			m.offer = message.RemoteConfig
 		}
+		sent := 0
 		for socket := range m.sockets {
-			if err := socket.Send(context.Background(), message); err != nil {
-				log.Fatal(err)
+			if socket.Send(context.Background(), message) == nil { // else it is about to be closed
+				sent++
 			}
 		}
-		done["sockets"] = len(m.sockets)
+		done["sockets"] = sent
 	case "refuse":
 		m.refusal = c
 	case "drop":
