@@ -57,7 +57,7 @@ class OpAMPAgent:
         self._backoff_ms = _milliseconds("initial_backoff", initial_backoff)
         self._tries = 1 + _not_negative("max_retries", max_retries)
         self._heartbeat_tries = 1 + _not_negative("heartbeat_max_retries", heartbeat_max_retries)
-        self._callbacks, self._client = callbacks or OpAMPCallbacks(), client
+        self._callbacks, self._client = OpAMPCallbacks() if callbacks is None else callbacks, client
         self._restart_after_fork, self._process = restart_after_fork, os.getpid()
         self._handle: Handle | None = None
         self._run: Run | None = None
