@@ -3,7 +3,7 @@
  * thread, another one, or inside a callback. [GUEST-08] [http] */
 #include "kit.h"
 
-enum { IMMEDIATE_MS = 1000, STATUS = 3 };
+enum { IMMEDIATE_MS = 2000, STATUS = 3 };
 typedef enum { LEAVE_EXIT, LEAVE_UNDERSCORE, LEAVE_QUICK, LEAVE_THREAD } leaving;
 static const leaving WAYS[] = { LEAVE_EXIT, LEAVE_UNDERSCORE, LEAVE_QUICK, LEAVE_THREAD };
 

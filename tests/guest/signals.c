@@ -36,7 +36,7 @@ static void waits_its_whole_time(opamp_agent *agent, int is_dispatch) {
   begin = now_ms();
   SAME(is_dispatch ? opamp_agent_dispatch(agent, 300, &served) : opamp_agent_next_event(agent, 300, &event), OPAMP_E_TIMEOUT);
   CHECK(now_ms() - begin >= 299);
-  CHECK(ticks - seen > 20);
+  CHECK(ticks - seen > 5);
 }
 
 static void ask(opamp_client *client) {
@@ -44,7 +44,7 @@ static void ask(opamp_client *client) {
   opamp_message *answer = NULL;
   int seen = ticks;
   OK(opamp_client_exchange(client, heartbeat, sizeof heartbeat, SOON_MS, &answer, NULL));
-  CHECK(answer != NULL && ticks - seen > 20);
+  CHECK(answer != NULL && ticks - seen > 5);
   opamp_message_unref(answer);
 }
 
@@ -75,11 +75,11 @@ int main(void) {
     opamp_config_map_unref(map);
     seen = ticks;
     OK(opamp_agent_flush(agent, SOON_MS));
-    CHECK(ticks - seen > 20);
+    CHECK(ticks - seen > 5);
     ask(other);
     seen = ticks;
     OK(opamp_agent_stop(agent, SOON_MS)); /* its goodbye is answered late, too */
-    CHECK(ticks - seen > 20);
+    CHECK(ticks - seen > 5);
     calmly_post("faults", "{\"rules\": []}");
   }
   tick_every_ms(0);
