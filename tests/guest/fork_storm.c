@@ -114,14 +114,14 @@ int main(void) {
   for (i = 0; kit_value(&done) < FORKERS; i++) {
     report(body, i);
     OK(opamp_agent_reconnect(agents[1]));
-    (void)opamp_agent_flush(agents[0], 1000);
+    (void)opamp_agent_flush(agents[0], 20);
   }
   for (i = 0; i < FORKERS; i++) CHECK(pthread_join(forkers[i], NULL) == 0);
   /* there was traffic of each kind, and it goes on */
   OK(opamp_agent_flush(agents[0], SOON_MS));
-  CHECK(number_of(agents[1], OPAMP_SNAPSHOT_CONNECTIONS) > 20);
+  CHECK(number_of(agents[1], OPAMP_SNAPSHOT_CONNECTIONS) > 5);
   looked = number_of(agents[2], OPAMP_SNAPSHOT_ATTEMPTS);
-  CHECK(looked > 100);
+  CHECK(looked > 50);
   while (number_of(agents[2], OPAMP_SNAPSHOT_ATTEMPTS) <= looked) (void)poll(NULL, 0, 1);
   SAME(number_of(agents[0], OPAMP_SNAPSHOT_CONNECTIONS), 1);
   SAME(number_of(agents[0], OPAMP_SNAPSHOT_FAILURES), 0);
