@@ -56,7 +56,9 @@ impl Core {
             return Err(Problem::TooManyFields(self.config.field_limit));
         }
         // From `Bytes`, so that bodies become slices of what was received.
-        message.merge(bytes.clone()).map_err(Problem::Malformed)?;
+        let mut source = bytes.clone();
+        // By reference, like prost's `decode`: another type of source would be another copy of the whole decoder.
+        message.merge(&mut source).map_err(Problem::Malformed)?;
         let uid: &[u8] = &message.instance_uid;
         if uid == self.identity.uid {
             self.identity.former = None;
