@@ -184,7 +184,7 @@ class Secrets(TlsStage):
     def test_when_a_redirect_holds_a_secret(self):
         """[LOG-03] [HTTP-22]"""
         for location in (f"/{PASSWORD}?token={TOKEN}", f"https://other.invalid/{PASSWORD}", f"https://agent:{PASSWORD}@127.0.0.1/"):
-            self.fault({"redirect": location})
+            self.fault({"redirect": location}, on="upgrade" if self.transport == "ws" else "message")
             agent = self.agent_with_secrets().start()
             if location.startswith("/"):
                 agent.wait("connected")
