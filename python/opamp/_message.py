@@ -244,6 +244,26 @@ class File(Message):
         return self._set
 
 
+class Files(Message):
+    """AgentConfigMap: `_take_entry` for each file, without a call for each step."""
+
+    __slots__ = ()
+
+    def _read(self) -> dict[str, Any]:
+        if self._raw is not None:
+            fields, files = fields_of(self._raw), Map("AgentConfigFile")
+            kind = message_class("AgentConfigFile")
+            make = kind.__new__
+            for number, value, _, _ in fields:
+                if number == 1:
+                    entry = _view(value)
+                    key, content = pair(entry if len(entry) > SMALL else bytes(entry))
+                    file = files[_text(key)] = make(kind)
+                    file._raw, file._set, file._present = content, _UNREAD, True
+            self._raw, self._set = None, {"config_map": files} if files else {}
+        return self._set
+
+
 class Attribute:
     """A field as an attribute of its message."""
 
@@ -389,7 +409,7 @@ def message_class(name: str) -> type[Message]:
     made = _classes.get(name)
     if made is None:
         rows = MESSAGES[name][1]
-        base: Any = File if name == "AgentConfigFile" else Message
+        base: Any = {"AgentConfigFile": File, "AgentConfigMap": Files}.get(name, Message)
         made = _classes[name] = type(name, (base,), {
             "__slots__": (), "_name": name, "_fields": {row[0]: row for row in rows},
             "_takers": {row[1]: _taker(row) for row in rows}, **{row[0]: Attribute(row) for row in rows}})

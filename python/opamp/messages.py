@@ -133,13 +133,17 @@ def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
     OpAMPRemoteConfigDecodeException for what is no JSON."""
     import json
 
-    decode = json.JSONDecoder().decode
+    decoder = json.JSONDecoder()
     for name, file in remote_config.config.config_map.items():
         kind = file.content_type
         if kind not in ("application/json", "text/json"):
             raise OpAMPRemoteConfigParseException(f"Cannot parse {name} with content type {kind}")
         try:
-            value = decode(file.body.decode("utf-8"))
+            text = file.body.decode("utf-8")
+            # An object or array with nothing around it needs no search for blanks.
+            value, end = decoder.raw_decode(text) if text[:1] in ("{", "[") else (None, -1)
+            if end != len(text):
+                value = decoder.decode(text)
         except ValueError as error:
             raise OpAMPRemoteConfigDecodeException(f"Failed to decode {name} with content type {kind}: {error}") from error
         yield name, value

@@ -131,7 +131,9 @@ class TheOldNames(unittest.TestCase):
         self.assertEqual(sorted(OpAMPClient.decode_remote_config(good)), [("a.json", {"k": [1]}), ("b", 2)])
         with self.assertRaises(OpAMPRemoteConfigParseException):
             list(messages.decode_remote_config(remote_config({"a": ("text/yaml", b"a: 1")})))
-        for body in (b"{", b"\xff"):
+        blank = remote_config({"a": ("application/json", b' {"k": 1}\n'), "b": ("application/json", b"[1] "), "c": ("application/json", b'"t"')})
+        self.assertEqual(sorted(OpAMPClient.decode_remote_config(blank)), [("a", {"k": 1}), ("b", [1]), ("c", "t")])
+        for body in (b"{", b"\xff", b"{} {}", b"[1],", b"", b"\xef\xbb\xbf{}"):
             with self.assertRaises(OpAMPRemoteConfigDecodeException):
                 list(messages.decode_remote_config(remote_config({"a": ("application/json", body)})))
 
