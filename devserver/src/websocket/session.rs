@@ -1,18 +1,19 @@
 //! A WebSocket connection from the answered upgrade to its end.
+mod closing;
+
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::action::{Action, Close};
 use crate::connection::Ending;
 use crate::faults::{Fault, Occasion, On};
-use crate::http::Wire;
+use crate::http::{BODY_LIMIT, Wire};
 use crate::line::How;
 use crate::reply::{Content, Reply};
 use crate::server::Server;
@@ -22,8 +23,6 @@ use crate::websocket::frame::{CloseSpec, Frame, Opcode, Then, close_code};
 use crate::websocket::message::{Framed, close_of, message, pong};
 use crate::websocket::{Order, judge};
 
-/// How long the agent may take to answer our Close, and to end the connection after both.
-const GOODBYE: Duration = Duration::from_secs(5);
 /// How long the answer waits for a ping behind the message, so that the pong comes first: until it is known whether
 /// this agent sends any, and once it is known that it does.
 const FIRST_PING: Duration = Duration::from_millis(50);
@@ -183,6 +182,9 @@ impl<'a> Session<'a> {
             frame.payload
         } else {
             partial.payload.extend_from_slice(&frame.payload);
+            if partial.payload.len() > BODY_LIMIT {
+                return Err("a message over 512 MiB");
+            }
             if !is_whole {
                 return Ok(());
             }
@@ -291,81 +293,6 @@ impl<'a> Session<'a> {
             self.note("pong", payload, true, None);
         }
         self.deliver(framed.steps, &action, &rule).await
-    }
-
-    /// The agent's Close: ours goes back if it was the first, then the connection ends.
-    async fn on_close(&mut self, payload: Bytes) -> End {
-        let code = close_code(&payload).0;
-        let fault = self.note("close", payload.clone(), false, Some(On::Close));
-        let (action, rule) = (action_of(fault.as_ref()), rule_of(fault.as_ref()));
-        self.mute |= action.mute;
-        let text = code.map_or("a Close".into(), |code| format!("Close {code}"));
-        if self.deadline.is_some() {
-            return Some(self.part(format!("{text} in answer to ours")).await);
-        }
-        if let Some(span) = action.wait {
-            tokio::time::sleep(span.0).await;
-        }
-        if action.silent || self.mute || action.deaf {
-            let error = self.wire.peer_gone().await;
-            return Some(Ending::agent(format!("{text} without ours: {error}")));
-        }
-        if let Some(close) = close_of(&action) {
-            if let Some(ending) = self.close(&close, &rule).await {
-                return Some(ending);
-            }
-        } else {
-            self.note("close", payload.clone(), true, None);
-            let frame = Frame::new(Opcode::CLOSE, payload).bytes();
-            if let Some(ending) = self.write(vec![Step::Write(frame.into())], &rule).await {
-                return Some(ending);
-            }
-        }
-        Some(self.part(text).await)
-    }
-
-    /// Ends the connection as the one who does it first (RFC 6455, section 7.1.1), and sees the agent end it too.
-    async fn part(&mut self, text: String) -> Ending {
-        if self.after_close == Then::Stay {
-            let error = self.wire.peer_gone().await;
-            return Ending::agent(format!("{text}: {error}"));
-        }
-        let _ = timeout(GOODBYE, self.wire.stream.shutdown()).await;
-        match timeout(GOODBYE, self.wire.peer_gone()).await {
-            Ok(_) => Ending::agent(text),
-            Err(_) => Ending::server(format!("{text}, and then the agent stayed")),
-        }
-    }
-
-    /// Sends a Close frame of our own.
-    async fn close(&mut self, close: &CloseSpec, rule: &str) -> End {
-        self.note("close", close.payload(), true, None);
-        self.after_close = close.then;
-        self.deadline = Some(match close.then {
-            Then::Stay => Instant::now() + Duration::from_secs(86_400),
-            _ => Instant::now() + GOODBYE,
-        });
-        let frame = Frame::new(Opcode::CLOSE, close.payload()).bytes();
-        let mut steps = vec![Step::Write(frame.into())];
-        match close.then {
-            Then::Close => steps.push(Step::End(How::Close)),
-            Then::Reset => steps.push(Step::End(How::Reset)),
-            Then::Wait | Then::Stay => {}
-        }
-        self.write(steps, rule).await
-    }
-
-    /// The agent broke RFC 6455.
-    async fn breach(&mut self, text: &str) -> End {
-        let (info, text) = (self.info, text.to_owned());
-        let why = text.clone();
-        self.server
-            .change(|state, now| state.on_breach(now, info, text));
-        self.partial = None;
-        let mut close = CloseSpec::of(1002, &why);
-        close.then = Then::Close;
-        self.close(&close, "").await;
-        Some(Ending::server(why))
     }
 
     async fn deliver(&mut self, steps: Vec<Step>, action: &Action, rule: &str) -> End {
