@@ -70,13 +70,20 @@ impl Word {
     }
 }
 
-/// For one mutex. A waiter may wake without a reason, so it looks again.
+/// For one mutex, under which what is waited for changes. A waiter may wake without a reason, so it looks again.
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(AtomicU32);
+pub(crate) struct Condvar {
+    notified: AtomicU32,
+    /// Counted under the mutex: who changed something under it afterwards sees whom to wake, and mostly that there is nobody.
+    waiting: AtomicU32,
+}
 
 impl Condvar {
     pub(crate) const fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self {
+            notified: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+        }
     }
 
     pub(crate) fn notify_one(&self) {
@@ -99,14 +106,18 @@ impl Condvar {
     }
 
     fn notify(&self, count: i32) {
-        self.0.fetch_add(1, Relaxed);
-        wake(&self.0, count);
+        self.notified.fetch_add(1, Relaxed);
+        if self.waiting.load(Relaxed) > 0 {
+            wake(&self.notified, count);
+        }
     }
 
     /// A notification between the unlock and the sleep changes the word, so that the sleep does not begin.
     fn wait_at_most<T>(&self, guard: &mut MutexGuard<'_, T>, limit: Option<Duration>) {
-        let before = self.0.load(Relaxed);
-        MutexGuard::unlocked(guard, || sleep(&self.0, before, limit));
+        let before = self.notified.load(Relaxed);
+        self.waiting.fetch_add(1, Relaxed);
+        MutexGuard::unlocked(guard, || sleep(&self.notified, before, limit));
+        self.waiting.fetch_sub(1, Relaxed);
     }
 }
 

@@ -63,6 +63,8 @@ struct Shell {
     next: Option<Deadline>,
     /// The host was told something since the last exchange; its answer is likely to come soon.
     is_answer_likely: bool,
+    /// The client has had the carry since the last news.
+    is_shared: bool,
     is_over: bool,
 }
 
@@ -136,6 +138,7 @@ impl Run {
             present: None,
             next: None,
             is_answer_likely: false,
+            is_shared: false,
             is_over: false,
         };
         Arc::new(Self {
@@ -196,8 +199,7 @@ impl Run {
             shell.take_back(buffer);
             shell.end_try();
             shell.is_answer_likely = false;
-            self.feed(shell, Input::Link { id, fact });
-            self.share(shell);
+            self.feed_news(shell, Input::Link { id, fact });
         });
     }
 
@@ -205,13 +207,12 @@ impl Run {
     pub(crate) fn on_fact(&self, id: TryId, fact: Fact, buffer: Vec<u8>) {
         self.with_shell(|shell| {
             shell.take_back(buffer);
-            let brings_news = matches!(fact, Fact::Message(_));
             if let Fact::Over(_) = fact {
                 shell.end_try();
             }
-            self.feed(shell, Input::Link { id, fact });
-            if brings_news {
-                self.share(shell);
+            match fact {
+                Fact::Message(_) => self.feed_news(shell, Input::Link { id, fact }),
+                fact => self.feed(shell, Input::Link { id, fact }),
             }
         });
     }
@@ -352,9 +353,20 @@ impl Run {
         }
     }
 
+    /// Feeds what may change the carry. Once the host was told, it is shared already, and the host's own thread, which may
+    /// answer just now, is not to wait for the client's lock.
+    fn feed_news(&self, shell: &mut Shell, input: Input) {
+        shell.is_shared = false;
+        self.feed(shell, input);
+        if !shell.is_shared {
+            self.share(shell);
+        }
+    }
+
     /// The client judges by it which verdicts and uids the host may set.
-    fn share(&self, shell: &Shell) {
+    fn share(&self, shell: &mut Shell) {
         self.client.state().carry = shell.core.carry();
+        shell.is_shared = true;
     }
 
     fn tell(&self, shell: &mut Shell, mut event: protocol::Event) {
