@@ -276,6 +276,18 @@ impl Core {
         self.gate.close(until, Timer::RetryAfter);
     }
 
+    /// It says so again: what the host was told of the next try holds, unless the time asked for is longer (LOG-01).
+    pub(super) fn put_off_further(&mut self, asked: Option<Duration>) {
+        let config = &self.config;
+        let least = asked.map_or(config.overload_floor, |asked| {
+            asked.min(config.retry_after_cap)
+        });
+        let is_enough = |until| self.now + least <= until;
+        if !self.gate.asked_until(self.now).is_some_and(is_enough) {
+            self.put_off(asked);
+        }
+    }
+
     /// It would be refused again: wait for the next poll, or for new headers (HTTP-11, WS-12).
     fn wait_for_next_poll(&mut self, remedy: Remedy) {
         let until = match (self.config.policy, self.next_beat()) {

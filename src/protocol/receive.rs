@@ -29,7 +29,7 @@ impl Core {
                 let mut message = proto::ServerToAgent::default();
                 if self.decode(bytes, &mut message).is_ok() {
                     if let Some(error) = message.error_response.filter(is_unavailable) {
-                        self.put_off(wait_asked_by(&error));
+                        self.put_off_further(wait_asked_by(&error));
                     }
                 }
                 return;

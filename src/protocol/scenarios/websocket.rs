@@ -194,6 +194,35 @@ fn unavailable_says_goodbye_closes_and_waits() {
     assert!(scene.last().agent_description.is_some());
 }
 
+/// [LOG-01] [WS-11]
+#[test]
+fn unavailable_once_more_on_the_way_out_only_lengthens_a_shorter_wait() {
+    for (again, at_least) in [
+        (Some(secs(50)), secs(0)),
+        (None, secs(0)),
+        (Some(secs(100)), secs(100)),
+    ] {
+        let mut scene = Scene::websocket();
+        scene.host(Change::Description(description("new")));
+        scene.fact(Fact::Written);
+        scene.answer(error(ServerErrorResponseType::Unavailable, Some(secs(50))));
+        let told = scene.events.iter().find_map(|event| match event {
+            Event::ServerError { retry_in, .. } => *retry_in,
+            _ => None,
+        });
+        let told = told.expect("it comes back");
+        scene.fact(Fact::Written);
+        scene.answer(error(ServerErrorResponseType::Unavailable, again));
+        scene.fail(FailKind::Io, Reached::Maybe);
+        let wait = scene.wait_for();
+        if at_least.is_zero() {
+            assert_eq!(wait, told, "{again:?}");
+        } else {
+            assert!((at_least..=at_least + secs(30)).contains(&wait), "{wait:?}");
+        }
+    }
+}
+
 #[test]
 fn stop_says_goodbye_closes_and_waits_for_the_peer_a_bounded_time() {
     let mut scene = Scene::websocket();
