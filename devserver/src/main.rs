@@ -98,7 +98,19 @@ fn main() -> ExitCode {
     }
 }
 
+impl Args {
+    /// The process with which the server ends, if with any.
+    fn parent(&self) -> Option<u32> {
+        match self.parent_pid {
+            Some(pid) => (pid != 0).then_some(pid),
+            None => self.ready_json.then(parent::parent).flatten(),
+        }
+    }
+}
+
 async fn run(args: Args) -> io::Result<ExitCode> {
+    // Looked up before anybody is told that we are ready: who started us may end at once.
+    let parent = args.parent();
     let api_port = args
         .api_port
         .unwrap_or(if args.port == 0 { 0 } else { 4321 });
@@ -134,7 +146,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
             return ended.map(|()| ExitCode::SUCCESS);
         }
         verdict = judged(&server, list.clone()) => Some(verdict),
-        () = parent_ended(&args) => None,
+        () = ended(parent) => None,
         _ = terminated.recv() => None,
         _ = interrupted.recv() => None,
     };
@@ -209,16 +221,8 @@ fn tell_ready(server: &Server, as_json: bool) -> io::Result<()> {
 }
 
 /// Waits for the end of the process that --parent-pid names, or that wanted the JSON line.
-async fn parent_ended(args: &Args) {
-    let default = if args.ready_json {
-        parent::parent()
-    } else {
-        None
-    };
-    let pid = args
-        .parent_pid
-        .map_or(default, |pid| (pid != 0).then_some(pid));
-    match pid {
+async fn ended(parent: Option<u32>) {
+    match parent {
         // A process that is gone already ends the server too.
         Some(pid) => parent::ended(pid).await,
         None => std::future::pending().await,
