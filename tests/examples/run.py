@@ -6,6 +6,8 @@ usage: tests/examples/run.py [NAME...]        (unittest names, such as AgentTest
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -207,6 +209,24 @@ class AgentTest(ServerTest):
         self.assertIn('"named"', json.dumps(entry["message"]["agent_description"]))
         self.assert_stops(agent)
         self.assertNotIn("s3cret", agent.text())
+
+
+class ReadmeTest(ServerTest):
+    @unittest.skipIf(shutil.which("curl") is None, "no curl")
+    def test_the_block_of_the_c_page_works_as_written(self):
+        """Given a server on other ports, what README says after starting one brings a configuration to the program."""
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        block = re.search(r"```sh\nmake devserver examples\ntarget/tools/opamp-devserver &.*\n((?:.*\n)*?)```", readme).group(1)
+        api = self.server.api.rsplit(":", 1)[1].split("/")[0]
+        block = block.replace("4320", str(self.server.port)).replace("4321", api)
+        shell = subprocess.Popen(["bash", "-c", block], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+        try:
+            self.server.wait("status=APPLIED:offered", timeout="20s")
+            self.assertEqual(shell.wait(20), 0)
+        finally:
+            os.killpg(shell.pid, signal.SIGKILL)
+            said = shell.communicate()[0].decode()
+        self.assertIn("service.name", said, "what the last command shows")
 
 
 class OtherExamplesTest(ServerTest):
