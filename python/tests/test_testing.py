@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -25,12 +26,14 @@ class Telling(OpAMPCallbacks):
 
     def __init__(self):
         self.calls, self.files = [], None
+        self.failed = threading.Event()
 
     def on_connect(self, agent, client):
         self.calls.append("connect")
 
     def on_connect_failed(self, agent, client, error):
         self.calls.append(f"failed: {error}")
+        self.failed.set()
 
     def on_error(self, agent, client, error_response):
         self.calls.append(f"error: {error_response.error_message}")
@@ -61,6 +64,7 @@ class Server(unittest.TestCase):
             callbacks = Telling()
             with OpAMPAgent(callbacks=callbacks, initial_backoff=0.01, client=client_of(server.endpoint)):
                 server.wait("answers>=2")
+                self.assertTrue(callbacks.failed.wait(20))
             self.assertTrue(callbacks.calls[0].startswith("failed: "), callbacks.calls)
 
     def test_what_does_not_come_is_an_assertion_error_that_says_so(self):

@@ -1,6 +1,7 @@
 """A server whose manners are a function: it gets each connection as a Peer, and the connection ends when it returns."""
 import base64
 import hashlib
+import random
 import socket
 import ssl
 import struct
@@ -10,6 +11,8 @@ import time
 from words import Message
 
 PROTOBUF = ("Content-Type", "application/x-protobuf")
+# Below those that the kernel gives to outgoing connections.
+QUIET_PORTS = range(20_000, 32_000)
 TEXT, BINARY, RESERVED, CLOSE, PING, PONG = 1, 2, 3, 8, 9, 10
 
 
@@ -36,9 +39,18 @@ class Server:
         return f"{self.scheme}://{host or self.address}:{self.port}/v1/opamp"
 
     def listen(self):
-        self.listener = socket.create_server((self.address, self.port), backlog=64)
+        self.listener = self._bound()
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def _bound(self):
+        """On the port it had before, or one that no connection of this machine is given while the server is away."""
+        for port in [self.port] if self.port else random.sample(QUIET_PORTS, 100):
+            try:
+                return socket.create_server((self.address, port), backlog=64)
+            except OSError as error:
+                refusal = error
+        raise refusal
 
     def _accept(self, listener):
         while True:
@@ -83,9 +95,11 @@ class Server:
             peer.close()
 
     def close(self):
-        # a blocked accept() ends with shutdown, not with close
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            # a blocked accept() ends with shutdown, not with close
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
         self.drop()
 
     def times_of(self, messages):
