@@ -202,7 +202,7 @@ fn a_large_websocket_message_is_held_once_and_given_back() {
     for bytes in [whole, fragments] {
         let (mut socket, server) = websocket(64 * MIB, bytes.into());
         let before = NOW.load(SeqCst);
-        let (news, peak) = peak_of(|| socket.rest(Some(LONG), &mut || {}).unwrap());
+        let (news, peak) = peak_of(|| socket.rest(Some(LONG), &mut || true).unwrap());
         let News::Message(message) = news else {
             panic!("{news:?}");
         };
@@ -219,7 +219,7 @@ fn a_large_websocket_message_is_held_once_and_given_back() {
 /// [WS-04]
 fn a_websocket_message_over_the_limit_is_never_held() {
     let (mut socket, server) = websocket(MIB, head(0x82, 64 << 20).into());
-    let (news, peak) = peak_of(|| socket.rest(Some(LONG), &mut || {}).unwrap());
+    let (news, peak) = peak_of(|| socket.rest(Some(LONG), &mut || true).unwrap());
     assert!(matches!(news, News::Broken { code: 1009, .. }), "{news:?}");
     assert!(peak < 16 * 1024, "{peak} bytes");
     drop(socket);
@@ -230,16 +230,16 @@ fn an_idle_websocket_holds_little() {
     let before = NOW.load(SeqCst);
     let (mut socket, server) = websocket(64 * MIB, EMPTY.into());
     assert!(matches!(
-        socket.rest(Some(LONG), &mut || {}),
+        socket.rest(Some(LONG), &mut || true),
         Some(News::Message(_))
     ));
     socket.send(vec![1; MIB], Some(1));
     assert!(matches!(
-        socket.rest(Some(LONG), &mut || {}),
+        socket.rest(Some(LONG), &mut || true),
         Some(News::Written(_))
     ));
     assert!(matches!(
-        socket.rest(Some(LONG), &mut || {}),
+        socket.rest(Some(LONG), &mut || true),
         Some(News::Message(_))
     ));
     // The server's thread is in it.

@@ -40,11 +40,11 @@ fn turn_after_turn(run: &Run, link: &mut Link) {
                 limit,
                 is_answer_likely,
             } => {
-                let lowest = lowest.filter(|_| !is_answer_likely);
                 link.rest(run, limit, &mut || {
-                    if let Some(lowest) = lowest {
+                    if let Some(lowest) = lowest.filter(|_| !is_answer_likely) {
                         stack::give_back(lowest);
                     }
+                    !is_answer_likely
                 });
             }
             Next::Over => return,
@@ -132,7 +132,7 @@ impl Link {
         }
     }
 
-    fn rest(&mut self, run: &Run, limit: Option<Duration>, on_long_wait: &mut dyn FnMut()) {
+    fn rest(&mut self, run: &Run, limit: Option<Duration>, on_long_wait: &mut dyn FnMut() -> bool) {
         let Self::WebSocket(socket, Some(id)) = self else {
             if limit.is_none_or(|rest| rest >= LONG_REST) {
                 on_long_wait();

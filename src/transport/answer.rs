@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::gunzip::Gunzip;
+use super::room::lengthen;
 use super::{Answer, FailKind, Failure, Headers, Reached};
 
 /// A body that is only shown, or read away to keep its connection, is read up to this.
@@ -332,7 +333,7 @@ fn read_bounded(source: &mut impl Read, body: &mut Vec<u8>, limit: usize) -> Res
         }
         let start = body.len();
         let room = (body.capacity() - start).min(limit - start).min(CHUNK);
-        body.resize(start + room, 0);
+        lengthen(body, start + room);
         let result = source.read(&mut body[start..]);
         body.truncate(start + result.as_ref().map_or(0, |&n| n));
         if result.map_err(BodyError::Source)? == 0 {

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use super::head::Framing;
+use super::room::lengthen;
 use super::wire::{Broken, Wire};
 
 /// Chunks are read through a buffer of this size, which also bounds the lines between them.
@@ -213,7 +214,7 @@ impl Chunks {
         self.buffer.drain(..self.taken);
         self.taken = 0;
         let filled = self.buffer.len();
-        self.buffer.resize(filled + BUFFER, 0);
+        lengthen(&mut self.buffer, filled + BUFFER);
         let n = wire.recv(&mut self.buffer[filled..]);
         self.buffer.truncate(filled + n.as_ref().map_or(0, |&n| n));
         Ok(n? > 0)

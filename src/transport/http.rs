@@ -11,6 +11,7 @@ use super::line::{Kept, Line};
 use super::opening::Opening;
 use super::redirect::Sent;
 use super::resolve::Resolver;
+use super::room::lengthen;
 use super::vigil::{Cut, Vigil};
 use super::wire::{Broken, MOST_HEAD, Wire};
 use super::{Answer, Headers, Limits, Request, Settings, Traffic, Wake, Watch};
@@ -229,7 +230,7 @@ impl Http {
                 if end >= MOST_HEAD {
                     return Err(Broken::LongHead);
                 }
-                self.input.resize(end + INPUT.max(end), 0);
+                lengthen(&mut self.input, end + INPUT.max(end));
             }
             let n = wire.recv(&mut self.input[end..])?;
             if n == 0 {

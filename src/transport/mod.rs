@@ -28,6 +28,7 @@ mod opening;
 pub mod proxy;
 pub mod redirect;
 pub mod resolve;
+mod room;
 pub mod signals;
 mod socket;
 mod stream;

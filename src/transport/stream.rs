@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 
+use super::room::lengthen;
 use super::socket::Socket;
 use super::tunnel::Base;
 use super::verify::describe;
@@ -340,9 +341,7 @@ impl Tls {
     }
 
     fn make_room(&mut self, space: usize) {
-        if self.raw.len() < space {
-            self.raw.resize(space, 0);
-        }
+        lengthen(&mut self.raw, space);
     }
 }
 

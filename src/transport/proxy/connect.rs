@@ -10,6 +10,7 @@ use crate::transport::answer::{retry_after, shown, status_text};
 use crate::transport::endpoint::place;
 use crate::transport::head;
 use crate::transport::headers::Headers;
+use crate::transport::room::lengthen;
 use crate::transport::stream::Stream;
 use crate::transport::vigil::Vigil;
 
@@ -45,7 +46,7 @@ pub(super) fn open(stream: &mut Stream, request: &[u8], vigil: &mut Vigil) -> Re
             let text = format!("sent a head of more than {MOST_HEAD} bytes");
             return Err(Refusal::Said(text));
         }
-        come.resize(end + PIECE, 0);
+        lengthen(&mut come, end + PIECE);
         let n = stream.recv(&mut come[end..], vigil)?;
         come.truncate(end + n);
         if n == 0 {

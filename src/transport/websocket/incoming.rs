@@ -7,6 +7,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use super::super::FailKind;
+use super::super::room::lengthen;
 use super::super::stream::Found;
 use super::super::vigil::Cut;
 use super::control::Payload;
@@ -211,9 +212,8 @@ impl Incoming {
     fn make_room(&mut self) {
         self.input.copy_within(self.taken..self.filled, 0);
         (self.taken, self.filled) = (0, self.filled - self.taken);
-        if self.input.len() != INPUT {
-            self.input.resize(INPUT, 0);
-        }
+        self.input.truncate(INPUT);
+        lengthen(&mut self.input, INPUT);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::super::room::lengthen;
 use super::super::stream::Found;
 use super::super::vigil::Cut;
 
@@ -69,7 +70,7 @@ impl Assembly {
         read: impl FnOnce(&mut [u8]) -> Result<Found, Cut>,
     ) -> Result<Found, Cut> {
         let start = self.bytes.len();
-        self.bytes.resize(start + most.min(CHUNK), 0);
+        lengthen(&mut self.bytes, start + most.min(CHUNK));
         let result = read(&mut self.bytes[start..]);
         let n = result.as_ref().map_or(0, |found| found.count());
         self.bytes

@@ -170,11 +170,12 @@ impl WebSocket {
     }
 
     /// Moves bytes and waits: for news, for a wake-up (which is left raised), or for `limit` (`None` in both cases).
-    /// `on_long_wait` is called before a wait that will probably take seconds.
+    /// `on_long_wait` is called before a wait that may take seconds, and says whether it is likely to: what the next news
+    /// need is kept otherwise.
     pub fn rest(
         &mut self,
         limit: Option<Duration>,
-        on_long_wait: &mut dyn FnMut(),
+        on_long_wait: &mut dyn FnMut() -> bool,
     ) -> Option<News> {
         let Some(session) = &mut self.session else {
             self.line.wake.wait(limit);

@@ -99,7 +99,7 @@ impl Session {
         wake: &Wake,
         until: Option<Instant>,
         traffic: &Traffic,
-        on_long_wait: &mut dyn FnMut(),
+        on_long_wait: &mut dyn FnMut() -> bool,
     ) -> Option<Sight> {
         match self.rest_or_end(wake, until, traffic, on_long_wait) {
             Ok(sight) => sight,
@@ -112,7 +112,7 @@ impl Session {
         wake: &Wake,
         until: Option<Instant>,
         traffic: &Traffic,
-        on_long_wait: &mut dyn FnMut(),
+        on_long_wait: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Sight>, Cut> {
         loop {
             if let Some(sight) = self.flush(traffic)? {
@@ -213,7 +213,7 @@ impl Session {
         &mut self,
         wake: &Wake,
         until: Option<Instant>,
-        on_long_wait: &mut dyn FnMut(),
+        on_long_wait: &mut dyn FnMut() -> bool,
     ) -> Result<Waited, Cut> {
         let now = Instant::now();
         if wake.is_raised() || until.is_some_and(|until| until <= now) {
@@ -226,10 +226,9 @@ impl Session {
         let limit = until
             .map_or(own, |until| until.min(own))
             .saturating_duration_since(now);
-        if limit >= LONG_REST {
+        if limit >= LONG_REST && on_long_wait() {
             self.incoming.rest();
             self.stream.rest_now();
-            on_long_wait();
         }
         let room = if self.pulse.is_stuck() {
             libc::POLLOUT

@@ -9,6 +9,7 @@ use super::super::body::Body;
 use super::super::head::{self, RawHead};
 use super::super::http::user_agent;
 use super::super::opening::authority;
+use super::super::room::lengthen;
 use super::super::wire::{Broken, MOST_HEAD, Wire};
 use super::super::{Endpoint, FailKind, Failure, Headers, Reached, Settings};
 
@@ -51,7 +52,7 @@ impl Upgrade<'_> {
             if end >= MOST_HEAD {
                 return Err(Broken::LongHead.into());
             }
-            input.resize(end + ROOM, 0);
+            lengthen(&mut input, end + ROOM);
             let n = wire.recv(&mut input[end..])?;
             input.truncate(end + n);
             if n == 0 {

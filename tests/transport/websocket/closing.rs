@@ -184,7 +184,7 @@ fn a_wake_up_ends_a_rest() {
     let mut rig = Rig::connected(&server);
     let wake = rig.wake.clone();
     let thread = std::thread::spawn(move || wake.wake());
-    assert!(rig.socket.rest(None, &mut || {}).is_none());
+    assert!(rig.socket.rest(None, &mut || true).is_none());
     assert!(rig.wake.is_raised());
     thread.join().unwrap();
     drop(rig);

@@ -63,7 +63,7 @@ impl Rig {
     fn next(&mut self) -> News {
         let until = Instant::now() + LONG;
         loop {
-            if let Some(news) = self.socket.rest(Some(LONG), &mut || {}) {
+            if let Some(news) = self.socket.rest(Some(LONG), &mut || true) {
                 return news;
             }
             assert!(Instant::now() < until, "nothing happened");

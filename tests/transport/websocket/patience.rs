@@ -118,7 +118,7 @@ fn nothing_happens_between_two_pings() {
     let before = switches();
     assert!(
         rig.socket
-            .rest(Some(Duration::from_millis(300)), &mut || {})
+            .rest(Some(Duration::from_millis(300)), &mut || true)
             .is_none()
     );
     // One wait, and one more should the kernel be early.

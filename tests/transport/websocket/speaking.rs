@@ -131,7 +131,11 @@ fn a_fragmented_message_comes_whole_with_pings_inside_it() {
     let mut rig = Rig::connected(&server);
     assert_eq!(rig.message(), "one two three");
     // The pong leaves with the next rest.
-    assert!(rig.socket.rest(Some(Duration::ZERO), &mut || {}).is_none());
+    assert!(
+        rig.socket
+            .rest(Some(Duration::ZERO), &mut || true)
+            .is_none()
+    );
     drop(rig);
     server.join();
 }
