@@ -1,11 +1,47 @@
 /* The physical limit over WebSocket: a blocking loop on a bare socket that moves the bytes the library moved.
- * usage: ws_bare offers|push PORT VERDICT-FILE COUNT
+ * usage: ws_bare offers|push|handoffs PORT VERDICT-FILE COUNT
  *   offers    COUNT verdicts, each sent for an offer as soon as it came; prints CPU ns
  *   push      the same for a server that pauses; prints the median ns from an offer's departure to its arrival
+ *   handoffs  the same, where a second thread hears of each offer and lets the first one send, as a library with a worker must
  * The verdict's frames are sent as they were dumped, ping and masks included. */
 #include "ws.h"
 
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
 enum { WARM_UP = 50, HASH = 8 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static long long offered, heard;
+static int answer_fd = -1;
+
+/* The second thread: takes the time at which each offer reached it, and wakes the first. */
+static void *hear(void *unused) {
+  for (uint64_t one = 1;;) {
+    (void)pthread_mutex_lock(&lock);
+    while (offered == 0) (void)pthread_cond_wait(&changed, &lock);
+    heard = now_ns(CLOCK_MONOTONIC) - offered;
+    offered = 0;
+    (void)pthread_mutex_unlock(&lock);
+    must(write(answer_fd, &one, sizeof one) == sizeof one, "write");
+  }
+  return unused;
+}
+
+/* Hands the offer over, waits to be woken, and answers how long it had been on its way to the second thread. */
+static long long hand_over(int fd, long long sent) {
+  struct pollfd set[2] = {{answer_fd, POLLIN, 0}, {fd, POLLIN, 0}};
+  uint64_t count;
+  (void)pthread_mutex_lock(&lock);
+  offered = sent;
+  (void)pthread_mutex_unlock(&lock);
+  (void)pthread_cond_signal(&changed);
+  while (set[0].revents == 0) must(poll(set, 2, -1) > 0, "poll");
+  must(read(answer_fd, &count, sizeof count) == sizeof count, "read");
+  return heard;
+}
 
 static void upgrade(int fd) {
   static const char request[] = "GET /v1/opamp HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
@@ -24,7 +60,8 @@ static void upgrade(int fd) {
 int main(int argc, char **argv) {
   static uint8_t verdict[1 << 12];
   if (argc != 5) return 2;
-  int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), is_push = strcmp(argv[1], "push") == 0;
+  int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), is_handed = strcmp(argv[1], "handoffs") == 0;
+  int is_push = is_handed || strcmp(argv[1], "push") == 0;
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2])), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   size_t count = strtoul(argv[4], NULL, 10), verdict_len;
   long long cpu = 0, *samples = calloc(count, sizeof *samples);
@@ -35,6 +72,11 @@ int main(int argc, char **argv) {
   must(connect(fd, (struct sockaddr *)&to, sizeof to) == 0, "connect");
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   upgrade(fd);
+  if (is_handed) {
+    pthread_t second;
+    answer_fd = eventfd(0, EFD_CLOEXEC);
+    must(answer_fd >= 0 && pthread_create(&second, NULL, hear, NULL) == 0, "second thread");
+  }
   send_all(fd, verdict, verdict_len);
   for (size_t i = 0; i < count + WARM_UP;) {
     uint8_t *payload;
@@ -45,7 +87,8 @@ int main(int argc, char **argv) {
     if (i == WARM_UP) cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
     long long sent = 0;
     memcpy(&sent, payload + len - 2 - HASH, HASH);
-    if (is_push && i >= WARM_UP) samples[i - WARM_UP] = now_ns(CLOCK_MONOTONIC) - sent;
+    long long took = is_handed ? hand_over(fd, sent) : now_ns(CLOCK_MONOTONIC) - sent;
+    if (is_push && i >= WARM_UP) samples[i - WARM_UP] = took;
     send_all(fd, verdict, verdict_len);
     i++;
   }
