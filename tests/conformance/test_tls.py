@@ -85,7 +85,15 @@ class SchemeOverHttp(WireStage):
         self.assertEqual(0, agent.snapshot()["messages_received"])
 
 
-class SchemeOverTls(TlsStage):
+class Refusals(TlsStage):
+    """Each failed try is looked at before the next one, also on a busy machine."""
+
+    def client(self, *arguments, **more):
+        options = {"FIRST_RETRY_SPREAD_MS": 500, "BACKOFF_BASE_MS": 300, "BACKOFF_MAX_MS": 300, **(more.pop("options", None) or {})}
+        return super().client(*arguments, options=options, **more)
+
+
+class SchemeOverTls(Refusals):
     def test_http_never_becomes_tls(self):
         """[TLS-01]"""
         # The server's own word on it.
@@ -96,7 +104,7 @@ class SchemeOverTls(TlsStage):
         self.assertEqual(400, self.failure(agent)["status"])
 
 
-class Verification(TlsStage):
+class Verification(Refusals):
     """What a server may show, and is refused for."""
 
     def assert_refused(self, name, *facts):
@@ -147,7 +155,7 @@ class Verification(TlsStage):
         agent.wait("connected")
 
 
-class Roots(TlsStage):
+class Roots(Refusals):
     def assert_joins(self, client):
         agent = self.started(client)
         agent.stop()
@@ -243,7 +251,7 @@ class Roots(TlsStage):
             self.assert_joins(client)
 
 
-class Pairs(TlsStage):
+class Pairs(Refusals):
     """The agent's own certificate."""
 
     client_auth = True
@@ -336,7 +344,7 @@ class Pairs(TlsStage):
             agent.wait("connected")
 
 
-class Sides(TlsStage):
+class Sides(Refusals):
     def test_two_agents_believe_what_they_were_told(self):
         """[TLS-05]"""
         # given, in one process, one that trusts this server, one that does not, one that trusts anybody
@@ -370,7 +378,7 @@ class Sides(TlsStage):
         self.assertIn("another host", self.failure(agent)["text"])
 
 
-class SkipVerify(TlsStage):
+class SkipVerify(Refusals):
     def test_one_flag_and_a_line_at_each_start(self):
         """[TLS-06]"""
         self.server.post("certificate", {"certificate": "self_signed"})
