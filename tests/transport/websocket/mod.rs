@@ -73,23 +73,28 @@ impl Rig {
     fn message(&mut self) -> Bytes {
         match self.next() {
             News::Message(bytes) => bytes,
-            other => panic!("{other:?} instead of a message"),
+            other => panic!("{} instead of a message", shown(&other)),
         }
     }
 
     fn written(&mut self) {
         match self.next() {
             News::Written(_) => {}
-            other => panic!("{other:?} instead of a written message"),
+            other => panic!("{} instead of a written message", shown(&other)),
         }
     }
 
     fn over(&mut self) -> Failure {
         match self.next() {
             News::Over(failure) => failure,
-            other => panic!("{other:?} instead of the end"),
+            other => panic!("{} instead of the end", shown(&other)),
         }
     }
+}
+
+/// Not all of a large message.
+fn shown(news: &News) -> String {
+    format!("{news:?}").chars().take(200).collect()
 }
 
 fn url(server: &Server) -> String {
