@@ -95,10 +95,12 @@ for number in range(3):
         script = """
 import ctypes
 fork = ctypes.PyDLL(None).fork
-agent = agent_of(restart_after_fork=sys.argv[1] == "restart")
+agent = OpAMPAgent(interval=60, callbacks=OpAMPCallbacks(), client=client_of(), restart_after_fork=sys.argv[1] == "restart")
 agent.start()
 assert agent.flush(20)
 for number in range(10):
+    # CPython does not survive such a fork while another thread waits for the interpreter: the agent's is at rest by then.
+    time.sleep(0.1)
     pid = fork()
     if pid == 0:
         if sys.argv[1] == "restart":
@@ -228,12 +230,10 @@ agent.start()"""
                            "--without-gossip", "--without-mingle", "--without-heartbeat", start=tasks)
 
     @unittest.skipUnless((HOSTS / "bin/uwsgi").exists(), f"no uwsgi in {HOSTS}")
-    def test_uwsgi(self):
-        """[LIFE-05] [GUEST-07] It forks in C; Python's hooks run where it is told so."""
-        for restart, agents in ((False, 1), (True, 3)):
-            with self.subTest(restart=restart):
-                self.serve(restart, agents, HOSTS / "bin/uwsgi", "--http-socket", "127.0.0.1:0", "--master", "--processes", "2",
-                           "--enable-threads", "--die-on-term", "--wsgi-file", "guest_app.py", "--hook-master-start", "write:ready yes", *(["--py-call-osafterfork"] if restart else []))
+    def test_uwsgi_workers_that_load_the_application_have_an_agent_each(self):
+        """[LIFE-05] [GUEST-06]"""
+        self.serve(False, 2, HOSTS / "bin/uwsgi", "--http-socket", "127.0.0.1:0", "--master", "--processes", "2", "--enable-threads", "--lazy-apps",
+                   "--die-on-term", "--wsgi-file", "guest_app.py", "--hook-master-start", "write:ready yes")
 
 
 if __name__ == "__main__":
