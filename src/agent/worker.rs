@@ -134,8 +134,11 @@ impl Link {
 
     fn rest(&mut self, run: &Run, limit: Option<Duration>, on_long_wait: &mut dyn FnMut() -> bool) {
         let Self::WebSocket(socket, Some(id)) = self else {
-            if limit.is_none_or(|rest| rest >= LONG_REST) {
-                on_long_wait();
+            let is_long = limit.is_none_or(|rest| rest >= LONG_REST);
+            if is_long && on_long_wait() {
+                if let Self::Http(http) = self {
+                    http.rest();
+                }
             }
             run.mailbox.wake().wait(limit);
             return;

@@ -89,6 +89,11 @@ impl Http {
         self.line.forget();
     }
 
+    /// Before a long wait: the next exchange makes its room anew.
+    pub fn rest(&mut self) {
+        (self.out, self.input) = (Vec::new(), Vec::new());
+    }
+
     pub fn traffic(&self) -> Arc<Traffic> {
         self.line.traffic.clone()
     }
