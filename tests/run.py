@@ -45,6 +45,7 @@ WAITING = [
 ]
 STEPS = [BUILD] + COMPUTING + WAITING
 
+
 def run(name, command):
     """(exit status, log text)"""
     LOGS.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ use crate::{
     transport::{Answer, Failure, Request, Traffic, host, http, websocket::WebSocket},
 };
 
-/// The stack is given back before rests of at least this; each time costs some 25 us.
+/// The stack and what an exchange needs are given back before rests of at least this; each time costs some 25 us.
 const LONG_REST: Duration = Duration::from_secs(5);
 
 /// How messages travel in this run.
