@@ -236,6 +236,7 @@ class Refusals(WireStage):
                 agent, since = self.refuse("http-09-bad-request")
                 agent.wait("server_error")
                 if by_host:
+                    self.pardoned = ("SYNC-02",)
                     agent.report_full_state()
                 else:
                     self.server.next({"flags": ["ReportFullState"]})

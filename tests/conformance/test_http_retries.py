@@ -215,14 +215,14 @@ class Backoff(WireStage):
         """Three failures, each told, each with a longer wait; then all is said once more and well."""
         rule = self.fault_file(name)
         agent = self.agent(self.client(options=self.GROWING), **more).start()
-        errors = [self.failure(agent) for _ in range(3)]
+        errors = self.failures(agent, 3)
         agent.wait("connected")
         agent.flush()
         self.server.wait(f"fault={rule}")
-        for error in errors:
+        for number, error in errors.items():
             self.assertIn(error["kind"], kind.split())
             self.assertEqual(status, error["status"])
-        for error, (least, most) in zip(errors, [(0, 50), (150, 300), (300, 600)]):
+            least, most = [(0, 50), (150, 300), (300, 600)][number]
             self.assertLessEqual(error["retry_in_ms"], most)
             self.assertGreaterEqual(error["retry_in_ms"], least - 100)
         gaps = self.gaps((tries or self.requests)())
@@ -288,13 +288,11 @@ class Backoff(WireStage):
         """[HTTP-12]"""
         self.server.post("listen", {"listening": False})
         agent = self.agent(self.client(options=self.GROWING)).start()
-        waits = []
-        for _ in range(3):
-            error = self.failure(agent)
+        bounds = [(0, 50), (50, 300), (200, 600)]
+        for number, error in self.failures(agent, len(bounds)).items():
             self.assertEqual("connect", error["kind"])
-            waits.append(error["retry_in_ms"])
-        self.assertLessEqual(waits[0], 50)
-        self.assertTrue(50 <= waits[1] <= 300 and 200 <= waits[2] <= 600, waits)
+            least, most = bounds[number]
+            self.assertTrue(least <= error["retry_in_ms"] <= most, (number, error))
         # what did not reach the server has used no number
         self.server.post("listen", {"listening": True})
         agent.wait("connected")
@@ -319,7 +317,7 @@ class Backoff(WireStage):
             client = Client(self.server.endpoint)
             self.addCleanup(client.unref)
             agent = self.agent(client).start()
-            waits.append(self.failure(agent)["retry_in_ms"])
+            waits.append(self.failing(agent)["retry_in_ms"])
             agent.stop()
         self.assertLessEqual(max(waits), 5000)
         self.assertGreater(max(waits) - min(waits), 50, "no spread")

@@ -79,7 +79,7 @@ class OverHttp(Behind, WireStage):
             with self.subTest(kind):
                 proxy = self.proxy(kind, login=LOGIN)
                 agent = self.agent(self.behind("opamp.invalid", f"{kind}://agent:canary-wrong@{proxy.place}"), log_level=4).start()
-                error = self.failure(agent)
+                error = self.failing(agent)
                 self.assertEqual(("proxy", status), (error["kind"], error["status"]))
                 agent.stop()
                 self.kinds(agent)
@@ -132,7 +132,7 @@ class OverHttp(Behind, WireStage):
         os.environ["no_proxy"] = "other.example,127.0.0.1:1"
         client = self.behind("127.0.0.1")
         agent = self.agent(client).start()
-        self.assertIn("the proxy 127.0.0.1:1", self.failure(agent)["text"])
+        self.assertIn("the proxy 127.0.0.1:1", self.failing(agent)["text"])
         agent.stop()
         client.use_proxy_environment(False)
         self.lives(client)
@@ -232,7 +232,7 @@ class OverHttps(Behind, TlsStage):
         proxy = self.proxy("https")
         proxy.context.load_cert_chain(self.path("expired.pem"), self.path("expired.key"))
         agent = self.agent(self.behind("localhost", f"https://{proxy.place}")).start()
-        error = self.failure(agent)
+        error = self.failing(agent)
         self.assertEqual("tls", error["kind"])
         self.assertIn(f"TLS with the proxy {proxy.place}", error["text"])
         self.assertIn("expired on", error["text"])

@@ -1,4 +1,5 @@
 """Remote configurations: delivered once, answered once, told apart."""
+import time
 import unittest
 
 from stage import BARE, Stage, fields
@@ -134,13 +135,14 @@ class Offers(Stage):
             agent.poll_now()
             bodies.append(agent.wait("message").files["main"][1])
         self.assertEqual([b"0", b"1", b"2", b"3", b"4", b"5"], bodies)
-        # the same again: three times at once, and then not
+        # the same again: three times at once, and then one a second at the most
         agent.drain()
         agent.events.clear()
         self.server.next(raw("5"), times=10, alone=True)
+        begin = time.monotonic()
         for _ in range(10):
             self.exchange(agent)
-        self.assertEqual(3, len(self.offers(agent)))
+        self.assertIn(len(self.offers(agent)) - 3, range(int(time.monotonic() - begin) + 1))
         self.assertEqual([], statuses(self.messages()))
 
 

@@ -280,7 +280,7 @@ class Budget(Stage):
         since = self.now()
         for number in range(1, 200):
             client.set_effective_config({"n": str(number).encode()})
-        self.until(lambda: agent.snapshot()["next_reason"] == "change")
+        self.until(lambda: agent.snapshot().get("next_reason") == "change")
         # when the host gives its verdict meanwhile
         agent.apply(offer, "APPLYING")
         applying = self.wait("status=APPLYING", since, timeout="1s")
@@ -298,7 +298,7 @@ class Budget(Stage):
         client = self.client(options={"CHANGE_INTERVAL_MS": 1000})
         agent = self.started(client)
         count = 0
-        while agent.snapshot()["next_reason"] != "change":
+        while agent.snapshot().get("next_reason") != "change":
             count += 1
             self.assertLess(count, 30_000)
             client.set_effective_config({"n": str(count).encode()})

@@ -78,22 +78,14 @@ class SchemeOverHttp(WireStage):
         # when an agent expects some
         agent = self.agent(client).start()
         for _ in range(2):
-            error = self.failure(agent)
+            error = self.failing(agent)
             self.assertIn(error["kind"], ("tls", "io"))
         # then not a message is shown to it
         self.assertEqual([], [entry for entry in self.requests() if "message" in entry])
         self.assertEqual(0, agent.snapshot()["messages_received"])
 
 
-class Refusals(TlsStage):
-    """Each failed try is looked at before the next one, also on a busy machine."""
-
-    def client(self, *arguments, **more):
-        options = {"FIRST_RETRY_SPREAD_MS": 500, "BACKOFF_BASE_MS": 300, "BACKOFF_MAX_MS": 300, **(more.pop("options", None) or {})}
-        return super().client(*arguments, options=options, **more)
-
-
-class SchemeOverTls(Refusals):
+class SchemeOverTls(TlsStage):
     def test_http_never_becomes_tls(self):
         """[TLS-01]"""
         # The server's own word on it.
@@ -104,13 +96,13 @@ class SchemeOverTls(Refusals):
         self.assertEqual(400, self.failure(agent)["status"])
 
 
-class Verification(Refusals):
+class Verification(TlsStage):
     """What a server may show, and is refused for."""
 
     def assert_refused(self, name, *facts):
         self.fault_file(f"tls-02-{name.replace('_', '-')}")
         agent = self.agent().start()
-        error = self.failure(agent)
+        error = self.failing(agent)
         # the step, the server, the fact
         self.assertEqual("tls", error["kind"])
         for fact in (f"TLS with 127.0.0.1:{self.server.port}", *facts):
@@ -155,7 +147,7 @@ class Verification(Refusals):
         agent.wait("connected")
 
 
-class Roots(Refusals):
+class Roots(TlsStage):
     def assert_joins(self, client):
         agent = self.started(client)
         agent.stop()
@@ -180,14 +172,14 @@ class Roots(Refusals):
         self.server.post("certificate", {"certificate": "server"})
         agent.reconnect()
         agent.poll_now()
-        self.assertIn("unknown issuer", self.failure(agent)["text"])
+        self.assertIn("unknown issuer", self.failing(agent)["text"])
 
     def test_what_the_host_gave_is_all(self):
         """[TLS-03]"""
         # given an environment that would do, and a host that wants another authority
         with mock.patch.dict(os.environ, {"SSL_CERT_FILE": self.files["ca"]}):
             agent = self.agent(self.client(ca=self.path("unknown_ca.pem"))).start()
-            self.assertIn("unknown issuer", self.failure(agent)["text"])
+            self.assertIn("unknown issuer", self.failing(agent)["text"])
 
     def test_from_the_environment(self):
         """[TLS-03]"""
@@ -212,7 +204,7 @@ class Roots(Refusals):
             agent = self.agent(self.bare())
             if Path("/etc/ssl/certs/ca-certificates.crt").exists():
                 agent.start()
-                self.assertIn("unknown issuer", self.failure(agent)["text"])
+                self.assertIn("unknown issuer", self.failing(agent)["text"])
             else:
                 self.assertIn("/etc/ssl", self.refused("E_INVALID_ARG", agent.start)["text"])
 
@@ -251,7 +243,7 @@ class Roots(Refusals):
             self.assert_joins(client)
 
 
-class Pairs(Refusals):
+class Pairs(TlsStage):
     """The agent's own certificate."""
 
     client_auth = True
@@ -284,7 +276,7 @@ class Pairs(Refusals):
         for pair in (None, ("unknown_client.pem", "unknown_client.key")):
             cert = pair and tuple(self.path(name) for name in pair)
             agent = self.agent(self.client(cert=cert)).start()
-            error = self.failure(agent)
+            error = self.failing(agent)
             self.assertEqual("tls", error["kind"])
             self.assertIn("certificate", error["text"])
             self.assertEqual([], self.requests())
@@ -317,7 +309,7 @@ class Pairs(Refusals):
                     self.assertIn(fact, error["text"])
         # and nothing was kept
         agent = self.agent(client).start()
-        self.assertEqual("tls", self.failure(agent)["kind"])
+        self.assertEqual("tls", self.failing(agent)["kind"])
 
     def test_renewed_files_are_used_without_a_restart(self):
         """[TLS-04]"""
@@ -338,13 +330,13 @@ class Pairs(Refusals):
             shutil.copy(self.path("unknown_ca.pem"), ca)
             agent.reconnect()
             agent.poll_now()
-            self.assertIn("unknown issuer", self.failure(agent)["text"])
+            self.assertIn("unknown issuer", self.failing(agent)["text"])
             # and when that is mended
             shutil.copy(self.files["ca"], ca)
             agent.wait("connected")
 
 
-class Sides(Refusals):
+class Sides(TlsStage):
     def test_two_agents_believe_what_they_were_told(self):
         """[TLS-05]"""
         # given, in one process, one that trusts this server, one that does not, one that trusts anybody
@@ -375,10 +367,10 @@ class Sides(Refusals):
         self.server.post("certificate", {"certificate": "wrong_host"})
         agent.reconnect()
         agent.poll_now()
-        self.assertIn("another host", self.failure(agent)["text"])
+        self.assertIn("another host", self.failing(agent)["text"])
 
 
-class SkipVerify(Refusals):
+class SkipVerify(TlsStage):
     def test_one_flag_and_a_line_at_each_start(self):
         """[TLS-06]"""
         self.server.post("certificate", {"certificate": "self_signed"})
@@ -397,7 +389,7 @@ class SkipVerify(Refusals):
         set_skip_verify(client, 0)
         set_ca_pem(client, Path(self.files["ca"]).read_bytes())
         agent.start()
-        self.assertIn("self-signed", self.failure(agent)["text"])
+        self.assertIn("self-signed", self.failing(agent)["text"])
 
     def test_silent_where_it_is_off(self):
         """[TLS-06]"""
@@ -417,7 +409,7 @@ class SkipVerify(Refusals):
         agent.reconnect()
         agent.poll_now()
         # then that is refused as before
-        self.assertIn("self-signed", self.failure(agent)["text"])
+        self.assertIn("self-signed", self.failing(agent)["text"])
 
 
 def make_authority(folder):

@@ -43,7 +43,7 @@ class UnixSockets(WireStage):
         client = self.client()
         client.set_endpoint(self.endpoint)
         agent = self.agent(client, NEVER).start()
-        error = self.failure(agent)
+        error = self.failing(agent)
         self.assertEqual("connect", error["kind"])
         self.assertIn(self.path, error["text"])
         with UnixRelay(self.path, ("127.0.0.1", self.server.port)):

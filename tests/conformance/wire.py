@@ -52,10 +52,24 @@ class WireStage(Stage):
         self.server.post("listen", {"listening": False, "hang": True})
 
     def failure(self, agent):
-        """The error of the next failed try; it must not have replaced another."""
+        """The error of the one try that fails."""
         event = agent.wait("connect_failed")
-        self.assertEqual(0, event.missed, "events came faster than they were taken")
+        self.assertEqual(0, event.missed, "more than one try has failed")
         return event.error
+
+    def failing(self, agent):
+        """The error of a try, while all of them fail: a newer one may have replaced others."""
+        return agent.wait("connect_failed").error
+
+    def failures(self, agent, count):
+        """The errors of so many failed tries by their number from 0; of one that a newer one has replaced there is none."""
+        told, number = {}, -1
+        while number < count - 1:
+            event = agent.wait("connect_failed")
+            number += event.missed + 1
+            told[number] = event.error
+        self.assertEqual(count - 1, number, "more tries have failed")
+        return told
 
     def gaps(self, entries):
         return [after["at_ms"] - before["at_ms"] for before, after in zip(entries, entries[1:])]
