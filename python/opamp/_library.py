@@ -21,6 +21,7 @@ PROTOTYPES = {
     "client_use_host_transport": "ipi", "client_set_ca_file": "ipsp",
     "client_set_ca_dir": "ipsp", "client_set_client_certificate_files": "ipssp",
     "client_set_insecure_skip_verify": "ipip", "client_set_capabilities": "ipUp", "client_set_description": "ippp",
+    "client_set_proxy": "ipsp", "client_set_proxy_header": "ipssp", "client_use_proxy_environment": "ipi", "client_allow_redirect_to": "ipsp",
     "client_set_effective_config": "ipp", "client_set_remote_config_status": "ippzis", "client_set_option": "ipiUp", "client_option": "ipip",
     "client_exchange": "ippzIpp",
     "attributes_new": "ip", "attributes_free": "vp", "attributes_set_string": "ipss", "attributes_set_bool": "ipsi",

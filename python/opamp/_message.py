@@ -222,6 +222,10 @@ class Message:
     def _is_of_a_oneof(self, name: str) -> bool:
         return self._fields[name][3] not in ("", "map", "repeated")
 
+    def __reduce__(self) -> tuple[Callable[[str, bytes], Any], tuple[str, bytes]]:
+        """To be copied and pickled, as protobuf's can: the bytes, out of the received buffer."""
+        return _of_bytes, (self._name, self.SerializeToString())
+
     __hash__ = None  # type: ignore[assignment]  # as protobuf's: it can change
 
     def __repr__(self) -> str:
@@ -402,6 +406,10 @@ def _own(inside: str, value: Any) -> Message:
         return value
     copied: Message = message_class(inside).FromString(value.SerializeToString())
     return copied
+
+
+def _of_bytes(name: str, data: bytes) -> Any:
+    return message_class(name).FromString(data)
 
 
 def message_class(name: str) -> type[Message]:

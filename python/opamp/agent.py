@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import _fork, _library, _log
+from . import _checks, _fork, _library, _log
 from .callbacks import OpAMPCallbacks
 
 try:  # with the package, so that start() finds it loaded
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .client import OpAMPClient
     from .transport.exceptions import OpAMPException
 
-DAY_MS = 86_400_000
 #: How long the end of the process may take, in seconds.
 EXIT_S = 1.0
 
@@ -53,10 +52,10 @@ class OpAMPAgent:
         client: OpAMPClient,
         restart_after_fork: bool = False,
     ) -> None:
-        self._interval_ms = max(10, _milliseconds("interval", interval))
-        self._backoff_ms = _milliseconds("initial_backoff", initial_backoff)
-        self._tries = 1 + _not_negative("max_retries", max_retries)
-        self._heartbeat_tries = 1 + _not_negative("heartbeat_max_retries", heartbeat_max_retries)
+        self._interval_ms = max(10, _checks.milliseconds("interval", interval))
+        self._backoff_ms = _checks.milliseconds("initial_backoff", initial_backoff)
+        self._tries = 1 + _checks.count("max_retries", max_retries)
+        self._heartbeat_tries = 1 + _checks.count("heartbeat_max_retries", heartbeat_max_retries)
         self._callbacks, self._client = OpAMPCallbacks() if callbacks is None else callbacks, client
         self._restart_after_fork, self._process = restart_after_fork, os.getpid()
         self._handle: Handle | None = None
@@ -123,7 +122,7 @@ class OpAMPAgent:
 
         lib, out = _library.required(), ctypes.c_void_p()
         h.call(lib.client_set_option, client.pointer, _library.FIRST_RETRY_SPREAD_MS, self._backoff_ms)
-        h.call(lib.client_set_option, client.pointer, _library.BACKOFF_BASE_MS, min(DAY_MS, max(1, 2 * self._backoff_ms)))
+        h.call(lib.client_set_option, client.pointer, _library.BACKOFF_BASE_MS, min(_checks.DAY_S * 1000, max(1, 2 * self._backoff_ms)))
         h.call(lib.agent_new, client.pointer, None, None, None, ctypes.byref(out))
         handle = h.Handle(out.value or 0, lib.agent_free)
         h.check(lib.agent_set_delivery(handle.pointer, _library.DELIVERY_POLL))
@@ -143,15 +142,13 @@ class OpAMPAgent:
 
         `callback()` comes once, when the server has confirmed it or `max_retries` further tries failed (None: the agent's number). What was
         sent before `start`, or faster than it can leave, waits as one message of the newest parts. Raises ValueError for what is no
-        AgentToServer, TypeError for what is neither bytes nor a message.
+        AgentToServer, TypeError for what is neither bytes nor a message, and for a callback that can not be called.
         """
         self._check_process()
-        data: Any = payload.SerializeToString() if hasattr(payload, "SerializeToString") else payload
-        try:
-            encoded = data if isinstance(data, bytes) else bytes(memoryview(data))
-        except TypeError:
-            raise TypeError(f"payload must be bytes or a message, not {type(payload).__name__}") from None
-        tries = self._tries if max_retries is None else 1 + _not_negative("max_retries", max_retries)
+        encoded = _checks.encoded("payload", payload)
+        tries = self._tries if max_retries is None else 1 + _checks.count("max_retries", max_retries)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
         done = None if callback is None else _without_argument(callback)
         try:
             self._sends.send(encoded, tries, done)
@@ -166,7 +163,7 @@ class OpAMPAgent:
         """
         self._check_process()
         if timeout is not None:
-            timeout = _milliseconds("timeout", timeout) / 1000
+            timeout = _checks.milliseconds("timeout", timeout) / 1000
         if self._run is not None:
             self._run.stop(timeout)
 
@@ -209,7 +206,7 @@ class OpAMPAgent:
         `start(thread=False)`. Returns how many events there were, those without a callback included; 0 when the agent does not run.
         Raises RuntimeError when the agent delivers on its own thread."""
         run = self._run
-        wait_ms = _milliseconds("timeout", timeout)
+        wait_ms = _checks.milliseconds("timeout", timeout)
         return 0 if run is None else self._own_loop().dispatch(wait_ms)
 
     async def events(self) -> AsyncIterator[Event]:
@@ -273,7 +270,7 @@ class OpAMPAgent:
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until the server has confirmed all that was set before, at most `timeout` seconds. False: it has not, or it refused a
         part. Raises RuntimeError when the agent does not run."""
-        wait_ms = -1 if timeout is None else _milliseconds("timeout", timeout)
+        wait_ms = -1 if timeout is None else _checks.milliseconds("timeout", timeout)
         return bool(_library.required().agent_flush(self._running().pointer, wait_ms) == _library.OK)
 
     def poll_now(self) -> None:
@@ -307,19 +304,6 @@ class OpAMPAgent:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _milliseconds(name: str, seconds: float) -> int:
-    """At most a day. Raises ValueError, TypeError."""
-    if not seconds >= 0:
-        raise ValueError(f"{name} must not be negative")
-    return min(DAY_MS, int(min(seconds, DAY_MS) * 1000))
-
-
-def _not_negative(name: str, number: int) -> int:
-    if number < 0:
-        raise ValueError(f"{name} must not be negative")
-    return min(int(number), 2**31)
 
 
 def _without_argument(callback: Callable[[], Any]) -> Done:

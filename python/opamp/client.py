@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 
-from . import _library, _log
+from . import _checks, _library, _log
 from .transport.base import base_headers
 from .transport.exceptions import OpAMPException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, Literal
 
     from ._handle import Handle
     from .agent import OpAMPAgent
@@ -39,10 +39,15 @@ class OpAMPClient:
     `opamp_pb2.AgentCapabilities_*`. `transport`: carries the exchanges instead of the library, whatever the scheme.
     `tls_certificate`: True for the system's authorities, the path of a PEM file or a folder for those only, False for no verification.
     `tls_client_certificate`, `tls_client_key`: paths of PEM files; without a key it stands in the certificate's file.
+    `proxy`: `[scheme://][user[:password]@]host[:port]` with http (the default), https, socks5 or socks5h (which looks the server's name
+    up), whatever the environment says; None: as the usual variables say; False: none, and the variables are not read. User and password
+    are percent-encoded, and in no log line or exception. `proxy_headers`: for http and https proxies alone; the server never sees them.
+    `allow_redirects_to`: origins (`https://gateway.example:8443`) beside the endpoint's own that a redirect may lead to; they get neither
+    `headers` nor the client certificate. A `transport` of your own takes no notice of these three.
 
-    Nothing of the endpoint or the files is checked here: what is wrong with them is told by `on_connect_failed` after the agent's
-    `start()`, or raised by the first `send`. Raises ValueError for capabilities without ReportsStatus, a timeout that is not positive, and
-    values that are no attribute.
+    Nothing of the endpoint, the proxy, the origins or the files is checked here: what is wrong with them is told by `on_connect_failed`
+    after the agent's `start()`, or raised by the first `send`. Raises ValueError for capabilities without ReportsStatus, a timeout that is
+    not positive, and values that are no attribute, TypeError for an argument of another type.
     """
 
     def __init__(
@@ -58,18 +63,24 @@ class OpAMPClient:
         tls_certificate: str | bool = True,
         tls_client_certificate: str | None = None,
         tls_client_key: str | None = None,
+        proxy: str | Literal[False] | None = None,
+        proxy_headers: Mapping[str, str] | None = None,
+        allow_redirects_to: Iterable[str] = (),
     ) -> None:
-        if not capabilities & 1:
+        if not _checks.bits("capabilities", capabilities) & 1:
             raise ValueError("OpAMP capabilities must include ReportsStatus")
-        if not timeout_millis > 0:
+        if not _checks.not_negative("timeout_millis", timeout_millis):
             raise ValueError("timeout_millis must be positive")
         from . import messages
 
         self._description = messages.build_agent_description(agent_identifying_attributes, agent_non_identifying_attributes)
         self._attributes = (dict(agent_identifying_attributes), dict(agent_non_identifying_attributes or {}))
-        self._endpoint, self._headers = _split_user(endpoint, {**(headers or {})})
+        self._endpoint, self._headers = _split_user(endpoint, _checks.headers("headers", headers))
         self._timeout_millis, self._capabilities, self._transport = timeout_millis, capabilities, transport
-        self._tls = (tls_certificate, tls_client_certificate, tls_client_key)
+        self._tls = (_checks.trust("tls_certificate", tls_certificate), _checks.path("tls_client_certificate", tls_client_certificate),
+                     _checks.path("tls_client_key", tls_client_key))
+        self._proxy, self._proxy_headers = _checks.proxy("proxy", proxy), _checks.headers("proxy_headers", proxy_headers)
+        self._redirect_origins = _checks.texts("allow_redirects_to", allow_redirects_to)
         self._uid = _uuid7()
         self._process = os.getpid()
         # The number of the next exchange that a transport of the host's carries out without an agent.
@@ -121,7 +132,8 @@ class OpAMPClient:
 
     def update_effective_config(self, effective_config: Mapping[str, Any], content_type: str) -> Any:
         """Keeps and reports the configuration in force, name to value; values are encoded as JSON for `application/json`, else they are
-        text or bytes. Returns the EffectiveConfig. Raises ValueError for a value that can not be encoded."""
+        text or bytes. One that can not be encoded is left out, and an error is logged. Returns the EffectiveConfig. Raises TypeError for
+        names or a content type that are no text."""
         from . import messages
 
         self._config = messages.build_effective_config_message(effective_config, content_type)
@@ -146,10 +158,11 @@ class OpAMPClient:
 
     def send(self, data: bytes) -> Any:
         """One exchange, here and now; returns the ServerToAgent. While an agent runs the message goes through it. Blocks, a minute at most.
-        Raises OpAMPException and its kin when it fails, ValueError for bytes that are no AgentToServer."""
+        Raises OpAMPException and its kin when it fails, ValueError for bytes that are no AgentToServer, TypeError for what is neither bytes
+        nor a message."""
         from . import _exchange
 
-        return _exchange.send(self, data)
+        return _exchange.send(self, _checks.encoded("data", data))
 
     @staticmethod
     def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
@@ -169,7 +182,7 @@ class OpAMPClient:
             lib = _library.required()
             out = ctypes.c_void_p()
             try:
-                endpoint = STAND_IN if self._transport is not None else h.text(self._endpoint)
+                endpoint = STAND_IN if self._transport is not None else _text_of(self._endpoint)
                 h.call(lib.client_new, endpoint, ctypes.byref(out))
                 handle = h.Handle(out.value or 0, lib.client_unref)
                 self._fill(lib, handle)
@@ -193,20 +206,23 @@ class OpAMPClient:
         h.call(lib.client_set_instance_uid, handle.pointer, self._uid, 16)
         for option in (_library.RESOLVE_TIMEOUT_MS, _library.CONNECT_TIMEOUT_MS, _library.PROXY_TIMEOUT_MS, _library.TLS_TIMEOUT_MS,
                        _library.FIRST_BYTE_TIMEOUT_MS):
-            h.call(lib.client_set_option, handle.pointer, option, max(1, int(self._timeout_millis)))
+            h.call(lib.client_set_option, handle.pointer, option, _checks.option_ms(self._timeout_millis))
         h.call(lib.client_set_option, handle.pointer, _library.EVERY_ANSWER, 1)
         for name, value in self._headers.items():
             if name.lower() == "content-type":
                 if value != base_headers["Content-Type"]:
                     _log.warn_once("client", "headers: Content-Type is the protocol's own; the given one is ignored")
                 continue
-            h.call(lib.client_set_header, handle.pointer, h.text(name), h.text(str(value)))
+            h.call(lib.client_set_header, handle.pointer, h.text(name), h.text(value))
         self._declare(lib, handle)
         identifying, other = (h.attributes(values) for values in self._attributes)
         h.check(lib.client_set_description(handle.pointer, identifying.pointer, other.pointer))
         if self._transport is not None:
             h.check(lib.client_use_host_transport(handle.pointer, 1))
+            if self._proxy is not None or self._proxy_headers or self._redirect_origins:
+                _log.warn_once("client", "the settings of proxy and redirects are ignored: the given transport carries the exchanges")
         else:
+            self._set_way(lib, handle)
             self._set_tls(lib, handle)
         if self._config is not None:
             self._push_config(handle)
@@ -226,6 +242,19 @@ class OpAMPClient:
             else:
                 _log.warn_once("client", f"capability {bit:#x} is not in this release of libopamp and is not declared")
         h.call(lib.client_set_capabilities, handle.pointer, kept)
+
+    def _set_way(self, lib: Any, handle: Handle) -> None:
+        """The proxy, and where a redirect may lead to."""
+        from . import _handle as h
+
+        if self._proxy is False:
+            h.check(lib.client_use_proxy_environment(handle.pointer, 0))
+        elif self._proxy is not None:
+            h.call(lib.client_set_proxy, handle.pointer, h.text(self._proxy))
+        for name, value in self._proxy_headers.items():
+            h.call(lib.client_set_proxy_header, handle.pointer, h.text(name), h.text(value))
+        for origin in self._redirect_origins:
+            h.call(lib.client_allow_redirect_to, handle.pointer, h.text(origin))
 
     def _set_tls(self, lib: Any, handle: Handle) -> None:
         from . import _handle as h
@@ -258,7 +287,9 @@ class OpAMPClient:
         return bool(_library.required().client_set_ca_file(self._handle.pointer, os.fsencode(where), None) == _library.OK)
 
     def _has_tls(self) -> bool:
-        return self._transport is None and self._endpoint.lower().startswith(("https:", "wss:"))
+        """Whether TLS may be spoken: with the server, with a proxy that was named here, or where a redirect may lead to."""
+        urls = (self._endpoint, self._proxy or "", *self._redirect_origins)
+        return self._transport is None and any(url.lower().startswith(("https:", "wss:")) for url in urls)
 
     def _push_config(self, handle: Handle) -> None:
         from . import _handle as h
@@ -286,8 +317,19 @@ class OpAMPClient:
             _log.logger("client").info("the %s is not reported: %s", what, _library.required().status_name(status).decode())
 
 
+def _text_of(endpoint: Any) -> bytes:
+    """An endpoint of another type is a bad endpoint. Raises ValueError."""
+    from . import _handle as h
+
+    if not isinstance(endpoint, str):
+        raise ValueError(f"the endpoint is no text but {type(endpoint).__name__}")
+    return h.text(endpoint)
+
+
 def _split_user(endpoint: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
     """Takes `user:password@` out of a URL and makes a header of it."""
+    if not isinstance(endpoint, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # told when it is used
+        return endpoint, headers
     scheme, mark, rest = endpoint.partition("://")
     end = min((rest.find(c) for c in "/?#" if c in rest), default=len(rest))
     user, at, host = rest[:end].rpartition("@")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from . import _log
 from ._message import message_class
 from ._wire import encoded_number
 from .exceptions import OpAMPRemoteConfigDecodeException, OpAMPRemoteConfigParseException
@@ -82,14 +83,21 @@ def build_remote_config_status_response_message(instance_uid: bytes, sequence_nu
 
 
 def build_effective_config_message(config: Mapping[str, Any], content_type: str) -> Any:
-    """An EffectiveConfig of named values."""
+    """An EffectiveConfig of named values. One that can not be encoded is left out, and an error is logged."""
+    if not isinstance(content_type, str) or not all(isinstance(name, str) for name in config):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("the names of configurations and their content_type must be text")
     # Field by field: a view for each of a thousand files would take longer than all else.
     entries: list[bytes] = []
     kind = content_type.encode("utf-8", "replace")
     kind = b"\x12" + encoded_number(len(kind)) + kind if kind else b""
     encoded = _body_encoder(content_type)
     for name, value in config.items():
-        body, key = encoded(value), name.encode("utf-8", "replace")
+        key = name.encode("utf-8", "replace")
+        try:
+            body = encoded(value)
+        except ValueError as error:
+            _log.logger("messages").error("%s is left out of the effective configuration: %s", name, error)
+            continue
         head = b"\x0a" + encoded_number(len(key)) + key + b"\x12"
         size = b"\x0a" + encoded_number(len(body))
         length = len(size) + len(body) + len(kind)
@@ -109,7 +117,14 @@ def _body_encoder(content_type: str) -> Callable[[Any], bytes]:
         import json
 
         encode = json.JSONEncoder().encode
-        return lambda value: encode(value).encode()
+
+        def as_json(value: Any) -> bytes:
+            try:
+                return encode(value).encode()
+            except (TypeError, RecursionError) as error:
+                raise ValueError(f"value: {error}") from error
+
+        return as_json
 
     def as_it_is(value: Any) -> bytes:
         if isinstance(value, str):
@@ -144,6 +159,6 @@ def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
             value, end = decoder.raw_decode(text) if text[:1] in ("{", "[") else (None, -1)
             if end != len(text):
                 value = decoder.decode(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OpAMPRemoteConfigDecodeException(f"Failed to decode {name} with content type {kind}: {error}") from error
         yield name, value

@@ -46,7 +46,7 @@ class WhatIsHeard(unittest.TestCase):
         self.assertGreaterEqual(error.retry_in, 0)
 
     def test_a_bad_endpoint_file_or_description_is_a_failed_try_and_a_log_line(self):
-        for more in ({"endpoint": "url"}, {"endpoint": "https://127.0.0.1:9/", "tls_certificate": "/nowhere.pem"},
+        for more in ({"endpoint": "url"}, {"endpoint": None}, {"headers": {"X-Key": "a\nb"}}, {"endpoint": "https://127.0.0.1:9/", "tls_certificate": "/nowhere.pem"},
                      {"agent_identifying_attributes": {}}):
             with self.subTest(more), log_lines() as lines:
                 callbacks = Recorder()
@@ -171,6 +171,15 @@ class WhatACallbackMayDo(unittest.TestCase):
 
 
 class Sends(unittest.TestCase):
+    def test_times_and_numbers_beyond_all_bounds_are_as_long_as_can_be(self):
+        for much in (float("inf"), 1e300, 10**30):
+            with Devserver() as server:
+                client = client_of(server.endpoint, timeout_millis=much, headers=None)
+                with running(client, interval=much, max_retries=much, heartbeat_max_retries=much, initial_backoff=much) as agent:
+                    self.assertTrue(agent.flush(much))
+                    agent.send(client.build_heartbeat_message(), max_retries=much)
+                    agent.stop(much)
+
     def test_a_callback_comes_once_for_each_of_more_sends_than_may_wait(self):
         """[LIFE-09] 64 ends wait in the library; what comes then is held, and leaves when there is room."""
         inside, leave, ends = threading.Event(), threading.Event(), []
@@ -208,15 +217,29 @@ class Sends(unittest.TestCase):
         agent = OpAMPAgent(callbacks=None, client=client)
         for call, kind, name in ((lambda: agent.send(b"\xff"), ValueError, "payload"), (lambda: agent.send("text"), TypeError, "payload"),
                                  (lambda: agent.send(b"", max_retries=-1), ValueError, "max_retries"),
-                                 (lambda: client.send(b"\xff"), ValueError, "data"),
+                                 (lambda: agent.send(b"", max_retries="1"), TypeError, "max_retries"),
+                                 (lambda: agent.send(b"", callback=1), TypeError, "callback"),
+                                 (lambda: agent.stop("1"), TypeError, "timeout"), (lambda: agent.stop(-1), ValueError, "timeout"),
+                                 (lambda: client.send(b"\xff"), ValueError, "data"), (lambda: client.send("text"), TypeError, "data"),
+                                 (lambda: client.send(None), TypeError, "data"),
                                  (lambda: OpAMPAgent(callbacks=None, client=client, interval=-1), ValueError, "interval"),
+                                 (lambda: OpAMPAgent(callbacks=None, client=client, interval=None), TypeError, "interval"),
                                  (lambda: OpAMPAgent(callbacks=None, client=client, interval=float("nan")), ValueError, "interval"),
+                                 (lambda: OpAMPAgent(callbacks=None, client=client, max_retries=None), TypeError, "max_retries"),
                                  (lambda: client_of("url", timeout_millis=0), ValueError, "timeout_millis"),
+                                 (lambda: client_of("url", timeout_millis=None), TypeError, "timeout_millis"),
+                                 (lambda: client_of("url", headers={1: ""}), TypeError, "headers"),
+                                 (lambda: client_of("url", tls_certificate=1), TypeError, "tls_certificate"),
+                                 (lambda: client_of("url", tls_client_key=1), TypeError, "tls_client_key"),
+                                 (lambda: client_of("url", capabilities="1"), TypeError, "capabilities"),
+                                 (lambda: client_of("url", capabilities=-1), ValueError, "capabilities"),
                                  (lambda: client_of("url", capabilities=2), ValueError, "OpAMP capabilities must include ReportsStatus")):
             with self.assertRaisesRegex(kind, name):
                 call()
-        with self.assertRaises(OpAMPException):
-            client_of("url").send(b"")
+        # A variable that is not set is such an endpoint.
+        for endpoint in ("url", None, b"http://127.0.0.1:9/", ""):
+            with self.assertRaises(OpAMPException):
+                client_of(endpoint).send(b"")
 
 
 class Logging(unittest.TestCase):

@@ -1,13 +1,15 @@
 """What the API hands out and takes: views without protobuf, real messages where it is installed."""
+import copy
 import ctypes
 import inspect
+import pickle
 import re
 import sys
 import tracemalloc
 import unittest
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 
-from kit import ROOT, Devserver, Recorder, client_of, running
+from kit import ROOT, Devserver, Recorder, client_of, log_lines, running
 
 import opamp
 from opamp import MessageData, OpAMPClient, _events, _library, _log, _sends, messages
@@ -102,6 +104,7 @@ class TheOldNames(unittest.TestCase):
             sys.modules["opamp.transport.exceptions"]: "OpAMPException",
             opamp_pb2: "RemoteConfigStatuses_APPLIED AgentCapabilities_ReportsHealth ServerErrorResponse AgentRemoteConfig EffectiveConfig",
             anyvalue_pb2: "AnyValue KeyValue",
+            __import__("opamp.version").version: "__version__",
         }
         for module, listed in names.items():
             for name in listed.split():
@@ -116,7 +119,9 @@ class TheOldNames(unittest.TestCase):
                          {"interval": 30, "max_retries": 10, "heartbeat_max_retries": 1, "initial_backoff": 1.0})
         self.assertEqual(defaults(OpAMPClient.__init__), {
             "headers": None, "timeout_millis": 1000, "agent_non_identifying_attributes": None, "capabilities": 0x3007, "transport": None,
-            "tls_certificate": True, "tls_client_certificate": None, "tls_client_key": None})
+            "tls_certificate": True, "tls_client_certificate": None, "tls_client_key": None,
+            # Ours alone.
+            "proxy": None, "proxy_headers": None, "allow_redirects_to": ()})
         self.assertEqual(defaults(opamp.OpAMPAgent.send), {"max_retries": None, "callback": None})
         self.assertEqual(defaults(opamp.OpAMPAgent.stop), {"timeout": None})
         self.assertEqual(defaults(OpAMPClient.update_remote_config_status), {"error_message": ""})
@@ -144,6 +149,34 @@ class TheOldNames(unittest.TestCase):
         self.assertEqual(messages.encode_effective_config_body("text/yaml", "ä"), "ä".encode())
         self.assertEqual(messages.encode_effective_config_body("x/y", memoryview(b"1")), b"1")
         self.assertRaises(ValueError, messages.encode_effective_config_body, "text/yaml", {})
+
+    def test_an_entry_that_can_not_be_encoded_is_left_out_with_a_log_line_and_takes_no_other_with_it(self):
+        """As in the old package: a callback that reports goes on."""
+        endless = []
+        endless.append(endless)
+        for wrong, content_type in ({1}, "application/json"), (b"", "application/json"), (endless, "application/json"), ({"SECRET": 1}, "text/plain"):
+            with self.subTest(content_type, wrong=wrong), log_lines() as lines:
+                made = client_of("url").update_effective_config({"bad.json": wrong, "good.json": "1"}, content_type)
+                self.assertEqual(list(made.config_map.config_map), ["good.json"])
+                self.assertRegex("\n".join(lines), "bad.json is left out")
+                self.assertNotIn("SECRET", "\n".join(lines))
+
+    def test_an_enumeration_tells_names_and_values(self):
+        statuses = opamp_pb2.RemoteConfigStatuses
+        self.assertEqual(statuses.Name(opamp_pb2.RemoteConfigStatuses_APPLIED), "RemoteConfigStatuses_APPLIED")
+        self.assertEqual(statuses.Value("RemoteConfigStatuses_FAILED"), opamp_pb2.RemoteConfigStatuses_FAILED)
+        self.assertEqual(statuses.RemoteConfigStatuses_FAILED, opamp_pb2.RemoteConfigStatuses_FAILED)
+        self.assertEqual(statuses.keys()[:2], ["RemoteConfigStatuses_UNSET", "RemoteConfigStatuses_APPLIED"])
+        self.assertEqual(dict(statuses.items()), dict(zip(statuses.keys(), statuses.values())))
+        self.assertRaises(ValueError, statuses.Name, 99)
+        self.assertRaises(ValueError, statuses.Value, "APPLIED")
+        self.assertRaises(AttributeError, getattr, statuses, "APPLIED")
+
+    def test_what_a_callback_gets_may_be_copied_and_pickled(self):
+        message = MessageData.from_server_message(answer_of(remote_config=remote_config({"a": ("", b"1" * 2000)})))
+        for copied in (copy.deepcopy(message), pickle.loads(pickle.dumps(message)), MessageData(**asdict(message))):
+            self.assertEqual(copied, message)
+            self.assertEqual(copied.remote_config.config.config_map["a"].body, b"1" * 2000)
 
     def test_a_status_that_changes_nothing_is_None(self):
         client = client_of("url")

@@ -150,6 +150,10 @@ class AgainstTheServerOfOpampGo(unittest.TestCase):
         """[WS-01] [LIFE-01]"""
         self.usage("ws")
 
+    def test_over_wss_with_own_authority_and_client_certificate(self):
+        """[WS-01] [TLS-04]"""
+        self.usage("wss")
+
 
 if __name__ == "__main__":
     unittest.main()
