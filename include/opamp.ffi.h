@@ -393,7 +393,8 @@ opamp_status opamp_agent_stop(opamp_agent *agent,
 opamp_status opamp_agent_poll_now(opamp_agent *agent);
 opamp_status opamp_agent_report_full_state(opamp_agent *agent);
 opamp_status opamp_agent_reconnect(opamp_agent *agent);
-opamp_status opamp_agent_flush(opamp_agent *agent, int64_t timeout_ms);
+opamp_status opamp_agent_flush(opamp_agent *agent,
+                               int64_t timeout_ms);
 opamp_status opamp_agent_send(opamp_agent *agent,
                               const uint8_t *agent_to_server,
                               size_t len,

@@ -631,8 +631,11 @@ const char *opamp_event_kind_name(int32_t kind);
  * Sets the log callback of the process, up to a level of `enum opamp_log_level`. OPAMP_LOG_OFF or a NULL callback, as at
  * the beginning: silence. Lines are NUL-terminated, without control characters, secrets and configuration bodies, and
  * borrowed for the call. The callback may come from any thread, several at once; it is the one callback outside the
- * delivery (for lines inside it see opamp_agent_set_log_events). A call of the former callback that already runs may
- * still be ending when this returns: keep `user` until the agents are stopped.
+ * delivery (for lines inside it see opamp_agent_set_log_events). Inside it opamp_agent_stop and opamp_agent_free are what
+ * they are in any callback, and where the line came on the agent's own thread no call on that agent waits
+ * (opamp_agent_flush, opamp_agent_dispatch, opamp_agent_next_event: as with a timeout of 0). A call of the former callback
+ * that already runs may still be ending when this returns: keep `user` until the agents are stopped. A forked child begins
+ * with silence.
  *
  * Threads: any. Callbacks: yes, the log callback included. Blocks: no. Errors: OPAMP_E_INVALID_ARG for an unknown level.
  * Since: 0.1.
@@ -1220,7 +1223,8 @@ opamp_status opamp_error_retry_in_ms(const opamp_error *error, uint64_t *out);
 /**
  * Frees an error that an out parameter gave. Never one that was borrowed from an event, a callback or a snapshot.
  *
- * Threads: any, once. Callbacks: yes. Blocks: no. NULL: nothing. Since: 0.1.
+ * Threads: any, once. Callbacks: yes. Blocks: no. NULL or, for one from before the fork, in a forked child: nothing. Since:
+ * 0.1.
  */
 void opamp_error_free(opamp_error *error);
 
@@ -1253,8 +1257,8 @@ opamp_status opamp_agent_new(opamp_client *client,
  * callback of its own it is done when that callback has returned; no other follows then. The client lives on while
  * others hold it. To be called once; other calls on the handle must not begin any more.
  *
- * Threads: any, once. Callbacks: yes, done later. Blocks: for the stop grace and a second at most, and with
- * OPAMP_DELIVERY_THREAD for a callback that runs on another thread. NULL or in a forked child: nothing. Since: 0.1.
+ * Threads: any, once. Callbacks: yes, done later. Blocks: for the stop grace and a second at most, and for a callback that
+ * runs on another thread. NULL or in a forked child: nothing. Since: 0.1.
  */
 void opamp_agent_free(opamp_agent *agent);
 
@@ -1288,12 +1292,14 @@ opamp_status opamp_agent_set_interval(opamp_agent *agent,
 /**
  * Starts the agent. Never fails because of the network, which is not touched here: a server that comes up later is
  * joined. What is set on the client until then is what the first message says. After a stop it starts again with the
- * same instance uid, a sequence number that goes on, and everything unconfirmed.
+ * same instance uid, a sequence number that goes on, and everything unconfirmed; so it does after opamp_agent_request_stop
+ * once OPAMP_EVENT_STOPPED was taken. Events of the former run that nobody took are gone.
  *
  * Threads: any. Callbacks: see errors. Blocks: no (trust files and the environment are read). Errors: OPAMP_E_STATE (it
  * runs already, or another agent runs on the client), OPAMP_E_INVALID_ARG (no description; a capability without the
- * callback it needs, or the host's transport without on_request; an interval of 0 over HTTP; no certificate in the trust store; a bad certificate
- * file), OPAMP_E_RESOURCE (no thread or descriptor). Since: 0.1.
+ * callback it needs, or the host's transport without on_request; an interval of 0 over HTTP; SERVER_INTERVAL_MIN_MS above
+ * SERVER_INTERVAL_MAX_MS; no certificate in the trust store; a bad certificate file; no usable proxy in the environment),
+ * OPAMP_E_RESOURCE (no thread or descriptor). Since: 0.1.
  */
 opamp_status opamp_agent_start(opamp_agent *agent,
                                opamp_error **err);
@@ -1343,19 +1349,21 @@ opamp_status opamp_agent_reconnect(opamp_agent *agent);
  * Waits until everything that was set before this call is confirmed by the server. timeout_ms: -1 for no bound.
  *
  * Threads: any. Callbacks: yes, but the events behind this one wait. Blocks: up to timeout_ms. Errors: OPAMP_E_TIMEOUT,
- * OPAMP_E_STATE (it does not run, or the server refused a part of it, which is held back), OPAMP_E_INVALID_ARG (a time
- * below -1). Since: 0.1.
+ * OPAMP_E_STATE (it does not run, or the server refused a part of it, which is held back), OPAMP_E_AGAIN (64 threads wait
+ * in one already), OPAMP_E_INVALID_ARG (a time below -1). Since: 0.1.
  */
-opamp_status opamp_agent_flush(opamp_agent *agent, int64_t timeout_ms);
+opamp_status opamp_agent_flush(opamp_agent *agent,
+                               int64_t timeout_ms);
 
 /**
  * Sends a host-made AgentToServer: its parts become the client's state; uid, number and capabilities are the library's,
  * and a disconnect in it is ignored. agent_to_server: encoded, copied. tries: how often it is tried; 0: no bound. ticket:
- * names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE; may be NULL.
+ * names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE, unless it is still on its way when an agent
+ * with OPAMP_DELIVERY_THREAD stops; may be NULL.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, or a part that its setter would
- * refuse), OPAMP_E_UNSUPPORTED (a part that this release does not report), OPAMP_E_STATE when it does not run,
- * OPAMP_E_AGAIN (64 ends wait to be taken). Since: 0.1.
+ * refuse), OPAMP_E_UNSUPPORTED (a part that this release does not report), OPAMP_E_TOO_LARGE (over MESSAGE_LIMIT_BYTES),
+ * OPAMP_E_STATE when it does not run, OPAMP_E_AGAIN (64 were asked for whose ends were not taken). Since: 0.1.
  */
 opamp_status opamp_agent_send(opamp_agent *agent,
                               const uint8_t *agent_to_server,

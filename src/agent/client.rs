@@ -276,7 +276,9 @@ impl Client {
         let mut state = self.state.lock();
         state.check_hash(hash)?;
         match &state.running {
-            Some(running) => running.mailbox.put(|mail| mail.verdict = Some(status)),
+            Some(running) => {
+                running.mailbox.put(|mail| mail.verdict = Some(status));
+            }
             None => state.verdict = Some(status),
         }
         state.check_covered(capabilities::REPORTS_REMOTE_CONFIG)
@@ -348,6 +350,7 @@ impl State {
     pub(crate) fn detach(&mut self, carry: Carry, unread: Mail) {
         self.running = None;
         self.carry = carry;
+        self.carry.request_instance_uid |= unread.request_uid;
         self.verdict = unread.verdict;
     }
 
@@ -358,7 +361,6 @@ impl State {
         }
     }
 
-    /// One number of the table, by its id.
     /// The option with this id, one of the table's.
     pub(crate) fn number(&self, id: i32) -> u64 {
         let at = option_row(id).map(|(at, _)| at).ok();

@@ -1,11 +1,9 @@
 //! Named configuration files, as an offer brings them or as the host reports them. Frozen and shared without a copy.
 
-use std::{
-    collections::btree_map::Entry,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::btree_map::Entry, sync::Arc};
 
 use bytes::Bytes;
+use once_cell::race::OnceBox;
 use prost::Message as _;
 
 use super::error::{Error, Result};
@@ -18,8 +16,9 @@ pub struct ConfigMap(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     files: Arc<AgentConfigMap>,
-    /// The names by position, for iteration by index; made when somebody first asks.
-    names: OnceLock<Vec<Box<str>>>,
+    /// The names by position, for iteration by index; made when somebody first asks. Nobody waits for it: whoever makes
+    /// it may be a thread that a fork left behind.
+    names: OnceBox<Vec<Box<str>>>,
 }
 
 /// One file, borrowed from its map.
@@ -35,7 +34,7 @@ impl ConfigMap {
     pub(crate) fn new(files: Arc<AgentConfigMap>) -> Self {
         Self(Arc::new(Inner {
             files,
-            names: OnceLock::new(),
+            names: OnceBox::new(),
         }))
     }
 
@@ -61,12 +60,8 @@ impl ConfigMap {
     /// The file at a position, in the order of the names.
     pub fn at(&self, index: usize) -> Option<File<'_>> {
         let names = self.0.names.get_or_init(|| {
-            self.0
-                .files
-                .config_map
-                .keys()
-                .map(|name| name.as_str().into())
-                .collect()
+            let names = self.0.files.config_map.keys();
+            Box::new(names.map(|name| name.as_str().into()).collect())
         });
         self.find(names.get(index)?)
     }

@@ -35,11 +35,13 @@ pub(crate) fn inputs_of(mail: Mail) -> impl Iterator<Item = Input> {
         tries: report.tries,
         force_message: report.is_forced,
     });
+    let withdrawn = mail.withdrawn.into_iter().map(Change::WithdrawReport);
     let stop = mail.stop.map(|within| Input::Stop { within });
     changes
         .into_iter()
         .flatten()
         .chain(reports)
+        .chain(withdrawn)
         .map(Input::Host)
         .chain(stop)
 }

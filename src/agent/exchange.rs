@@ -42,6 +42,8 @@ impl Client {
     pub fn exchange(&self, message: &[u8], timeout: Option<Duration>) -> Result<Message> {
         let mut parts = HostMessage::read(message)?;
         let end = super::queue::deadline_after(timeout);
+        let wake = Wake::new()
+            .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))?;
         let (settings, headers, field_limit) = {
             let mut state = self.state();
             state.check_idle()?;
@@ -57,19 +59,18 @@ impl Client {
                     "over WebSocket a message has no answer of its own: run an agent",
                 ));
             }
+            let settings = start::settings_of(&state, identity::new_seed()?)?;
             parts.instance_uid = Bytes::copy_from_slice(&state.carry.instance_uid);
             parts.capabilities = state.capabilities;
             parts.sequence_num = state.carry.sequence_num;
             // Given up as the bytes leave; a try that reached nobody gives it back.
             state.carry.sequence_num += 1;
             (
-                start::settings_of(&state, identity::new_seed()?)?,
+                settings,
                 state.headers.clone(),
                 u32::try_from(state.number(defaults::FIELD_LIMIT)).unwrap_or(u32::MAX),
             )
         };
-        let wake = Wake::new()
-            .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))?;
         let mut http = Http::new(settings, wake, Arc::new(Until(end)));
         let uid: [u8; 16] = parts.instance_uid.as_ref().try_into().unwrap_or_default();
         let request = Request {

@@ -71,8 +71,8 @@ pub(crate) struct Life {
     /// The thread that is in a callback, or in a dispatch.
     delivering: Option<ThreadId>,
     is_freed: bool,
-    /// The end is owed by the thread that is in the callback.
-    is_freed_in_callback: bool,
+    /// Freed in a callback: the thread that was in it carries the end out once the callback has returned.
+    owes_end: Option<ThreadId>,
 }
 
 impl Agent {
@@ -91,7 +91,7 @@ impl Agent {
             is_joining: false,
             delivering: None,
             is_freed: false,
-            is_freed_in_callback: false,
+            owes_end: None,
         };
         Arc::new(Self {
             client,
@@ -197,7 +197,7 @@ impl Agent {
     /// Stops and waits for the end: joined, closed, no callback running or to come. Inside a callback it is a request.
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
         self.request_stop()?;
-        if self.life.lock().is_delivering_here() {
+        if self.life.lock().is_callback_here() {
             return Err(convert::timeout("inside a callback a stop is a request"));
         }
         self.see_through(deadline_after(timeout))
@@ -210,10 +210,14 @@ impl Agent {
         let _ = self.request_stop();
         let mut life = self.life.lock();
         life.is_freed = true;
-        if life.is_delivering_here() {
-            // The thread that calls back carries it out and ends by itself.
-            life.deliverer = None;
-            life.is_freed_in_callback = true;
+        if life.is_callback_here() {
+            // The thread that calls back carries it out, and nobody is left to join it.
+            if life.is_worker_here() {
+                life.worker = None;
+            } else {
+                life.deliverer = None;
+            }
+            life.owes_end = Some(std::thread::current().id());
             return;
         }
         drop(life);
@@ -227,8 +231,9 @@ impl Agent {
         while life.delivering.is_some() {
             self.changed.wait(&mut life);
         }
-        drop(life);
+        // With `life` locked, so that no callback begins in between.
         let host = self.host.lock().take();
+        drop(life);
         drop(host);
     }
 
@@ -254,7 +259,8 @@ impl Agent {
 
     /// Waits until everything that was set before is confirmed; `Code::State` when a part of it is held back.
     pub fn flush(&self, timeout: Option<Duration>) -> Result<()> {
-        self.running()?.flush(self.next_ticket(), timeout)
+        let run = self.running()?;
+        run.flush(self.next_ticket(), self.bounded(timeout))
     }
 
     pub(crate) fn next_ticket(&self) -> u64 {
@@ -273,7 +279,7 @@ impl Agent {
     pub fn next_event(&self, timeout: Option<Duration>) -> Result<Event> {
         self.check_poll()?;
         self.queue
-            .take(deadline_after(timeout))
+            .take(deadline_after(self.bounded(timeout)))
             .map_err(why_nothing)
     }
 
@@ -283,7 +289,7 @@ impl Agent {
         let host = self.enter_delivery()?;
         let waiting = self.queue.len().max(1);
         let mut served = 0;
-        let mut until = deadline_after(timeout);
+        let mut until = deadline_after(self.bounded(timeout));
         let result = loop {
             match self.queue.take(until) {
                 Ok(event) => {
@@ -300,9 +306,7 @@ impl Agent {
         };
         drop(host);
         if self.leave_delivery() {
-            // Not within the call: the client must not be locked meanwhile.
-            let grace = self.client.stop_grace();
-            self.finish(grace);
+            self.carry_out_free();
         }
         result
     }
@@ -336,7 +340,22 @@ impl Agent {
         &self.queue
     }
 
+    /// How long a call may wait: the worker, in the log callback, must not wait for itself.
+    fn bounded(&self, timeout: Option<Duration>) -> Option<Duration> {
+        match self.life.lock().is_worker_here() {
+            true => Some(Duration::ZERO),
+            false => timeout,
+        }
+    }
+
     fn idle(&self) -> Result<MutexGuard<'_, Life>> {
+        let life = self.life.lock();
+        let is_ended = life.is_running && life.is_over() && !life.is_callback_here();
+        drop(life);
+        if is_ended {
+            // By a request, or by a bug: nobody has joined its threads yet. Late is who finds a new run there.
+            let _ = self.see_through(Some(Instant::now()));
+        }
         let life = self.life.lock();
         if life.is_running {
             return Err(Error::state("the agent runs"));
@@ -369,7 +388,7 @@ impl Agent {
     fn leave_delivery(&self) -> bool {
         let mut life = self.life.lock();
         life.delivering = None;
-        let is_freed = std::mem::take(&mut life.is_freed_in_callback);
+        let is_freed = life.takes_end_here();
         drop(life);
         self.changed.notify_all();
         is_freed
@@ -407,6 +426,11 @@ impl Agent {
     /// The worker thread.
     fn work(&self, plan: start::Plan) {
         let run = plan.run;
+        if plan.is_unverified {
+            run.say(Level::Warn, || {
+                "the server's certificate is not verified".into()
+            });
+        }
         let bug = super::worker::work(&run, plan.link).err();
         run.end();
         let error = bug.map(|text| {
@@ -419,8 +443,12 @@ impl Agent {
             life.delivery == Delivery::Thread,
         );
         life.is_worker_over = true;
+        let is_freed = life.takes_end_here();
         drop(life);
         self.changed.notify_all();
+        if is_freed {
+            self.carry_out_free();
+        }
     }
 
     /// The delivery thread.
@@ -441,10 +469,15 @@ impl Agent {
         self.life.lock().is_delivery_over = true;
         self.changed.notify_all();
         if is_freed {
-            // Not within the call: the client must not be locked meanwhile.
-            let grace = self.client.stop_grace();
-            self.finish(grace);
+            self.carry_out_free();
         }
+    }
+
+    /// Owed since a free in a callback.
+    fn carry_out_free(&self) {
+        // Not within the call: the client must not be locked meanwhile.
+        let grace = self.client.stop_grace();
+        self.finish(grace);
     }
 }
 
@@ -456,8 +489,23 @@ impl Life {
         }
     }
 
-    fn is_delivering_here(&self) -> bool {
-        self.delivering == Some(std::thread::current().id())
+    /// Is this thread in a callback, or in a dispatch?
+    fn is_callback_here(&self) -> bool {
+        self.delivering == Some(std::thread::current().id()) || self.is_worker_here()
+    }
+
+    /// The worker runs code of the host's in the log callback alone.
+    fn is_worker_here(&self) -> bool {
+        let worker = self.worker.as_ref().map(|worker| worker.thread().id());
+        worker == Some(std::thread::current().id())
+    }
+
+    fn takes_end_here(&mut self) -> bool {
+        let is_owed = self.owes_end == Some(std::thread::current().id());
+        if is_owed {
+            self.owes_end = None;
+        }
+        is_owed
     }
 
     fn is_over(&self) -> bool {

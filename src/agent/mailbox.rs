@@ -14,9 +14,16 @@ use crate::{
 /// Shared by the client's setters, the agent's calls and the worker of one run.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    /// Nothing most of the time, and then cheap to look at.
-    mail: Mutex<Option<Box<Mail>>>,
+    slot: Mutex<Slot>,
     wake: Wake,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// Nothing most of the time, and then cheap to look at.
+    mail: Option<Box<Mail>>,
+    /// The run is over: nobody will read it.
+    is_closed: bool,
 }
 
 /// Each entry replaces the one before; only completions add up, and those have a bound of their own.
@@ -33,6 +40,8 @@ pub(crate) struct Mail {
     pub(crate) report_full_state: bool,
     pub(crate) reconnect: bool,
     pub(crate) reports: Vec<Report>,
+    /// Tickets that nobody waits for any more.
+    pub(crate) withdrawn: Vec<u64>,
     pub(crate) stop: Option<Duration>,
 }
 
@@ -48,7 +57,7 @@ pub(crate) struct Report {
 impl Mailbox {
     pub(crate) fn new(wake: Wake) -> Arc<Self> {
         Arc::new(Self {
-            mail: Mutex::default(),
+            slot: Mutex::default(),
             wake,
         })
     }
@@ -57,10 +66,16 @@ impl Mailbox {
         &self.wake
     }
 
-    /// Changes the mail and wakes the worker.
-    pub(crate) fn put(&self, change: impl FnOnce(&mut Mail)) {
-        change(self.mail.lock().get_or_insert_default());
+    /// Changes the mail and wakes the worker. `false`: the run is over, and nothing was taken.
+    pub(crate) fn put(&self, change: impl FnOnce(&mut Mail)) -> bool {
+        let mut slot = self.slot.lock();
+        if slot.is_closed {
+            return false;
+        }
+        change(slot.mail.get_or_insert_default());
+        drop(slot);
         self.wake.wake();
+        true
     }
 
     /// All of it, if there is any, and the wake-up with it.
@@ -69,6 +84,13 @@ impl Mailbox {
         if self.wake.is_raised() {
             self.wake.clear();
         }
-        self.mail.lock().take()
+        self.slot.lock().mail.take()
+    }
+
+    /// What came too late for the worker; nothing is taken from now on.
+    pub(crate) fn close(&self) -> Mail {
+        let mut slot = self.slot.lock();
+        slot.is_closed = true;
+        slot.mail.take().map_or_else(Mail::default, |mail| *mail)
     }
 }

@@ -12,7 +12,7 @@ use crate::locks::{Condvar, Mutex};
 use super::{
     client::Client,
     clock, convert,
-    error::{Error, Result},
+    error::{Code, Error, Kind, Result},
     event::EventKind,
     identity,
     journal::Journal,
@@ -30,6 +30,8 @@ const KEPT_BUFFER: usize = 64 << 10;
 
 /// Marks the tickets of those who wait in a flush; all others are told by an event.
 const FLUSH: u64 = 1 << 63;
+/// Flushes that may wait at a time; with the completions of the queue they have room in the core.
+const FLUSHES_MAX: usize = 64;
 
 /// Shared by the worker, the client's setters (through the mailbox) and the agent's calls.
 pub(crate) struct Run {
@@ -235,9 +237,17 @@ impl Run {
     /// Leaves everything that a restart needs with the client.
     pub(crate) fn end(&self) {
         let carry = self.shell.lock().core.carry();
-        // Setters put their mail with the client locked, so none comes after this.
-        let unread = self.mailbox.collect().unwrap_or_default();
-        self.client.state().detach(carry, *unread);
+        // Setters put their mail with the client locked: what they say goes to this run or stays with the client.
+        let mut state = self.client.state();
+        let mut unread = self.mailbox.close();
+        let late = std::mem::take(&mut unread.reports);
+        state.detach(carry, unread);
+        drop(state);
+        for report in late.iter().filter(|report| report.ticket & FLUSH == 0) {
+            let error = convert::error_of_outcome(Outcome::Stopped);
+            let ticket = report.ticket;
+            self.queue.push(EventKind::ReportDone { ticket, error });
+        }
         self.flushes.lock().is_over = true;
         self.flushed.notify_all();
     }
@@ -246,7 +256,13 @@ impl Run {
     pub(crate) fn flush(&self, ticket: u64, timeout: Option<Duration>) -> Result<()> {
         let deadline = super::queue::deadline_after(timeout);
         let ticket = ticket | FLUSH;
-        self.flushes.lock().waiting.insert(ticket, None);
+        let mut flushes = self.flushes.lock();
+        if flushes.waiting.len() >= FLUSHES_MAX {
+            let text = "64 threads wait in a flush already";
+            return Err(Error::new(Code::Again, Kind::Argument, text));
+        }
+        flushes.waiting.insert(ticket, None);
+        drop(flushes);
         let report = Report {
             ticket,
             tries: None,
@@ -267,9 +283,24 @@ impl Run {
             Some(Outcome::HeldBack) => Err(Error::state(
                 "a part of it is held back: the server refused it, or it is over the message limit",
             )),
-            None if !flushes.is_over => Err(convert::timeout("not confirmed yet")),
+            None if !flushes.is_over => {
+                drop(flushes);
+                self.withdraw(ticket);
+                Err(convert::timeout("not confirmed yet"))
+            }
             _ => Err(Error::state("the agent stopped")),
         }
+    }
+
+    /// Nobody waits for this flush any more, so it must not take a place for as long as the server is away.
+    fn withdraw(&self, ticket: u64) {
+        self.mailbox.put(|mail| {
+            let before = mail.reports.len();
+            mail.reports.retain(|report| report.ticket != ticket);
+            if mail.reports.len() == before {
+                mail.withdrawn.push(ticket);
+            }
+        });
     }
 
     /// Locks the core, then hands out what was logged meanwhile.
@@ -334,6 +365,9 @@ impl Run {
     }
 
     fn take_in(&self, shell: &mut Shell) {
+        if shell.is_over {
+            return; // what comes now is for `end`: the core has told of its last
+        }
         let mail = self.mailbox.collect();
         let has_verdict = mail.as_ref().is_some_and(|mail| mail.verdict.is_some());
         if let Some(mail) = mail {

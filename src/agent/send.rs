@@ -39,13 +39,15 @@ impl Agent {
             return Err(error);
         }
         let ticket = self.next_ticket();
-        run.mailbox.put(|mail| {
-            mail.reports.push(Report {
-                ticket,
-                tries,
-                is_forced: true,
-            })
-        });
+        let report = Report {
+            ticket,
+            tries,
+            is_forced: true,
+        };
+        if !run.mailbox.put(|mail| mail.reports.push(report)) {
+            self.queue().release_report();
+            return Err(Error::state("the agent stopped meanwhile"));
+        }
         Ok(ticket)
     }
 }

@@ -11,7 +11,6 @@ use super::{
     identity,
     journal::Journal,
     life::{Host as HostApi, Life},
-    log::Level,
     mailbox::Mailbox,
     queue::Queue,
     run::{Lifeline, Run},
@@ -31,6 +30,8 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) run: Arc<Run>,
     pub(crate) link: Link,
+    /// To be said in the log, by the worker: here the host's locks are held.
+    pub(crate) is_unverified: bool,
 }
 
 /// Checks everything that can be known without a network, and attaches the run to the client.
@@ -60,6 +61,7 @@ pub(crate) fn plan(
             "an interval of 0 is for WebSocket endpoints: HTTP must poll",
         ));
     }
+    check_options(&state)?;
     let settings = settings_of(&state, identity::new_seed()?)?;
     let wake = Wake::new()
         .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))?;
@@ -86,13 +88,25 @@ pub(crate) fn plan(
     run.set_traffic(link.traffic());
     queue.open(usize::try_from(state.number(defaults::MESSAGE_LIMIT_BYTES)).unwrap_or(usize::MAX));
     state.attach(&mailbox, served);
-    drop(state);
-    if is_unverified {
-        run.say(Level::Warn, || {
-            "the server's certificate is not verified".into()
-        });
+    Ok(Plan {
+        run,
+        link,
+        is_unverified,
+    })
+}
+
+/// Each is in its range; together they must make sense, too.
+fn check_options(state: &State) -> Result<()> {
+    let (min, max) = (
+        state.number(defaults::SERVER_INTERVAL_MIN_MS),
+        state.number(defaults::SERVER_INTERVAL_MAX_MS),
+    );
+    match min <= max {
+        true => Ok(()),
+        false => Err(Error::argument(format!(
+            "SERVER_INTERVAL_MIN_MS is {min}, above SERVER_INTERVAL_MAX_MS, which is {max}"
+        ))),
     }
-    Ok(Plan { run, link })
 }
 
 /// The scheme alone selects how messages travel.

@@ -114,8 +114,8 @@ pub unsafe extern "C" fn opamp_agent_new(
 /// callback of its own it is done when that callback has returned; no other follows then. The client lives on while
 /// others hold it. To be called once; other calls on the handle must not begin any more.
 ///
-/// Threads: any, once. Callbacks: yes, done later. Blocks: for the stop grace and a second at most, and with
-/// OPAMP_DELIVERY_THREAD for a callback that runs on another thread. NULL or in a forked child: nothing. Since: 0.1.
+/// Threads: any, once. Callbacks: yes, done later. Blocks: for the stop grace and a second at most, and for a callback that
+/// runs on another thread. NULL or in a forked child: nothing. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_free(agent: *mut opamp_agent) {
     guard::release(&calls::AGENT_FREE, agent, |agent| {
@@ -184,12 +184,14 @@ pub unsafe extern "C" fn opamp_agent_set_interval(
 
 /// Starts the agent. Never fails because of the network, which is not touched here: a server that comes up later is
 /// joined. What is set on the client until then is what the first message says. After a stop it starts again with the
-/// same instance uid, a sequence number that goes on, and everything unconfirmed.
+/// same instance uid, a sequence number that goes on, and everything unconfirmed; so it does after opamp_agent_request_stop
+/// once OPAMP_EVENT_STOPPED was taken. Events of the former run that nobody took are gone.
 ///
 /// Threads: any. Callbacks: see errors. Blocks: no (trust files and the environment are read). Errors: OPAMP_E_STATE (it
 /// runs already, or another agent runs on the client), OPAMP_E_INVALID_ARG (no description; a capability without the
-/// callback it needs, or the host's transport without on_request; an interval of 0 over HTTP; no certificate in the trust store; a bad certificate
-/// file), OPAMP_E_RESOURCE (no thread or descriptor). Since: 0.1.
+/// callback it needs, or the host's transport without on_request; an interval of 0 over HTTP; SERVER_INTERVAL_MIN_MS above
+/// SERVER_INTERVAL_MAX_MS; no certificate in the trust store; a bad certificate file; no usable proxy in the environment),
+/// OPAMP_E_RESOURCE (no thread or descriptor). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_start(
     agent: *mut opamp_agent,
@@ -265,8 +267,8 @@ pub unsafe extern "C" fn opamp_agent_reconnect(agent: *mut opamp_agent) -> opamp
 /// Waits until everything that was set before this call is confirmed by the server. timeout_ms: -1 for no bound.
 ///
 /// Threads: any. Callbacks: yes, but the events behind this one wait. Blocks: up to timeout_ms. Errors: OPAMP_E_TIMEOUT,
-/// OPAMP_E_STATE (it does not run, or the server refused a part of it, which is held back), OPAMP_E_INVALID_ARG (a time
-/// below -1). Since: 0.1.
+/// OPAMP_E_STATE (it does not run, or the server refused a part of it, which is held back), OPAMP_E_AGAIN (64 threads wait
+/// in one already), OPAMP_E_INVALID_ARG (a time below -1). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_flush(
     agent: *mut opamp_agent,
@@ -279,11 +281,12 @@ pub unsafe extern "C" fn opamp_agent_flush(
 
 /// Sends a host-made AgentToServer: its parts become the client's state; uid, number and capabilities are the library's,
 /// and a disconnect in it is ignored. agent_to_server: encoded, copied. tries: how often it is tried; 0: no bound. ticket:
-/// names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE; may be NULL.
+/// names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE, unless it is still on its way when an agent
+/// with OPAMP_DELIVERY_THREAD stops; may be NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, or a part that its setter would
-/// refuse), OPAMP_E_UNSUPPORTED (a part that this release does not report), OPAMP_E_STATE when it does not run,
-/// OPAMP_E_AGAIN (64 ends wait to be taken). Since: 0.1.
+/// refuse), OPAMP_E_UNSUPPORTED (a part that this release does not report), OPAMP_E_TOO_LARGE (over MESSAGE_LIMIT_BYTES),
+/// OPAMP_E_STATE when it does not run, OPAMP_E_AGAIN (64 were asked for whose ends were not taken). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_send(
     agent: *mut opamp_agent,

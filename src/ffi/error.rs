@@ -184,7 +184,8 @@ pub unsafe extern "C" fn opamp_error_retry_in_ms(
 
 /// Frees an error that an out parameter gave. Never one that was borrowed from an event, a callback or a snapshot.
 ///
-/// Threads: any, once. Callbacks: yes. Blocks: no. NULL: nothing. Since: 0.1.
+/// Threads: any, once. Callbacks: yes. Blocks: no. NULL or, for one from before the fork, in a forked child: nothing. Since:
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_error_free(error: *mut opamp_error) {
     guard::release(&calls::ERROR_FREE, error, |error| {

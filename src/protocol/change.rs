@@ -38,6 +38,8 @@ pub enum Change {
         /// Send a message even if nothing is pending.
         force_message: bool,
     },
+    /// Whoever asked for the report with this ticket waits no longer: it takes no place, and nothing answers.
+    WithdrawReport(u64),
 }
 
 /// How far the host is with an offer.

@@ -42,6 +42,7 @@ impl Core {
             } => {
                 self.on_report(ticket, tries, force_message);
             }
+            Change::WithdrawReport(ticket) => self.tickets.withdraw(ticket),
         }
     }
 

@@ -50,6 +50,10 @@ impl Tickets {
         has_room
     }
 
+    pub(super) fn withdraw(&mut self, ticket: u64) {
+        self.waiting.retain(|waiting| waiting.ticket != ticket);
+    }
+
     pub(super) fn on_confirmed(&mut self, mark: Mark) {
         self.confirmed = self.confirmed.max(mark);
     }

@@ -245,6 +245,11 @@ static void agents(opamp_client *client) {
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   REFUSED(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG); /* no on_message */
   OK(opamp_client_set_capabilities(client, OPAMP_CAPABILITY_REPORTS_STATUS, NULL));
+  /* each in its range, together without a sense */
+  OK(opamp_client_set_option(client, OPAMP_OPTION_SERVER_INTERVAL_MIN_MS, 60000, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_SERVER_INTERVAL_MAX_MS, 59999, NULL));
+  REFUSED(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_client_set_option(client, OPAMP_OPTION_SERVER_INTERVAL_MAX_MS, 60000, NULL));
   SAME(opamp_agent_stop(agent, -2), OPAMP_E_INVALID_ARG);
   OK(opamp_agent_stop(agent, 0)); /* it does not run */
   SAME(opamp_agent_flush(agent, 0), OPAMP_E_STATE);

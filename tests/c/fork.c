@@ -1,5 +1,5 @@
 /* A forked child: every call on an inherited handle answers E_FORKED, frees do nothing, messages and maps stay readable, a new
- * client works under its own uid; the parent's session goes on untouched, also when the child exits, and when several
+ * client works under its own uid; a map stays readable also where another thread just read it; the parent's session goes on untouched, also when the child exits, and when several
  * children come while it is busy. [LIFE-05] [native] */
 #include "kit.h"
 
@@ -80,8 +80,51 @@ static void children(int count, const char *uid, int work) {
   }
 }
 
+/* Some milliseconds of work for the first that asks for a position. */
+enum { MANY = 60000 };
+
+static void *read_first(void *started) {
+  opamp_slice name;
+  kit_add((kit_flag *)started, 1);
+  OK(opamp_config_map_at(map, MANY - 1, &name, NULL, NULL));
+  return NULL;
+}
+
+/* A fork in the middle of another thread's first look at a map: the child must not wait for a thread that it has not got. */
+static void a_map_that_is_being_read(void) {
+  static uint8_t encoded[MANY * 10];
+  int i, round, status;
+  for (i = 0; i < MANY; i++) { /* entry { key: six digits } */
+    char entry[16];
+    snprintf(entry, sizeof entry, "\x0a\x08\x0a\x06%06d", i);
+    memcpy(encoded + 10 * i, entry, 10);
+  }
+  for (round = 0; round < 5; round++) {
+    struct timespec pause = { 0, 400000 };
+    kit_flag started = KIT_FLAG;
+    pthread_t reader;
+    pid_t child;
+    OK(opamp_config_map_decode(encoded, sizeof encoded, &map));
+    CHECK(pthread_create(&reader, NULL, read_first, &started) == 0);
+    kit_until(&started, 1);
+    nanosleep(&pause, NULL); /* wherever it is then: nothing may go wrong at any point */
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+      alarm(SOON_MS / 1000);
+      OK(opamp_config_map_at(map, 0, NULL, NULL, NULL));
+      _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    SAME(status, 0);
+    CHECK(pthread_join(reader, NULL) == 0);
+    opamp_config_map_unref(map);
+  }
+}
+
 int main(void) {
   char uid[37], condition[160];
+  a_map_that_is_being_read();
   client = kit_client();
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   kit_client_uid(client, uid);

@@ -1,5 +1,5 @@
 /* A restart after stop: the same uid, the number goes on, everything is reported again; a second agent on a running client is
- * refused and leaves the first alone; settings of the connection are fixed while it runs, headers are not. [LIFE-09] [SYNC-01]
+ * refused and leaves the first alone; after a request to stop and the last event it starts again, too; settings of the connection are fixed while it runs, headers are not. [LIFE-09] [SYNC-01]
  * [SYNC-12] [HTTP-03] */
 #include "kit.h"
 
@@ -48,6 +48,12 @@ int main(void) {
   CHECK(after > before);
   snprintf(condition, sizeof condition, "agent=%s&problem=1", uid);
   CHECK(!kit_timeline_has(condition, "SYNC-12"));
+  /* As a host with an event loop does it: nobody waits for the end. */
+  OK(opamp_agent_request_stop(agent));
+  kit_event_gone(agent, OPAMP_EVENT_STOPPED);
+  OK(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL));
+  kit_start(agent);
+  kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
   opamp_agent_free(agent);
   opamp_client_unref(client);
   return 0;

@@ -1,10 +1,85 @@
 /* The host's own messages: opamp_agent_send takes the parts over and ends each ticket once, confirmed or given up after so many
- * tries; opamp_client_exchange works without an agent and is refused beside one; flush answers when all is confirmed.
+ * tries, or ended by a stop, whenever it comes; a flush that was given up takes no place; opamp_client_exchange works without an agent and is refused beside one; flush answers when all is confirmed.
  * [LIFE-12] */
 #include "kit.h"
 
+#include <sys/resource.h>
+
 /* AgentToServer { agent_description { identifying_attributes { key: "k", value { string_value: "sent-by-host" } } } } */
 static const uint8_t MESSAGE[] = "\x1a\x17\x0a\x15\x0a\x01k\x12\x10\x0a\x0e" "sent-by-host!!";
+
+enum { SENDERS = 3, ENDS = 100000 };
+static kit_flag stopped = KIT_FLAG;
+static int asked[ENDS], told[ENDS];
+
+/* Sends until the agent has stopped, and notes the tickets that it got. */
+static void *sends(void *agent) {
+  while (!kit_value(&stopped)) {
+    uint64_t ticket = 0;
+    opamp_status status = opamp_agent_send((opamp_agent *)agent, NULL, 0, 0, &ticket, NULL);
+    CHECK(status == OPAMP_OK || status == OPAMP_E_STATE || status == OPAMP_E_AGAIN);
+    CHECK(ticket < ENDS);
+    if (status == OPAMP_OK) asked[ticket]++;
+  }
+  return NULL;
+}
+
+/* What was promised an end gets it, also when the stop comes between the promise and the worker. */
+static void every_ticket_ends_once(opamp_client *client) {
+  opamp_agent *agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
+  pthread_t threads[SENDERS];
+  opamp_status status;
+  int i, round;
+  for (round = 0; round < 20; round++) {
+    memset(asked, 0, sizeof asked);
+    memset(told, 0, sizeof told);
+    stopped.value = 0;
+    kit_start(agent);
+    kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
+    for (i = 0; i < SENDERS; i++) CHECK(pthread_create(&threads[i], NULL, sends, agent) == 0);
+    OK(opamp_agent_request_stop(agent));
+    do {
+      opamp_event *event = NULL;
+      uint64_t ticket = 0;
+      status = opamp_agent_next_event(agent, SOON_MS, &event);
+      CHECK(status == OPAMP_OK || status == OPAMP_E_STATE);
+      if (status == OPAMP_OK && opamp_event_ticket(event, &ticket) == OPAMP_OK) told[ticket]++;
+      opamp_event_free(event);
+    } while (status == OPAMP_OK);
+    kit_add(&stopped, 1);
+    for (i = 0; i < SENDERS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    for (i = 0; i < ENDS; i++) {
+      CHECK(asked[i] <= 1);
+      SAME(told[i], asked[i]);
+    }
+    OK(opamp_agent_stop(agent, -1));
+  }
+  opamp_agent_free(agent);
+}
+
+/* A refused exchange has used no number: the next message follows the last one. [SYNC-12] */
+static void a_refused_exchange_changes_nothing(void) {
+  char uid[37], query[64];
+  opamp_client *client = kit_client();
+  struct rlimit few, before;
+  opamp_agent *agent;
+  OK(opamp_client_exchange(client, MESSAGE, sizeof MESSAGE - 1, SOON_MS, NULL, NULL));
+  CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  few = before;
+  few.rlim_cur = 3;
+  CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+  SAME(opamp_client_exchange(client, MESSAGE, sizeof MESSAGE - 1, SOON_MS, NULL, NULL), OPAMP_E_RESOURCE);
+  CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
+  kit_start(agent);
+  kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
+  OK(opamp_agent_stop(agent, -1));
+  opamp_agent_free(agent);
+  kit_client_uid(client, uid);
+  snprintf(query, sizeof query, "agent=%s&kind=received", uid);
+  CHECK(kit_timeline_has(query, "\"1 after 0\""));
+  opamp_client_unref(client);
+}
 
 /* Without an agent, over HTTP. */
 static void exchanges(opamp_client *client) {
@@ -40,8 +115,9 @@ int main(void) {
   opamp_event *event;
   opamp_attributes *who = NULL;
   uint64_t first = 0, second = 0, ended = 0;
+  int i;
   if (kit_is_websocket()) SAME(opamp_client_exchange(client, MESSAGE, sizeof MESSAGE - 1, SOON_MS, NULL, NULL), OPAMP_E_UNSUPPORTED);
-  else exchanges(client);
+  else exchanges(client), a_refused_exchange_changes_nothing();
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 10, NULL));
@@ -71,10 +147,17 @@ int main(void) {
   OK(opamp_attributes_set_string(who, "k", "new"));
   OK(opamp_client_set_description(client, who, NULL));
   opamp_attributes_free(who);
-  SAME(opamp_agent_flush(agent, 10), OPAMP_E_TIMEOUT);
+  /* However often it is given up while the server is away, it is a time-out, and a send is as good as before. */
+  for (i = 0; i < 200; i++) SAME(opamp_agent_flush(agent, 1), OPAMP_E_TIMEOUT);
+  OK(opamp_agent_send(agent, NULL, 0, 1, &first, NULL));
+  event = kit_event(agent, OPAMP_EVENT_REPORT_DONE);
+  SAME(opamp_error_http_status(opamp_event_error(event)), 500);
+  opamp_event_free(event);
   OK(opamp_agent_stop(agent, -1));
   SAME(opamp_agent_flush(agent, -1), OPAMP_E_STATE);
   opamp_agent_free(agent);
+  kit_post("faults", "{\"rules\": []}");
+  every_ticket_ends_once(client);
   opamp_client_unref(client);
   return 0;
 }
