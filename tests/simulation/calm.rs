@@ -15,14 +15,13 @@ const CALM_STEPS: u32 = 4000;
 impl World<'_> {
     pub(crate) fn calm_down(&mut self) -> Verdict {
         self.tell(|_| "all is calm".into());
-        let (end, mut steps) = (self.now + CALM, 0);
+        let (end, mut steps) = (self.now + CALM, 0..CALM_STEPS);
         while !self.is_agreed() {
-            if self.now > end || steps > CALM_STEPS {
+            if self.now > end || steps.next().is_none() {
                 self.tell(|world| format!("{:?}, not {:?}", world.server.view, world.truth()));
                 return Err("in the end both sides agree");
             }
             self.calm_step()?;
-            steps += 1;
         }
         self.stop()?;
         while !self.watch.is_stopped {
@@ -52,7 +51,7 @@ impl World<'_> {
     /// Whether the server knows all that is true of the agent, but for what it refused, and a goodbye would have a way.
     fn is_agreed(&self) -> bool {
         let ends = |net: &Net| matches!(net, Net::ToAgent(_, Fact::Over(_), _));
-        let is_doomed = self.severed.is_some() && self.severed == self.watch.open;
+        let is_doomed = self.watch.this.is_severed && self.watch.open.is_some();
         if is_doomed || !self.watch.is_settled() || self.net.iter().any(|(_, net)| ends(net)) {
             return false;
         }

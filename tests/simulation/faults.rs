@@ -1,7 +1,5 @@
-//! What can go wrong, and how often it does in one run (a swarm: each run draws its own rates).
-use opamp::protocol::Policy;
-
-use crate::choices::Choices;
+//! What can go wrong, how often it does in one run (a swarm: each run draws its own rates), and the byte string that every
+//! choice of the world comes from. When that is used up, each answer is the calm one: nothing goes wrong.
 
 macro_rules! kinds {
     ($(#[$doc:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
@@ -43,7 +41,7 @@ pub(crate) enum Pongs {
 
 #[derive(Debug)]
 pub(crate) struct Swarm {
-    pub(crate) policy: Policy,
+    pub(crate) is_http: bool,
     pub(crate) pongs: Pongs,
     /// The server asks for full state when it has lost the thread.
     pub(crate) asks: bool,
@@ -60,14 +58,9 @@ const ALWAYS: u32 = 256;
 
 impl Swarm {
     pub(crate) fn draw(choices: &mut Choices<'_>) -> Self {
-        // A WebSocket run takes more inputs for a message: fewer of them fit into a byte string.
-        let is_http = choices.below(10) <= 6;
         let mut swarm = Self {
-            policy: if is_http {
-                Policy::Http
-            } else {
-                Policy::WebSocket
-            },
+            // A WebSocket run takes more inputs for a message: fewer of them fit into a byte string.
+            is_http: choices.below(10) <= 6,
             pongs: choices.of([Pongs::BeforeAnswer, Pongs::AfterAnswer, Pongs::Never]),
             asks: choices.below(2) == 0,
             host_rate: choices.of([30, 60, 120, 10]),
@@ -109,4 +102,51 @@ impl Swarm {
             rate => rate == ALWAYS || choices.below(256) >= 256 - rate,
         }
     }
+}
+
+pub(crate) struct Choices<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Choices<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Below `count`; 0 when spent.
+    pub(crate) fn below(&mut self, count: u32) -> u32 {
+        let (byte, rest) = self.bytes.split_first().unwrap_or((&0, &[]));
+        self.bytes = rest;
+        u32::from(*byte) * count / 256
+    }
+
+    /// Below 2^16; 0 when spent.
+    pub(crate) fn wide(&mut self) -> u32 {
+        self.below(256) << 8 | self.below(256)
+    }
+
+    /// One of these; the first when spent.
+    pub(crate) fn of<T: Copy, const N: usize>(&mut self, these: [T; N]) -> T {
+        these[self.below(N as u32) as usize]
+    }
+}
+
+/// How long the world is wild.
+const LENGTH: usize = 800;
+
+/// The byte string of a seed (after SplitMix64).
+pub(crate) fn bytes_of(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0xA076_1D64_78BD_642F) ^ 0xE703_7ED1_A0B4_28DB;
+    let mut bytes = vec![0; LENGTH];
+    for word in bytes.chunks_exact_mut(8) {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut x = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        word.copy_from_slice(&(x ^ (x >> 31)).to_le_bytes());
+    }
+    bytes
 }

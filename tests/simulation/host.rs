@@ -2,13 +2,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use opamp::{
-    proto::{self, AgentCapabilities as Agent},
+    proto::{AgentCapabilities as Agent, *},
     protocol::{Change, ConfigState, Core, RemoteConfigStatus},
 };
 
 use crate::{
-    choices::Choices,
-    faults::kinds,
+    faults::{Choices, kinds},
     told::{Told, Version},
 };
 
@@ -70,11 +69,12 @@ impl Host {
 
     /// What the agent may report, as far as the host goes.
     pub(crate) fn told(&self) -> Told {
-        let (description, mut effective) = (self.description, 0);
-        if self.declares(Agent::ReportsEffectiveConfig) && !self.is_large {
-            effective = self.effective;
+        let may_configure = self.declares(Agent::ReportsEffectiveConfig) && !self.is_large;
+        Told {
+            description: self.description,
+            effective: self.effective * u32::from(may_configure),
+            status: 0,
         }
-        Told::new(description, effective)
     }
 
     /// The change that an act makes; `None`: there is nothing to do for it, or the world does it.
@@ -149,15 +149,13 @@ impl Host {
     }
 
     fn described(&self) -> Change {
-        let value = Some(proto::any_value::Value::IntValue(self.description.into()));
-        let attribute = proto::KeyValue {
-            key: "v".into(),
-            value: Some(proto::AnyValue { value }),
+        let mut description = AgentDescription::default();
+        let attribute = KeyValue {
+            key: self.description.to_string(),
+            value: None,
         };
-        Change::Description(Arc::new(proto::AgentDescription {
-            identifying_attributes: vec![attribute],
-            ..Default::default()
-        }))
+        description.identifying_attributes.push(attribute);
+        Change::Description(Arc::new(description))
     }
 
     fn configured(&self) -> Change {
@@ -165,9 +163,9 @@ impl Host {
         if self.is_large {
             body.resize(SEND_LIMIT, 0);
         }
-        let (body, content_type) = (body.into(), String::new());
-        let file = proto::AgentConfigFile { body, content_type };
-        let config_map = [("main".into(), file)].into();
-        Change::EffectiveConfig(Arc::new(proto::AgentConfigMap { config_map }))
+        let mut map = AgentConfigMap::default();
+        let file = map.config_map.entry("main".into()).or_default();
+        file.body = body.into();
+        Change::EffectiveConfig(Arc::new(map))
     }
 }

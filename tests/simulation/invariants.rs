@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use opamp::{proto::AgentCapabilities, proto::AgentToServer, protocol::*};
 
-use crate::refusals::{Clarity, Refusals};
-use crate::{server::Said, told::Told};
+use crate::{refusals::Refusals, server::Said, told::Told};
 
 /// Or the rule that was broken; the story has the rest.
 pub(crate) type Verdict = Result<(), &'static str>;
@@ -36,14 +35,16 @@ pub(crate) struct Watch {
     is_http: bool,
     /// The exchange or connection that the shell carries out.
     pub(crate) open: Option<TryId>,
-    this: Try,
+    pub(crate) this: Try,
+    /// The HTTP connection may be used again.
+    pub(crate) is_kept: bool,
     next_number: u64,
     /// The last message may still turn out to have reached nobody.
     pub(crate) is_unsent: bool,
     not_before: Option<Time>,
     failures: u32,
     /// The next try repeats one that a freeze or a kept connection ended, or the host asked for it.
-    is_excused: bool,
+    pub(crate) is_excused: bool,
     repeats: bool,
     /// The host must not hear of the loss.
     pub(crate) is_silent: bool,
@@ -59,11 +60,18 @@ pub(crate) struct Watch {
 
 /// The last exchange or connection.
 #[derive(Default)]
-struct Try {
+pub(crate) struct Try {
+    /// What its last message says.
+    pub(crate) told: Told,
     opened: Option<Time>,
+    /// Nothing arrives any more, either way.
+    pub(crate) is_severed: bool,
     is_answered: bool,
     is_thawed: bool,
     said_goodbye: bool,
+    /// Messages that have no answer yet, and whether there have ever been two at a time.
+    unanswered: u32,
+    is_unclear: bool,
     /// A close is under way that we began or that the server asked for.
     is_leaving: bool,
     /// The agent waits for nothing but its end.
@@ -77,6 +85,11 @@ impl Try {
     /// The agent listens no more.
     const fn is_on_the_way_out(&self) -> bool {
         self.is_leaving || self.said_goodbye
+    }
+
+    /// The connection outlived the freeze.
+    const fn on_alive(&mut self) {
+        self.is_thawed &= self.is_closed;
     }
 }
 
@@ -112,8 +125,11 @@ impl Watch {
         rule! { "sequence numbers rise by one": message.sequence_num == self.next_number }
         self.next_number += 1;
         self.is_unsent = true;
+        self.this.is_unclear |= self.this.unanswered > 0;
+        self.this.unanswered += 1;
         self.this.said_goodbye = is_goodbye;
         let told = Told::by(message);
+        self.this.told = told;
         rule! { "what was refused is held back": self.refusals.allow(now, told) }
         let declares = |bit: AgentCapabilities| message.capabilities & bit as u64 != 0;
         let is_declared = declares(AgentCapabilities::ReportsStatus)
@@ -177,68 +193,75 @@ impl Watch {
 
 // What it is told.
 impl Watch {
-    pub(crate) const fn on_opened(&mut self, now: Time) {
-        self.this.opened = Some(now);
+    /// What the transport saw of the open try reaches the agent.
+    pub(crate) fn on_fact(&mut self, now: Time, fact: &Fact, said: Said) {
+        let this = &mut self.this;
+        if let (Fact::Message(_) | Fact::Over(_), Said::Refused(told, is_read)) = (fact, said) {
+            let is_clear = !this.is_on_the_way_out() && !this.is_unclear;
+            self.refusals.on_refused(told, is_clear, is_read);
+        }
+        match fact {
+            Fact::Opened => this.opened = Some(now),
+            Fact::Written => self.is_unsent = false,
+            Fact::Broken { code, .. } => {
+                // While a frame is on its way, the agent may be leaving already.
+                let is_leaving = this.is_on_the_way_out() || self.stop_by.is_some();
+                this.code = Some(*code);
+                this.is_faulty = !is_leaving && !self.is_unsent;
+            }
+            Fact::Pong { .. } | Fact::Skipped(_) => this.on_alive(),
+            Fact::Message(_) => self.on_message(now, said),
+            Fact::Over(failure) => self.on_over(now, failure),
+            Fact::Thawed => {}
+        }
     }
 
-    /// The connection outlived the freeze.
-    pub(crate) const fn on_alive(&mut self) {
-        self.this.is_thawed &= self.this.is_closed;
-    }
-
-    /// A message of the server's reaches the agent on the open try.
-    pub(crate) fn on_message(&mut self, now: Time, said: Said) {
-        self.on_alive();
+    fn on_message(&mut self, now: Time, said: Said) {
+        self.this.on_alive();
+        self.this.unanswered = self.this.unanswered.saturating_sub(1);
         match said {
-            Said::Nothing => {}
+            Said::Nothing | Said::Refused(..) => {}
             Said::PutOff(wait) => {
                 self.close_gate(now, wait);
                 self.this.is_leaving = !self.is_http;
             }
-            Said::Refused(told, how) => self.on_refused(told, how),
-            Said::Good(good) => {
-                if good.wants_full {
-                    self.refusals.on_full_wanted(now);
+            Said::Good {
+                wants_full,
+                offers,
+                narrows,
+            } => {
+                if wants_full {
+                    self.refusals.full_wanted = Some(now);
                 }
-                if good.offers {
+                if offers {
                     self.refusals.on_new_status();
                 }
                 self.this.is_answered = true;
                 let is_deaf = self.this.said_goodbye || !self.is_http && self.this.is_leaving;
-                self.is_narrow = good.narrows && !is_deaf;
+                self.is_narrow = narrows && !is_deaf;
             }
         }
         if self.is_http {
             (self.open, self.is_unsent, self.repeats) = (None, false, false);
+            self.is_kept = true;
             match said {
-                Said::Good(_) | Said::Refused(..) => self.failures = 0,
+                Said::Good { .. } | Said::Refused(..) => self.failures = 0,
                 Said::PutOff(_) => {}
                 Said::Nothing => self.on_failure(now),
             }
         }
     }
 
-    /// The peer broke the protocol. While a frame is on its way, the agent may be leaving already.
-    pub(crate) const fn on_broken(&mut self, code: u16) {
-        let is_leaving = self.this.is_on_the_way_out() || self.stop_by.is_some();
-        self.this.code = Some(code);
-        self.this.is_faulty = !is_leaving && !self.is_unsent;
-    }
-
-    /// The open try has ended.
-    pub(crate) fn on_over(&mut self, now: Time, failure: &Failure, said: Said) {
+    fn on_over(&mut self, now: Time, failure: &Failure) {
         // Such a status asks for another wait than the backoff.
         let waits = failure.status.is_some_and(|status| status != 500);
         if let Some(429 | 503) = failure.status {
             self.close_gate(now, failure.retry_after.unwrap_or(OVERLOAD));
         }
-        if let Said::Refused(told, how) = said {
-            self.on_refused(told, how);
-        }
         let is_unsent = std::mem::take(&mut self.is_unsent);
         self.next_number -= u64::from(failure.reached == Reached::No && is_unsent);
         self.refusals.on_over();
-        self.open = None;
+        (self.open, self.is_kept) = (None, false);
         let opened = self.this.opened.take();
         if opened.is_some_and(|at| now.since(at) >= STABLE) && self.this.is_answered {
             self.failures = 0;
@@ -255,12 +278,6 @@ impl Watch {
         }
     }
 
-    fn on_refused(&mut self, told: Told, how: Clarity) {
-        let listens = !self.this.is_on_the_way_out();
-        let how = if listens { how } else { Clarity::None };
-        self.refusals.on_refused(told, how);
-    }
-
     /// The first retry may come at once, the later ones not before half of a growing time.
     fn on_failure(&mut self, now: Time) {
         self.failures += 1;
@@ -272,11 +289,6 @@ impl Watch {
 
     fn close_gate(&mut self, now: Time, wait: Duration) {
         self.not_before = self.not_before.max(Some(now + wait.min(CAP)));
-    }
-
-    /// The host asked for something that may make one more try.
-    pub(crate) const fn excuse(&mut self) {
-        self.is_excused = true;
     }
 
     pub(crate) fn on_suspend(&mut self, jump: Duration) {

@@ -7,8 +7,7 @@ use prost::Message as _;
 
 use crate::faults::{Fault, Pongs};
 use crate::invariants::{OVERLOAD, Verdict};
-use crate::refusals::Clarity;
-use crate::server::{Said, error, interval};
+use crate::server::{EFFECTIVE, Said, error, interval};
 use crate::told::Told;
 use crate::world::World;
 
@@ -26,39 +25,35 @@ pub(crate) enum Net {
     ToServer(TryId, Box<AgentToServer>, Option<u64>),
 }
 
-const STATUSES: [Fault; 6] = [
-    Fault::PutOff,
-    Fault::Overloaded,
-    Fault::Unauthorized,
-    Fault::NotFound,
-    Fault::Broken,
-    Fault::TooLarge,
+const STATUSES: [(Fault, u16); 6] = [
+    (Fault::PutOff, 429),
+    (Fault::Overloaded, 503),
+    (Fault::Unauthorized, 401),
+    (Fault::NotFound, 404),
+    (Fault::Broken, 500),
+    (Fault::TooLarge, 413),
 ];
 
 // On the way.
 impl World<'_> {
     /// Whether one of these faults ends the try, and how the transport sees it.
-    fn is_ended(&mut self, id: TryId, told: Told, faults: &[Fault]) -> bool {
+    fn is_ended(&mut self, id: TryId, faults: &[Fault]) -> bool {
         let Some(fault) = faults.iter().find(|fault| self.hits(**fault)) else {
             return false;
         };
-        let mut failure = match fault {
-            Fault::Forgotten => return true,
-            Fault::Refused => Failure::new(FailKind::Connect, Reached::No, ""),
-            Fault::BeforeByte => Failure::new(FailKind::Io, Reached::No, ""),
-            Fault::KeptDied => Failure::new(FailKind::Io, Reached::Maybe, ""),
-            Fault::PutOff => Failure::of_status(429, ""),
-            Fault::Overloaded => Failure::of_status(503, ""),
-            Fault::Unauthorized => Failure::of_status(401, ""),
-            Fault::NotFound => Failure::of_status(404, ""),
-            Fault::Broken => Failure::of_status(500, ""),
-            Fault::TooLarge => Failure::of_status(413, ""),
+        let status = STATUSES.iter().find(|(of, _)| of == fault);
+        let mut failure = match (fault, status) {
+            (Fault::Forgotten, _) => return true,
+            (Fault::Refused, _) => Failure::new(FailKind::Connect, Reached::No, ""),
+            (Fault::BeforeByte, _) => Failure::new(FailKind::Io, Reached::No, ""),
+            (Fault::KeptDied, _) => Failure::new(FailKind::Io, Reached::Maybe, ""),
+            (_, Some((_, status))) => Failure::of_status(*status, ""),
             _ => Failure::new(FailKind::Timeout, Reached::Maybe, ""),
         };
         let (mut after, mut said) = (LATENCY, Said::Nothing);
         match fault {
             Fault::KeptDied => failure.reused = true,
-            Fault::TooLarge => said = Said::Refused(told, Clarity::Read),
+            Fault::TooLarge => said = Said::Refused(self.watch.this.told, true),
             Fault::PutOff => {
                 let seconds = self.choices.of([0, 1, 60, 600, 1_000_000]);
                 failure.retry_after = Some(Duration::from_secs(seconds));
@@ -72,38 +67,36 @@ impl World<'_> {
 
     /// Over HTTP.
     pub(crate) fn exchange(&mut self, id: TryId, message: &AgentToServer) {
-        let told = Told::by(message);
-        if self.is_ended(id, told, &[Fault::Refused, Fault::BeforeByte])
-            || self.is_kept && self.is_ended(id, told, &[Fault::KeptDied])
+        if self.is_ended(id, &[Fault::Refused, Fault::BeforeByte])
+            || self.watch.is_kept && self.is_ended(id, &[Fault::KeptDied])
         {
             return;
         }
         if self.choices.below(2) == 0 {
             self.later(id, WRITE, Fact::Opened, Said::Nothing);
         }
-        if self.is_ended(id, told, &[Fault::Forgotten, Fault::RequestLost])
-            || self.is_ended(id, told, &STATUSES)
+        if self.is_ended(id, &[Fault::Forgotten, Fault::RequestLost])
+            || self.is_ended(id, &STATUSES.map(|(fault, _)| fault))
         {
             return;
         }
         let (answer, said) = self.answer(message);
-        if self.is_ended(id, told, &[Fault::AnswerLost]) {
+        if self.is_ended(id, &[Fault::AnswerLost]) {
             return;
         }
-        self.is_kept = !self.is_ended(id, told, &[Fault::AnswerLate]);
-        let after = if self.is_kept {
-            LATENCY + self.pause()
-        } else {
+        let after = if self.is_ended(id, &[Fault::AnswerLate]) {
             TIMEOUT + Duration::from_secs(self.choices.below(8).into())
+        } else {
+            LATENCY + self.pause()
         };
         self.later(id, after, Fact::Message(answer), said);
     }
 
     /// Over WebSocket a connection is made, or not.
     pub(crate) fn dial(&mut self, id: TryId) {
-        (self.stream, self.unanswered, self.is_unclear) = (self.now, 0, false);
-        if self.is_ended(id, Told::default(), &[Fault::Refused, Fault::Forgotten])
-            || self.is_ended(id, Told::default(), &STATUSES)
+        self.stream = self.now;
+        if self.is_ended(id, &[Fault::Refused, Fault::Forgotten])
+            || self.is_ended(id, &STATUSES.map(|(fault, _)| fault))
         {
             return;
         }
@@ -117,17 +110,15 @@ impl World<'_> {
 
     /// Over WebSocket a frame goes out.
     pub(crate) fn transmit(&mut self, id: TryId, message: AgentToServer, marker: Option<u64>) {
-        self.is_unclear |= self.unanswered > 0;
-        self.unanswered += 1;
-        if self.is_ended(id, Told::default(), &[Fault::Stuck]) {
+        if self.is_ended(id, &[Fault::Stuck]) {
             return;
         }
         self.later(id, WRITE, Fact::Written, Said::Nothing);
-        if self.severed == Some(id) {
+        if self.watch.this.is_severed {
             return;
         }
-        if self.is_ended(id, Told::default(), &[Fault::RequestLost]) {
-            self.severed = Some(id);
+        if self.is_ended(id, &[Fault::RequestLost]) {
+            self.watch.this.is_severed = true;
         } else {
             let net = Net::ToServer(id, Box::new(message), marker);
             self.net.push((self.now + LATENCY, net));
@@ -164,38 +155,28 @@ impl World<'_> {
 // In the server.
 impl World<'_> {
     /// A frame arrives at the server, perhaps after the connection died.
-    pub(crate) fn arrive(
-        &mut self,
-        id: TryId,
-        message: &AgentToServer,
-        marker: Option<u64>,
-    ) -> Verdict {
+    pub(crate) fn arrive(&mut self, id: TryId, message: &AgentToServer, marker: Option<u64>) {
         self.tell(|_| format!("   the server reads {}", message.sequence_num));
-        let is_deaf = |world: &Self| world.watch.open != Some(id) || world.severed == Some(id);
+        let is_deaf = |world: &Self| world.watch.open != Some(id) || world.watch.this.is_severed;
         if !is_deaf(self) {
             self.strike(id, Told::by(message));
         }
-        let (answer, mut said) = self.answer(message);
+        let (answer, said) = self.answer(message);
         if is_deaf(self) {
-            return Ok(());
+            return;
         }
-        if self.is_ended(id, Told::default(), &[Fault::AnswerLost]) {
-            self.severed = Some(id);
-            return Ok(());
+        if self.is_ended(id, &[Fault::AnswerLost]) {
+            self.watch.this.is_severed = true;
+            return;
         }
         let pause = self.pause() * 2;
-        if let Said::Refused(_, how @ Clarity::Read) = &mut said {
-            if self.swarm.pongs != Pongs::BeforeAnswer {
-                *how = Clarity::Unread;
-            }
-        }
         let pong = marker.map(|marker| Fact::Pong { marker });
-        let (before, after) = match self.swarm.pongs {
-            Pongs::BeforeAnswer => (pong, None),
-            Pongs::AfterAnswer => (None, pong),
-            Pongs::Never => (None, None),
+        let answer = Some(Fact::Message(answer));
+        let facts = match self.swarm.pongs {
+            Pongs::BeforeAnswer => [pong, answer],
+            Pongs::AfterAnswer => [answer, pong],
+            Pongs::Never => [answer, None],
         };
-        let facts = [before, Some(Fact::Message(answer)), after];
         for fact in facts.into_iter().flatten() {
             self.say(id, pause, fact, said);
         }
@@ -203,7 +184,6 @@ impl World<'_> {
             let (again, said) = self.put_off();
             self.say(id, pause, Fact::Message(again), said);
         }
-        Ok(())
     }
 
     /// What a server does beside answering; most of it ends the connection.
@@ -220,11 +200,11 @@ impl World<'_> {
             let failure = Failure::new(kind, Reached::Maybe, "the peer's fault");
             let broken = Fact::Broken { code, failure };
             self.say(id, Duration::ZERO, broken, Said::Nothing);
-            self.severed = Some(id);
+            self.watch.this.is_severed = true;
         } else if self.may_refuse(told) && self.hits(Fault::TooLarge) {
             let over = Fact::Over(Failure::new(FailKind::Size, Reached::Maybe, "1009"));
-            self.say(id, Duration::ZERO, over, Said::Refused(told, Clarity::Read));
-            self.severed = Some(id);
+            self.say(id, Duration::ZERO, over, Said::Refused(told, true));
+            self.watch.this.is_severed = true;
         }
     }
 
@@ -243,10 +223,14 @@ impl World<'_> {
         }
         let told = Told::by(message);
         self.server.heard = self.server.heard.max(told.description);
-        for (fault, kind) in [(Fault::BadRequest, 1), (Fault::Unknown, 0)] {
+        let errors = [
+            (Fault::BadRequest, ServerErrorResponseType::BadRequest),
+            (Fault::Unknown, ServerErrorResponseType::Unknown),
+        ];
+        let is_read = self.swarm.is_http || self.swarm.pongs == Pongs::BeforeAnswer;
+        for (fault, kind) in errors {
             if self.may_refuse(told) && self.hits(fault) {
-                let refused = Said::Refused(told, Clarity::Read);
-                return (encoded(&error(kind, None)), refused);
+                return (encoded(&error(kind, None)), Said::Refused(told, is_read));
             }
         }
         self.server.take(message, self.all_parts());
@@ -269,20 +253,23 @@ impl World<'_> {
             answer.connection_settings = Some(interval(seconds));
         }
         if self.hits(Fault::Narrow) {
-            answer.capabilities &= !(ServerCapabilities::AcceptsEffectiveConfig as u64);
+            answer.capabilities &= !EFFECTIVE;
         }
         (encoded(&answer), Said::by(&answer))
     }
 
     /// Over WebSocket an error names no message: it must be about news, and the server must not speak unasked.
     fn may_refuse(&self, told: Told) -> bool {
-        self.is_http() || !told.is_nothing() && self.swarm.speaks_only_when_asked()
+        self.swarm.is_http || !told.is_nothing() && self.swarm.speaks_only_when_asked()
     }
 
     fn put_off(&mut self) -> (Bytes, Said) {
         let wait = Duration::from_secs(self.choices.of([0, 1, 5, 90]));
         let means = if wait.is_zero() { OVERLOAD } else { wait };
-        (encoded(&error(2, Some(wait))), Said::PutOff(means))
+        (
+            encoded(&error(ServerErrorResponseType::Unavailable, Some(wait))),
+            Said::PutOff(means),
+        )
     }
 
     /// What a full report says just now.

@@ -8,15 +8,6 @@ use crate::told::Told;
 /// The agent may serve a wish for its full state so much later, and something else before it.
 const FULL_REPORT: Duration = Duration::from_secs(30);
 
-/// How clear it is to the agent which message is refused: over WebSocket an error names none.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Clarity {
-    None,
-    /// There is but one, but perhaps the server has never read it.
-    Unread,
-    Read,
-}
-
 #[derive(Default)]
 pub(crate) struct Refusals {
     held: Told,
@@ -25,7 +16,7 @@ pub(crate) struct Refusals {
     /// All that was ever refused: in the end the server may know less. Capabilities are in every message anyway.
     pub(crate) ever: Told,
     pub(crate) are_some: bool,
-    full_wanted: Option<Time>,
+    pub(crate) full_wanted: Option<Time>,
     /// A status was set since the last one was sent: if it changed back, the same is news.
     has_new_status: bool,
 }
@@ -42,25 +33,22 @@ impl Refusals {
         told.and(self.held.or(self.held_here)).is_nothing()
     }
 
-    pub(crate) const fn on_full_wanted(&mut self, now: Time) {
-        self.full_wanted = Some(now);
-    }
-
     pub(crate) fn on_new_status(&mut self) {
         (self.held.status, self.held_here.status) = (0, 0);
         self.has_new_status = true;
     }
 
-    pub(crate) fn on_refused(&mut self, mut told: Told, how: Clarity) {
+    /// Over WebSocket an error names no message: it is clear when there is but one that it can mean.
+    pub(crate) fn on_refused(&mut self, mut told: Told, is_clear: bool, is_read: bool) {
         self.are_some = true;
         self.ever = told.or(self.ever);
         if self.has_new_status {
             told.status = 0;
         }
-        match how {
-            Clarity::None => {}
-            Clarity::Unread => self.held_here = told.or(self.held_here),
-            Clarity::Read => self.held = told.or(self.held),
+        if is_clear && is_read {
+            self.held = told.or(self.held);
+        } else if is_clear {
+            self.held_here = told.or(self.held_here);
         }
     }
 

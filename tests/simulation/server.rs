@@ -4,37 +4,36 @@ use std::time::Duration;
 use bytes::Bytes;
 use opamp::proto::{server_error_response::Details, *};
 
-use crate::refusals::Clarity;
 use crate::told::{Told, Version};
+
+/// What a server that is not narrow accepts.
+const ALL: u64 = 0x7F;
+pub(crate) const EFFECTIVE: u64 = ServerCapabilities::AcceptsEffectiveConfig as u64;
 
 /// What an answer means to the agent, for the invariants.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Said {
     /// No message, or none that counts.
     Nothing,
-    Good(Good),
-    /// The parts of a message that is refused.
-    Refused(Told, Clarity),
+    Good {
+        wants_full: bool,
+        /// Brings a configuration, which the agent may answer by itself.
+        offers: bool,
+        /// The server takes no effective configuration.
+        narrows: bool,
+    },
+    /// The parts of a message that is refused, and whether it is clear to the agent that the server has read it.
+    Refused(Told, bool),
     PutOff(Duration),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Good {
-    pub(crate) wants_full: bool,
-    /// Brings a configuration, which the agent may answer by itself.
-    pub(crate) offers: bool,
-    /// The server takes no effective configuration.
-    pub(crate) narrows: bool,
 }
 
 impl Said {
     pub(crate) const fn by(message: &ServerToAgent) -> Self {
-        let accepts = ServerCapabilities::AcceptsEffectiveConfig as u64;
-        Self::Good(Good {
+        Self::Good {
             wants_full: message.flags != 0 || message.agent_identification.is_some(),
             offers: message.remote_config.is_some(),
-            narrows: message.capabilities & accepts == 0,
-        })
+            narrows: message.capabilities & EFFECTIVE == 0,
+        }
     }
 }
 
@@ -90,7 +89,7 @@ impl Server {
                 config_hash: self.offer.to_le_bytes().to_vec().into(),
             }),
             flags: u64::from(self.asks && self.view.has_gap),
-            capabilities: 0x7F,
+            capabilities: ALL,
             ..ServerToAgent::default()
         }
     }
@@ -104,30 +103,22 @@ impl Server {
 
 pub(crate) fn interval(seconds: u64) -> ConnectionSettingsOffers {
     let mut offers = ConnectionSettingsOffers::default();
-    offers
-        .opamp
-        .get_or_insert_default()
-        .heartbeat_interval_seconds = seconds;
+    let opamp = offers.opamp.get_or_insert_default();
+    opamp.heartbeat_interval_seconds = seconds;
     offers
 }
 
-/// An error_response of this type (0 UNKNOWN, 1 BAD_REQUEST, 2 UNAVAILABLE). What stands beside it is to be ignored.
-pub(crate) fn error(r#type: i32, wait: Option<Duration>) -> ServerToAgent {
-    let details = wait.map(|wait| {
+/// An error_response of this type. What stands beside it is to be ignored.
+pub(crate) fn error(kind: ServerErrorResponseType, wait: Option<Duration>) -> ServerToAgent {
+    let mut answer = ServerToAgent::default();
+    let error = answer.error_response.get_or_insert_default();
+    error.r#type = kind as i32;
+    error.details = wait.map(|wait| {
         let retry_after_nanoseconds = wait.as_nanos() as u64;
         Details::RetryInfo(RetryInfo {
             retry_after_nanoseconds,
         })
     });
-    let error_message = String::new();
-    let error = ServerErrorResponse {
-        r#type,
-        error_message,
-        details,
-    };
-    ServerToAgent {
-        error_response: Some(error),
-        flags: 1,
-        ..Default::default()
-    }
+    answer.flags = 1;
+    answer
 }

@@ -6,15 +6,15 @@ use crate::{faults::Fault, host::Act};
 const TIMERS: usize = Timer::RetryAfter as usize + 1;
 const OUTCOMES: [&str; 4] = ["confirmed", "held back", "given up", "stopped"];
 
-// Where in the counts each kind begins.
-const ACT: usize = Fault::COUNT;
-const TIMER: usize = ACT + Act::COUNT;
-const OUTCOME: usize = TIMER + TIMERS;
+// Where in the counts each kind begins; the faults are the first.
+pub(crate) const ACT: usize = Fault::COUNT;
+pub(crate) const TIMER: usize = ACT + Act::COUNT;
+pub(crate) const OUTCOME: usize = TIMER + TIMERS;
 
 pub(crate) struct Stats {
     pub(crate) inputs: u64,
     pub(crate) sends: u64,
-    counts: [u64; OUTCOME + OUTCOMES.len()],
+    pub(crate) counts: [u64; OUTCOME + OUTCOMES.len()],
 }
 
 impl Stats {
@@ -23,18 +23,6 @@ impl Stats {
         sends: 0,
         counts: [0; OUTCOME + OUTCOMES.len()],
     };
-
-    pub(crate) const fn fault(&mut self, fault: Fault) {
-        self.counts[fault as usize] += 1;
-    }
-
-    pub(crate) const fn act(&mut self, act: Act) {
-        self.counts[ACT + act as usize] += 1;
-    }
-
-    pub(crate) const fn timer(&mut self, timer: Timer) {
-        self.counts[TIMER + timer as usize] += 1;
-    }
 
     pub(crate) const fn report(&mut self, outcome: &Outcome) {
         let which = match outcome {

@@ -2,7 +2,7 @@
 use opamp::{proto::ServerToAgent, protocol::*};
 use prost::Message as _;
 
-use crate::{choices::bytes_of, world::run};
+use crate::{faults::bytes_of, world::run};
 
 /// A seed that failed: what broke, how to see it again, and how it came about.
 pub(crate) fn of(seed: u64, rule: &str) -> String {

@@ -1,5 +1,5 @@
 //! What a message says about the parts of an agent, in numbers.
-use opamp::proto::{AgentToServer, any_value::Value};
+use opamp::proto::AgentToServer;
 
 /// A part's version, as carried inside its value; 0: not a word. A status counts as hash and state in one.
 pub(crate) type Version = u32;
@@ -12,34 +12,17 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    pub(crate) const fn new(description: Version, effective: Version) -> Self {
-        let status = 0;
-        Self {
-            description,
-            effective,
-            status,
-        }
-    }
-
     pub(crate) fn by(message: &AgentToServer) -> Self {
-        let mut told = Self::default();
-        if let Some(description) = &message.agent_description {
-            let value = description.identifying_attributes[0].value.as_ref();
-            if let Some(Value::IntValue(version)) = value.and_then(|value| value.value.as_ref()) {
-                told.description = *version as Version;
-            }
+        let description = message.agent_description.as_ref();
+        let key = description.map(|it| &it.identifying_attributes[0].key);
+        let effective = message.effective_config.as_ref();
+        let files = effective.and_then(|it| it.config_map.as_ref());
+        let status = message.remote_config_status.as_ref();
+        Self {
+            description: key.map_or(0, |key| key.parse().expect("a version")),
+            effective: files.map_or(0, |it| version_in(&it.config_map["main"].body)),
+            status: status.map_or(0, |it| status_of(&it.last_remote_config_hash, it.status)),
         }
-        if let Some(map) = message
-            .effective_config
-            .as_ref()
-            .and_then(|it| it.config_map.as_ref())
-        {
-            told.effective = version_in(&map.config_map["main"].body);
-        }
-        if let Some(status) = &message.remote_config_status {
-            told.status = status_of(&status.last_remote_config_hash, status.status);
-        }
-        told
     }
 
     pub(crate) fn is_nothing(self) -> bool {
@@ -82,9 +65,8 @@ impl Told {
 }
 
 pub(crate) fn version_in(bytes: &[u8]) -> Version {
-    bytes
-        .first_chunk()
-        .map_or(0, |bytes| Version::from_le_bytes(*bytes))
+    let chunk = bytes.first_chunk();
+    chunk.map_or(0, |bytes| Version::from_le_bytes(*bytes))
 }
 
 pub(crate) fn status_of(hash: &[u8], state: i32) -> Version {

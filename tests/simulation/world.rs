@@ -4,14 +4,12 @@ use std::time::Duration;
 use opamp::{proto::AgentToServer, protocol::*};
 use prost::Message as _;
 
-use crate::choices::Choices;
-use crate::faults::{Fault, Swarm};
+use crate::faults::{Choices, Fault, Swarm};
 use crate::host::{Act, Host, SEND_LIMIT};
 use crate::invariants::{ACTIONS, CUT, Verdict, Watch, rule};
 use crate::network::{LATENCY, Net, PAUSE};
-use crate::refusals::Clarity;
 use crate::server::{Said, Server, View};
-use crate::stats::Stats;
+use crate::stats::{ACT, Stats, TIMER};
 use crate::story::brief;
 use crate::told::{Told, version_in};
 
@@ -23,7 +21,6 @@ pub(crate) struct World<'a> {
     pub(crate) swarm: Swarm,
     pub(crate) now: Time,
     pub(crate) core: Core,
-    seed: u64,
     pub(crate) wait: Option<Deadline>,
     /// Where the agent writes its messages.
     out: Vec<u8>,
@@ -31,13 +28,6 @@ pub(crate) struct World<'a> {
     pub(crate) net: Vec<(Time, Net)>,
     /// Nothing from the server overtakes what it said before on the same connection.
     pub(crate) stream: Time,
-    /// The HTTP connection may be used again.
-    pub(crate) is_kept: bool,
-    /// The WebSocket connection on which nothing arrives any more.
-    pub(crate) severed: Option<TryId>,
-    /// Messages on this connection that have no answer yet, and whether there have ever been two at a time.
-    pub(crate) unanswered: u32,
-    pub(crate) is_unclear: bool,
     pub(crate) server: Server,
     pub(crate) host: Host,
     pub(crate) watch: Watch,
@@ -50,24 +40,18 @@ pub(crate) fn run(bytes: &[u8], story: Option<&mut Vec<String>>) -> Result<Stats
     let mut choices = Choices::new(bytes);
     let swarm = Swarm::draw(&mut choices);
     let now = Time::from_micros(1_000_000_000_000);
-    let seed = choices.wide().into();
-    let core = core(&swarm, Carry::new([1; 16]), now, seed);
+    let core = core(&swarm, Carry::new([1; 16]), now, choices.wide());
     let mut world = World {
         choices,
         now,
         core,
-        seed,
         wait: None,
         out: Vec::new(),
         net: Vec::new(),
         stream: now,
-        is_kept: false,
-        severed: None,
-        unanswered: 0,
-        is_unclear: false,
         server: Server::default(),
         host: Host::new(),
-        watch: Watch::new(swarm.policy == Policy::Http, 0, None),
+        watch: Watch::new(swarm.is_http, 0, None),
         stats: Stats::ZERO,
         swarm,
         story,
@@ -82,15 +66,18 @@ pub(crate) fn run(bytes: &[u8], story: Option<&mut Vec<String>>) -> Result<Stats
     Ok(world.stats)
 }
 
-fn core(swarm: &Swarm, carry: Carry, now: Time, seed: u64) -> Core {
-    let mut config = Config::new(swarm.policy);
+fn core(swarm: &Swarm, carry: Carry, now: Time, seed: u32) -> Core {
+    let mut config = Config::new(Policy::Http);
+    if !swarm.is_http {
+        config.policy = Policy::WebSocket;
+    }
     config.send_limit = SEND_LIMIT;
     if swarm.is_hasty {
         config.close_wait = Duration::ZERO;
         config.first_retry_spread = Duration::ZERO;
         config.retry_after_jitter = Duration::ZERO;
     }
-    Core::new(config, carry, now, seed)
+    Core::new(config, carry, now, seed.into())
 }
 
 // Time goes on.
@@ -114,7 +101,7 @@ impl World<'_> {
             return self.freeze();
         }
         if let Some(id) = self.connection() {
-            if self.severed != Some(id) && self.hits(Fault::Unsolicited) {
+            if !self.watch.this.is_severed && self.hits(Fault::Unsolicited) {
                 self.speak(id, Duration::ZERO, false);
             }
             if self.hits(Fault::Drop) {
@@ -138,17 +125,18 @@ impl World<'_> {
         if let Some(next) = next {
             let (at, net) = self.net.remove(next);
             self.now = self.now.max(at);
-            return match net {
-                Net::ToAgent(id, fact, said) => self.deliver(id, fact, said),
+            match net {
+                Net::ToAgent(id, fact, said) => self.deliver(id, fact, said)?,
                 Net::ToServer(id, message, marker) => self.arrive(id, &message, marker),
-            };
+            }
+            return Ok(());
         }
         let Some(wait) = self.wait else {
             self.now = self.now + PAUSE;
             return self.feed(Input::Deadline);
         };
         self.now = self.now.max(wait.at);
-        self.stats.timer(wait.why);
+        self.stats.counts[TIMER + wait.why as usize] += 1;
         self.feed(Input::Deadline)
     }
 
@@ -161,19 +149,15 @@ impl World<'_> {
         self.feed(input.unwrap_or(Input::Deadline))
     }
 
-    pub(crate) fn is_http(&self) -> bool {
-        self.swarm.policy == Policy::Http
-    }
-
     /// The WebSocket connection that is open or being made.
     fn connection(&self) -> Option<TryId> {
-        self.watch.open.filter(|_| !self.is_http())
+        self.watch.open.filter(|_| !self.swarm.is_http)
     }
 
     pub(crate) fn hits(&mut self, fault: Fault) -> bool {
         let hits = self.swarm.hits(fault, &mut self.choices);
         if hits {
-            self.stats.fault(fault);
+            self.stats.counts[fault as usize] += 1;
             self.tell(|_| format!("  fault: {fault:?}"));
         }
         hits
@@ -204,10 +188,8 @@ impl World<'_> {
             self.host.offer = None;
         }
         // A run does not remember how often the last one failed, but what the server asked for.
-        self.watch = Watch::new(self.is_http(), carry.sequence_num, carry.retry_after);
-        self.seed += 1;
-        self.core = core(&self.swarm, carry, self.now, self.seed);
-        (self.is_kept, self.severed) = (false, None);
+        self.watch = Watch::new(self.swarm.is_http, carry.sequence_num, carry.retry_after);
+        self.core = core(&self.swarm, carry, self.now, self.choices.wide());
         // The server still reads what left before.
         self.net.retain(|(_, net)| matches!(net, Net::ToServer(..)));
         for (_, net) in &mut self.net {
@@ -222,17 +204,17 @@ impl World<'_> {
         let act = Act::ALL[self.choices.below(Act::COUNT as u32) as usize];
         match act {
             Act::Stop if self.choices.below(4) == 0 => {
-                self.stats.act(act);
+                self.stats.counts[ACT + act as usize] += 1;
                 return self.stop();
             }
-            Act::Reconnect | Act::Headers => self.watch.excuse(),
-            Act::ReportFull | Act::Uid => self.watch.refusals.on_full_wanted(self.now),
+            Act::Reconnect | Act::Headers => self.watch.is_excused = true,
+            Act::ReportFull | Act::Uid => self.watch.refusals.full_wanted = Some(self.now),
             Act::Applying | Act::Applied | Act::Failed => self.watch.refusals.on_new_status(),
             _ => {}
         }
         let change = self.host.act(act, &mut self.choices, &self.core);
         let Some(change) = change else { return Ok(()) };
-        self.stats.act(act);
+        self.stats.counts[ACT + act as usize] += 1;
         self.feed(Input::Host(change))
     }
 
@@ -247,35 +229,12 @@ impl World<'_> {
     /// What the transport saw reaches the agent; the invariants learn of it if it is not stale.
     pub(crate) fn deliver(&mut self, id: TryId, fact: Fact, said: Said) -> Verdict {
         if self.watch.open == Some(id) {
-            self.note(&fact, said);
+            self.watch.on_fact(self.now, &fact, said);
         }
         if self.watch.is_stopped {
             return Ok(());
         }
         self.feed(Input::Link { id, fact })
-    }
-
-    fn note(&mut self, fact: &Fact, said: Said) {
-        let (watch, now) = (&mut self.watch, self.now);
-        let said = match said {
-            Said::Refused(told, _) if self.is_unclear => Said::Refused(told, Clarity::None),
-            said => said,
-        };
-        match fact {
-            Fact::Opened => watch.on_opened(now),
-            Fact::Written => watch.is_unsent = false,
-            Fact::Pong { .. } | Fact::Skipped(_) => watch.on_alive(),
-            Fact::Broken { code, .. } => watch.on_broken(*code),
-            Fact::Thawed => {}
-            Fact::Message(_) => {
-                self.unanswered = self.unanswered.saturating_sub(1);
-                watch.on_message(now, said);
-            }
-            Fact::Over(failure) => {
-                self.is_kept = false;
-                watch.on_over(now, failure, said);
-            }
-        }
     }
 
     pub(crate) fn feed(&mut self, input: Input) -> Verdict {
@@ -314,7 +273,7 @@ impl World<'_> {
         message.merge(&self.out[..]).expect("a message");
         self.tell(|_| format!("      {}: {:?}", message.sequence_num, Told::by(&message)));
         self.watch.on_send(self.now, id, &message)?;
-        if self.is_http() {
+        if self.swarm.is_http {
             self.exchange(id, &message);
         } else {
             self.transmit(id, message, marker);
@@ -337,11 +296,10 @@ impl World<'_> {
 
     fn hear(&mut self, event: Event) -> Verdict {
         match event {
-            Event::Message(Message {
-                remote_config: Some(offer),
-                ..
-            }) => {
-                self.host.offer = Some((version_in(&offer.hash), false));
+            Event::Message(message) => {
+                let offer = message.remote_config;
+                let offer = offer.map(|offer| (version_in(&offer.hash), false));
+                self.host.offer = offer.or(self.host.offer);
             }
             Event::ConnectFailed { .. } => {
                 rule! { "a freeze is no failure": !self.watch.is_silent }
