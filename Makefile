@@ -46,7 +46,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-20s %s\n", $$1, $$2 }'
 
 check-tools: ## names what this machine lacks for a build, in one line
-	@packaging/check-tools.sh "$(CC)" $(MSRV)
+	@packaging/check-tools.sh "$(CC)" $(MSRV) "$(PYTHON)"
 
 # Each library by its own call: with several crate types in one call cargo ignores `lto` without a word. cargo knows what is
 # fresh, so these rules always run. `-p` keeps the features of the tools out.
@@ -97,25 +97,28 @@ bench-python: lib devserver ## one table: the Python package beside OpenTelemetr
 third-party: check-tools ## renews THIRD-PARTY from Cargo.lock
 	$(PYTHON) tests/licences/third_party.py --write
 
-# What is installed: one list, for install and uninstall. A folder of ours goes when it is empty.
-SO_FILE     := libopamp.so.$(VERSION)
+# What is installed: one list, for install and uninstall, by name under its folder, whose path may have spaces.
+SO_FILE    := libopamp.so.$(VERSION)
 CMAKE_DIR   = $(LIBDIR)/cmake/opamp
-DOCS        := README.md LICENSE THIRD-PARTY SECURITY.md CHANGELOG.md
-INSTALLED   = $(INCLUDEDIR)/opamp.h $(INCLUDEDIR)/opamp.ffi.h \
-	$(LIBDIR)/$(SO_FILE) $(LIBDIR)/libopamp.so.$(SOVERSION) $(LIBDIR)/libopamp.so $(LIBDIR)/libopamp.a \
-	$(LIBDIR)/pkgconfig/opamp.pc $(LIBDIR)/pkgconfig/opamp-static.pc \
-	$(CMAKE_DIR)/opamp-config.cmake $(CMAKE_DIR)/opamp-config-version.cmake $(DOCS:%=$(DOCDIR)/%)
-OUR_FOLDERS = $(CMAKE_DIR) $(DOCDIR)
+DOCS       := README.md LICENSE THIRD-PARTY SECURITY.md CHANGELOG.md
+IN_LIBDIR  := $(SO_FILE) libopamp.so.$(SOVERSION) libopamp.so libopamp.a pkgconfig/opamp.pc pkgconfig/opamp-static.pc \
+	cmake/opamp/opamp-config.cmake cmake/opamp/opamp-config-version.cmake
 STATIC_LINK_OPTIONS := -Wl,-z,nodelete -Wl,--exclude-libs,libopamp.a
 FILL = $(PYTHON) packaging/fill.py packaging/$(1).in "$(DESTDIR)$(2)/$(1)" VERSION=$(VERSION) SOVERSION=$(SOVERSION) \
 	SO_FILE=$(SO_FILE) PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" NATIVE_LIBS="$(shell cat $(NATIVE))" \
-	STATIC_LINK_OPTIONS="$(STATIC_LINK_OPTIONS)" POINTER_BYTES="$(shell getconf LONG_BIT | awk '{ print $$1 / 8 }')"
+	STATIC_LINK_OPTIONS="$(STATIC_LINK_OPTIONS)" LIBRARY=$(SO)
 
 # As another user (sudo) there may be no toolchain: then what was built before is installed.
-.PHONY: built
-built:
+.PHONY: built absolute-paths
+built: absolute-paths
 	@if command -v $(CARGO) >/dev/null || ! test -f $(SO) -a -f $(ARCHIVE) -a -s $(NATIVE); then \
-		$(MAKE) --no-print-directory lib; fi
+		$(MAKE) --no-print-directory lib; \
+	elif ! command -v $(PYTHON) >/dev/null; then echo "libopamp: missing on this machine: Python 3 ($(PYTHON))" >&2; exit 1; fi
+
+# The .pc files name them, and a build somewhere else reads those.
+absolute-paths:
+	@for path in "$(PREFIX)" "$(LIBDIR)" "$(INCLUDEDIR)"; do case "$$path" in /*) ;; \
+		*) echo "libopamp: PREFIX, LIBDIR and INCLUDEDIR are absolute paths, which $$path is not" >&2; exit 1 ;; esac; done
 
 install: built ## headers, libraries, .pc files, CMake package, documents; DESTDIR, PREFIX, LIBDIR, INCLUDEDIR say where
 	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(CMAKE_DIR)" "$(DESTDIR)$(DOCDIR)"
@@ -130,9 +133,11 @@ install: built ## headers, libraries, .pc files, CMake package, documents; DESTD
 	@$(call FILL,opamp-config-version.cmake,$(CMAKE_DIR))
 	install -m 644 $(DOCS) "$(DESTDIR)$(DOCDIR)"
 
-uninstall: ## takes away what install laid down, with the same variables
-	rm -f $(foreach file,$(INSTALLED),"$(DESTDIR)$(file)")
-	@for folder in $(foreach folder,$(OUR_FOLDERS),"$(DESTDIR)$(folder)"); do \
+uninstall: absolute-paths ## takes away what install laid down, with the same variables
+	rm -f $(patsubst include/%,"$(DESTDIR)$(INCLUDEDIR)/%",$(HEADERS))
+	rm -f $(patsubst %,"$(DESTDIR)$(LIBDIR)/%",$(IN_LIBDIR))
+	rm -f $(patsubst %,"$(DESTDIR)$(DOCDIR)/%",$(DOCS))
+	@for folder in "$(DESTDIR)$(CMAKE_DIR)" "$(DESTDIR)$(DOCDIR)"; do \
 		if [ -d "$$folder" ]; then rmdir "$$folder" 2>/dev/null || echo "left, not empty: $$folder"; fi; done
 
 install-devserver: devserver ## the development server, into BINDIR (PREFIX/bin)

@@ -19,8 +19,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build/bench"
 SO = ROOT / "target/release/libopamp.so"
-DEVSERVER = ROOT / "target/tools/opamp-devserver"
 FLAGS = ["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+sys.path[:0] = [str(ROOT / "tests/conformance"), str(ROOT / "tests")]
+from devserver import Devserver  # noqa: E402
+from loopback import forget_proxies  # noqa: E402
+
 STRACE = shutil.which("strace")
 ROWS = []
 
@@ -141,8 +144,6 @@ def calls_of_beats(what, url, delivery, **environment):
 def tls(work):
     if not STRACE:
         return print("skipped: system calls of a heartbeat over TLS (no strace)")
-    sys.path.insert(0, str(ROOT / "tests/conformance"))
-    from devserver import Devserver
     with Devserver(tls=work / "tls") as server:
         calls_of_beats("heartbeat, https, thread: system calls", server.endpoint, "thread", BENCH_CA=server.ready["tls"]["ca"])
 
@@ -250,6 +251,7 @@ def websocket(work):
 
 
 def main():
+    forget_proxies()
     every = [heartbeat, tls, idle, header, offers, size, memory, start, big, cycles, websocket]
     names = sys.argv[1:]
     unknown = set(names) - {measure.__name__ for measure in every}

@@ -3,8 +3,8 @@
 
 usage: fill.py TEMPLATE OUTPUT KEY=VALUE...
 
-Three values are worked out here, since a Makefile can not: the paths from the CMake folder to the libraries and headers
-(an installed tree may then be moved as a whole), and lists in CMake's spelling.
+Some values are worked out here, since a Makefile can not: the paths from the CMake folder to the libraries and headers
+(an installed tree may then be moved as a whole), lists in CMake's spelling, and the size of a pointer, which LIBRARY tells.
 """
 import os
 import re
@@ -18,6 +18,8 @@ def main(template, output, *pairs):
     values["INCLUDE_FROM_CMAKE"] = os.path.relpath(values["INCLUDEDIR"], cmake_folder)
     values["NATIVE_LIBS_CMAKE"] = ";".join(values["NATIVE_LIBS"].split())
     values["STATIC_LINK_OPTIONS_CMAKE"] = ";".join(values["STATIC_LINK_OPTIONS"].split())
+    with open(values["LIBRARY"], "rb") as library:
+        values["POINTER_BYTES"] = {1: "4", 2: "8"}[library.read(5)[4]]  # EI_CLASS of an ELF file
     values["MAJOR"] = values["VERSION"].split(".")[0]
 
     with open(template, encoding="utf-8") as file:

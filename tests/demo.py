@@ -16,6 +16,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/conformance"))
 from devserver import Devserver  # noqa: E402
+from loopback import forget_proxies  # noqa: E402
 
 AGENT = ROOT / "build/examples/agent"
 FIRST = {
@@ -147,11 +148,12 @@ def story(server, work):
 
 def main():
     begin = time.monotonic()
+    forget_proxies()
     with tempfile.TemporaryDirectory(prefix="opamp-demo-") as folder, Devserver() as server:
         say("server", f"is ready at {server.endpoint}")
         try:
             story(server, pathlib.Path(folder).resolve())
-        except AssertionError as why:
+        except (AssertionError, OSError) as why:
             print(f"demo: FAILED: {why}")
             return 1
     print(f"demo: every step was seen on both sides, in {time.monotonic() - begin:.1f} s")

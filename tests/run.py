@@ -16,6 +16,8 @@ import sys
 import threading
 import time
 
+from loopback import forget_proxies
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build" / "test-logs"
 PYTHON = [sys.executable]
@@ -114,9 +116,7 @@ def main(names):
     def chosen(steps):
         return [step for step in steps if not names or step[0] in names]
 
-    # Everything here is on loopback, whatever the way to the world is.
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        del os.environ[name]
+    forget_proxies()
     verdict = Verdict()
     if all(verdict.run(*step) for step in chosen([BUILD])):
         rows = [threading.Thread(target=verdict.run_all, args=(chosen(steps),)) for steps in (COMPUTING, WAITING)]

@@ -20,10 +20,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 os.environ.setdefault("OPAMP_LIBRARY", str(ROOT / "target/release/libopamp.so"))
 os.environ.setdefault("OPAMP_DEVSERVER", str(ROOT / "target/tools/opamp-devserver"))
-for folder in (HERE, HERE.parent, ROOT / "tests/conformance"):
+for folder in (HERE, HERE.parent, ROOT / "tests", ROOT / "tests/conformance"):
     sys.path.insert(0, str(folder))
 
 import tools  # noqa: E402
+from loopback import forget_proxies  # noqa: E402
 
 MEETING = ["test_api_callbacks.Logging", "test_api_loop", "test_api_messages", "test_api_transport"]
 QUICK = ["test_agent", "test_api_callbacks", "test_api_loop", "test_api_messages", "test_api_transport"]
@@ -109,6 +110,7 @@ def run_all():
 
 
 def main(names):
+    forget_proxies()
     ends = list((run_here(names) if names else run_all()).values())
     counts = [ends.count(end) for end in ("passed", "failed", "skipped")]
     print("{} passed, {} failed, {} skipped".format(*counts))

@@ -21,10 +21,12 @@ import subprocess
 import sys
 import tempfile
 
-import headers
-
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.append(str(HERE.parent))
+import headers  # noqa: E402
+from loopback import forget_proxies  # noqa: E402
+
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-g", "-O1"]
 LANGUAGES = {"c99": ["cc", "-std=c99"], "c++11": ["c++", "-std=c++11", "-x", "c++"], "c++17": ["c++", "-std=c++17", "-x", "c++"]}
 # What each kind of source is compiled as.
@@ -223,9 +225,7 @@ def run_planted(counts):
 
 def main():
     options = arguments()
-    # The server is on loopback, whatever the way to the world is.
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        del os.environ[name]
+    forget_proxies()
     if options.sanitizer:
         # Both transports and TLS, once each: everything takes several times as long.
         options.schemes = ["https", "ws"]

@@ -13,6 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+from loopback import forget_proxies  # noqa: E402
+
 # Of each failed test, said once more at the very end, where a log that is cut still has it.
 TEXT_LINES = 15
 
@@ -59,6 +62,7 @@ def main():
     parser.add_argument("-j", type=int, default=4)
     parser.add_argument("patterns", nargs="*")
     options = parser.parse_args()
+    forget_proxies()
     found = list(ids(unittest.defaultTestLoader.discover(str(HERE), "test_*.py")))
     chosen = [t for t in found if not options.patterns or any(p in t for p in options.patterns)]
     classes = {}

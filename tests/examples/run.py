@@ -16,9 +16,10 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/conformance"))
+sys.path[:0] = [str(ROOT / "tests/conformance"), str(ROOT / "tests")]
 sys.dont_write_bytecode = True
 from devserver import Devserver  # noqa: E402
+from loopback import forget_proxies  # noqa: E402
 
 PROGRAMS = ROOT / "build/examples"
 CC = os.environ.get("CC", "cc")
@@ -263,6 +264,7 @@ class OtherExamplesTest(ServerTest):
 
 
 def main():
+    forget_proxies()
     names = sys.argv[1:]
     loader = unittest.defaultTestLoader
     module = sys.modules[__name__]

@@ -22,6 +22,7 @@ FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"
 TIMEOUT_S = 240
 sys.path.insert(0, str(ROOT / "tests/c"))
 import run as c_tests  # noqa: E402
+from loopback import forget_proxies  # noqa: E402
 
 
 def compiled(source, lib, folder):
@@ -63,6 +64,7 @@ def main():
     parser.add_argument("--lib-dir", type=pathlib.Path, default=ROOT / "target/release", help="where libopamp.so lies")
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
+    forget_proxies()
     lib, names = options.lib_dir.resolve(), options.names
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
     folder = pathlib.Path(tempfile.mkdtemp(prefix="opamp-guest-"))

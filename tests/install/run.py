@@ -4,7 +4,9 @@ static; a plugin that embeds the archive is loaded, used and unloaded 1,000 time
 import os
 import pathlib
 import re
+import shlex
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -53,6 +55,36 @@ def staged_tree_is_complete(work):
     assert files_in(destination) == [], files_in(destination)
     assert not (lib / "cmake/opamp").exists() and not (destination / "opt/opamp/share/doc/libopamp").exists()
     return f"{len(installed)} files under DESTDIR, none after uninstall"
+
+
+def paths_may_have_spaces(work):
+    where = {"DESTDIR": work / "a stage", "PREFIX": "/opt/my opamp", "LIBDIR": "/opt/my opamp/lib 64"}
+    make("install", **where)
+    text = (work / "a stage/opt/my opamp/lib 64/cmake/opamp/opamp-config-version.cmake").read_text(encoding="utf-8")
+    assert f'CMAKE_SIZEOF_VOID_P EQUAL "{struct.calcsize("P")}"' in text, text
+    make("uninstall", **where)
+    assert files_in(work / "a stage") == [], files_in(work / "a stage")
+    prefix = work / "a prefix"
+    make("install", PREFIX=prefix)
+    program = work / "a program"
+    if shutil.which("pkg-config"):
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig")}
+        flags = shlex.split(run("pkg-config", "--cflags", "--libs", "opamp", env=environment))
+        run(CC, *WARNINGS, HERE / "program.c", "-o", program, *flags)
+        prints_version(program, LD_LIBRARY_PATH=str(prefix / "lib"))
+    make("uninstall", PREFIX=prefix)
+    assert files_in(prefix) == [], files_in(prefix)
+    return "with spaces in the paths, too"
+
+
+def relative_paths_are_refused(work):
+    for target in ("install", "uninstall"):
+        for name in ("PREFIX", "LIBDIR", "INCLUDEDIR"):
+            done = subprocess.run(["make", "--no-print-directory", target, f"DESTDIR={work}/none/", f"{name}=out"], cwd=ROOT,
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            assert done.returncode != 0 and done.stderr.startswith("libopamp: PREFIX, LIBDIR and INCLUDEDIR are absolute paths"), done
+    assert not (work / "none").exists()
+    return "a relative path is refused, which the .pc files could not name"
 
 
 def uninstall_leaves_what_is_not_ours(work):
@@ -124,8 +156,8 @@ def plugin_comes_and_goes(work):
 
 def main():
     failed = 0
-    checks = [staged_tree_is_complete, uninstall_leaves_what_is_not_ours, private_libraries_are_what_rustc_says,
-              builds_through_pkg_config, builds_through_cmake, plugin_comes_and_goes]
+    checks = [staged_tree_is_complete, paths_may_have_spaces, relative_paths_are_refused, uninstall_leaves_what_is_not_ours,
+              private_libraries_are_what_rustc_says, builds_through_pkg_config, builds_through_cmake, plugin_comes_and_goes]
     with tempfile.TemporaryDirectory(prefix="opamp-install-") as folder:
         work = pathlib.Path(folder).resolve()
         make("install", PREFIX=work / "usr")

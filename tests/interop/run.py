@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 sys.dont_write_bytecode = True
 import goserver  # noqa: E402
 import mockserver  # noqa: E402
+from loopback import forget_proxies  # noqa: E402
 
 
 def tests(suite):
@@ -40,6 +41,7 @@ def main():
     parser.add_argument("-j", type=int, default=3)
     parser.add_argument("patterns", nargs="*")
     options = parser.parse_args()
+    forget_proxies()
     classes = {}
     for test in tests(unittest.defaultTestLoader.discover(str(HERE), "test_*.py")):
         if not options.patterns or any(pattern in test.id() for pattern in options.patterns):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The built libraries themselves: what they export, name themselves, need, and weigh; and texts that must agree with the tree."""
+import os
 import pathlib
 import re
 import shutil
@@ -71,11 +72,41 @@ def documents_name_files_that_exist():
     return "every link in the documents leads to a file"
 
 
+def what_is_missing_is_named_in_one_line():
+    """Given a PATH without one of the tools that a build needs, every target names it and goes no further."""
+    needed = {"python3": "Python 3.8 or newer (python3)", "cc": "a C compiler with its C library's headers (cc)",
+              "cargo": "a Rust toolchain of at least 1.85 (cargo, rustc)", "rustc": "a Rust toolchain of at least 1.85 (cargo, rustc)"}
+    found = {}
+    for folder in os.environ["PATH"].split(os.pathsep):
+        if os.path.isdir(folder):
+            found = {**{name: os.path.join(folder, name) for name in os.listdir(folder)}, **found}
+    # What an outer make says of itself, and other names for these tools, stay out.
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("CC", "PYTHON", "CARGO") and not name.startswith(("MAKE", "MFLAGS"))}
+    with tempfile.TemporaryDirectory() as path:
+        for name, target in found.items():
+            os.symlink(target, os.path.join(path, name))
+        for name, text in needed.items():
+            link = os.path.join(path, name)
+            os.rename(link, link + ".away")
+            for target in ("all", "demo", "test", "devserver", "wheel"):
+                done = subprocess.run(["make", "--no-print-directory", target], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True,
+                                      text=True, env={**environment, "PATH": path})
+                said = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("make: ")]
+                assert done.returncode != 0 and said == [f"libopamp: missing on this machine: {text}"], f"{target} without {name}: {said}"
+            os.rename(link + ".away", link)
+    return "a tool that is missing is named in one line"
+
+
 CHECKS = [exports_exactly_the_header, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_examples,
-          documents_name_files_that_exist]
+          documents_name_files_that_exist, what_is_missing_is_named_in_one_line]
 
 
 def main():
+    lacking = [tool for tool in ("nm", "readelf", "strip") if shutil.which(tool) is None]
+    if lacking:
+        print(f"skipped: library (no {', '.join(lacking)})")
+        return 0
     failed = 0
     for check in CHECKS:
         try:

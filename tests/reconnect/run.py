@@ -19,11 +19,12 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "interop")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "interop"), str(HERE.parent)]
 sys.dont_write_bytecode = True
 import namespace  # noqa: E402
 from child import Agent, option  # noqa: E402
 from hostile import Server  # noqa: E402
+from loopback import forget_proxies  # noqa: E402
 from rows import BOOK, SECURE  # noqa: E402
 from stage import SCHEMES, make_authority  # noqa: E402
 
@@ -117,6 +118,7 @@ def told(row, name, lines):
 
 
 def main(patterns):
+    forget_proxies()
     if patterns[:1] == ["--inside"]:
         return inside(patterns[1])
     chosen = [(row, scheme) for row in BOOK for scheme in row.schemes if scheme in SCHEMES]
