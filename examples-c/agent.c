@@ -22,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { COMMAND_TIMEOUT_MS = 30000, STOP_TIMEOUT_MS = 2600, REPEATED_MAX = 32, UID_SIZE = 16 };
+enum { COMMAND_TIMEOUT_MS = 30000, STOP_GRACE_MS = 1500, STOP_TIMEOUT_MS = 2600, END_S = 3, REPEATED_MAX = 32, UID_SIZE = 16 };
 
 /* ---- options ---- */
 
@@ -113,6 +113,7 @@ static void on_signal(int signal_number) {
   int error = errno;
   (void)signal_number;
   is_stopping = 1;
+  (void)alarm(END_S); /* the last resort, as where nobody reads what we print: it ends the process */
   ssize_t ignored = write(stop_pipe[1], "", 1);
   (void)ignored;
   errno = error;
@@ -398,6 +399,7 @@ static void set_connection(void) {
   else if (options.key != NULL) die("--key without --cert", NULL);
   for (size_t i = 0; options.timeout_ms != NULL && i < sizeof limits / sizeof *limits; i++)
     must(opamp_client_set_option(client, limits[i], number("--timeout-ms", options.timeout_ms), &error), error, "--timeout-ms");
+  must(opamp_client_set_option(client, OPAMP_OPTION_STOP_GRACE_MS, STOP_GRACE_MS, &error), error, "stop grace");
   set_numbers();
   set_headers();
 }
@@ -462,7 +464,7 @@ int main(int argc, char **argv) {
 
   loop(agent);
 
-  /* With a live server this says goodbye; a server that does not answer costs the stop grace (2 s) and no more. */
+  /* With a live server this says goodbye; a server that does not answer costs the stop grace and no more. */
   opamp_status status = opamp_agent_stop(agent, STOP_TIMEOUT_MS);
   (void)take_events(agent);
   if (status != OPAMP_OK) die("stop", opamp_status_name(status));

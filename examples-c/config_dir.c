@@ -240,6 +240,7 @@ static int check_way(const config_dir *dir, config_why *why) {
 typedef struct manifest {
   char *text;
   size_t len, at;
+  int is_ours;
 } manifest;
 
 static void set_name(char out[SET_NAME_SIZE], unsigned long number, const char *suffix) {
@@ -295,7 +296,8 @@ static int manifest_open(const config_dir *dir, unsigned long number, manifest *
   (void)close(fd);
   if (done != 0) return -1;
   out->at = strlen(MANIFEST_HEAD);
-  if (out->len < out->at || memcmp(out->text, MANIFEST_HEAD, out->at) != 0) out->at = out->len;
+  out->is_ours = out->len >= out->at && memcmp(out->text, MANIFEST_HEAD, out->at) == 0;
+  if (!out->is_ours) out->at = out->len;
   return 0;
 }
 
@@ -349,13 +351,15 @@ static int open_set(const config_dir *dir, unsigned long number) {
   return openat(dir->fd, name, FOLDER_FLAGS);
 }
 
-/* Removes what the manifest lists, then the folders that are empty, then the manifest. */
+/* Removes what the manifest lists, then the folders that are empty, then the manifest. Without a manifest of ours nothing is
+ * ours: one that a kill left torn stays, too, but then nothing else of its set was made. */
 static void remove_set(const config_dir *dir, unsigned long number) {
   char set[SET_NAME_SIZE], list[SET_NAME_SIZE], part[PART_MAX + 1];
   manifest text;
   config_file file;
-  int fd = open_set(dir, number);
-  if (fd >= 0 && manifest_open(dir, number, &text) == 0) {
+  if (manifest_open(dir, number, &text) != 0) return;
+  int fd = open_set(dir, number), is_ours = text.is_ours;
+  if (fd >= 0) {
     while (manifest_next(&text, &file)) {
       for (size_t end = file.name_len; end > 0; end--) {
         if (end < file.name_len && file.name[end] != '/') continue;
@@ -365,9 +369,10 @@ static void remove_set(const config_dir *dir, unsigned long number) {
         (void)close(parent);
       }
     }
-    free(text.text);
+    (void)close(fd);
   }
-  if (fd >= 0) (void)close(fd);
+  free(text.text);
+  if (!is_ours) return;
   set_name(set, number, "");
   set_name(list, number, ".manifest");
   (void)unlinkat(dir->fd, set, AT_REMOVEDIR);
@@ -388,6 +393,13 @@ static int live_set(const config_dir *dir, unsigned long *number, config_why *wh
     return fail(why, "%s/" LINK_NAME " is not a link of ours", dir->path);
   *number = found;
   return 0;
+}
+
+/* Is the link still as we left it? */
+static int check_live(const config_dir *dir, config_why *why) {
+  unsigned long live;
+  if (live_set(dir, &live, why) != 0) return -1;
+  return live == dir->live ? 0 : fail(why, "%s/" LINK_NAME " was changed by somebody else", dir->path);
 }
 
 /* The highest number in use, of a set or of its manifest. With `remove_others`, sets that are not live go: an interrupted run
@@ -531,10 +543,8 @@ void config_dir_close(config_dir *dir) {
 }
 
 static int check_links(const config_dir *dir, const config_file *files, size_t count, config_why *why) {
-  unsigned long live;
-  if (check_way(dir, why) != 0 || live_set(dir, &live, why) != 0) return -1;
-  if (live != dir->live) return fail(why, "%s/" LINK_NAME " was changed by somebody else", dir->path);
-  int set = live == 0 ? -1 : open_set(dir, live);
+  if (check_way(dir, why) != 0 || check_live(dir, why) != 0) return -1;
+  int set = dir->live == 0 ? -1 : open_set(dir, dir->live);
   for (size_t i = 0; set >= 0 && i < count; i++) {
     if (!has_link_on_the_way(set, files[i].name, files[i].name_len)) continue;
     (void)close(set);
@@ -559,7 +569,8 @@ static int stage(config_dir *dir, const config_file *files, size_t count, entrie
 int config_dir_stage(config_dir *dir, const config_file *files, size_t count, int (*is_cancelled)(void), config_why *why) {
   entries all = {NULL, 0, NULL};
   config_file only;
-  if (dir->staged != 0) return fail(why, "a set is staged already");
+  /* Left by a revert that failed, or never decided: the old set is to be live again before there is a new one. */
+  if (config_dir_revert(dir, why) != 0) return -1;
   if (count > CONFIG_DIR_MAX_FILES) return fail(why, "%zu files, more than %d", count, (int)CONFIG_DIR_MAX_FILES);
   if (count == 1 && files[0].name_len == 0) {
     only = files[0];
@@ -585,7 +596,7 @@ const char *config_dir_staged_path(const config_dir *dir) {
 
 int config_dir_swap(config_dir *dir, config_why *why) {
   if (dir->staged == 0 || dir->is_swapped) return fail(why, "no set is staged");
-  if (point_link(dir, dir->staged, why) != 0) return -1;
+  if (check_live(dir, why) != 0 || point_link(dir, dir->staged, why) != 0) return -1;
   dir->before = dir->live;
   dir->live = dir->staged;
   dir->is_swapped = 1;
@@ -602,6 +613,7 @@ void config_dir_keep(config_dir *dir) {
 int config_dir_revert(config_dir *dir, config_why *why) {
   if (dir->staged == 0) return 0;
   if (dir->is_swapped) {
+    if (check_live(dir, why) != 0) return -1;
     int done = dir->before != 0 ? point_link(dir, dir->before, why) : unlinkat(dir->fd, LINK_NAME, 0);
     if (done != 0) return dir->before != 0 ? -1 : fail(why, "%s/" LINK_NAME ": %s", dir->path, strerror(errno));
     (void)fsync(dir->fd);

@@ -47,7 +47,7 @@ typedef struct config_why {
 int config_dir_open(const char *path, config_dir **out, config_why *why);
 void config_dir_close(config_dir *dir);
 
-/* Writes a set beside the live one and syncs it. Nothing is written when a name can not be trusted: empty, absolute, with empty
+/* Writes a set beside the live one and syncs it; one that was staged before and not kept is taken back first. Nothing is written when a name can not be trusted: empty, absolute, with empty
  * or `.` or `..` parts, NUL, backslash or control characters, a part over 255 bytes; names that differ in case only; a name that
  * is a folder of another; more than CONFIG_DIR_MAX_FILES, _NAME, _PARTS; a symbolic link where a file of that name would come to lie.
  * The one exception: a single file with the empty name is stored as `config`.
@@ -62,7 +62,7 @@ const char *config_dir_staged_path(const config_dir *dir);
 int config_dir_swap(config_dir *dir, config_why *why);
 
 /* After a swap: keep the new set and remove the old one, or bring the old set back and remove the new one.
- * Without a swap, config_dir_revert removes what was staged. */
+ * Without a swap, config_dir_revert removes what was staged. Where it fails, the next config_dir_stage tries it again. */
 void config_dir_keep(config_dir *dir);
 int config_dir_revert(config_dir *dir, config_why *why);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -202,6 +203,86 @@ static void removes_only_what_it_wrote(void) {
   config_dir_close(dir);
 }
 
+static void put(const char *name, const char *text) {
+  int fd = open(in_folder(name), O_WRONLY | O_CREAT | O_EXCL, 0600);
+  CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0, "%s", strerror(errno));
+}
+
+/* A name like ours is not enough: what does not begin like a manifest of ours is somebody else's. */
+static void leaves_manifests_that_are_not_its_own(void) {
+  config_dir *dir = fresh();
+  config_file one = file("a", "1");
+  config_dir_close(dir);
+  put("set-3.manifest", "the parts of my drum set\n");
+  put("set-4.manifest", "");
+  CHECK(mkdir(in_folder("set-3"), 0700) == 0 && symlink("/etc/hosts", in_folder("set-5.manifest")) == 0, "%s", strerror(errno));
+  dir = again();
+  apply(dir, &one, 1);
+  CHECK(content("set-3.manifest") != NULL && content("set-4.manifest") != NULL && content("set-5.manifest") != NULL, "taken away");
+  CHECK(strcmp(content("set-3.manifest"), "the parts of my drum set\n") == 0, "changed");
+  CHECK(access(in_folder("set-3"), F_OK) == 0 && strcmp(content("set-6/a"), "1") == 0, "the next free number is 6");
+  config_dir_close(dir);
+}
+
+/* Between the check and the swap a command runs, so the link may have become another by then. */
+static void leaves_a_link_that_became_somebody_elses(void) {
+  char target[64] = "";
+  config_dir *dir = fresh();
+  config_file old = file("a", "old"), new = file("a", "new");
+  apply(dir, &old, 1);
+  CHECK(config_dir_stage(dir, &new, 1, NULL, &why) == 0, "%s", why.text);
+  CHECK(unlink(in_folder("current")) == 0 && symlink("/etc", in_folder("current")) == 0, "%s", strerror(errno));
+  CHECK(config_dir_swap(dir, &why) == -1 && strstr(why.text, "not a link of ours") != NULL, "%s", why.text);
+  CHECK(unlink(in_folder("current")) == 0 && symlink("set-1", in_folder("current")) == 0, "%s", strerror(errno));
+  CHECK(config_dir_swap(dir, &why) == 0, "%s", why.text);
+  CHECK(unlink(in_folder("current")) == 0 && symlink("/etc", in_folder("current")) == 0, "%s", strerror(errno));
+  CHECK(config_dir_revert(dir, &why) == -1 && strstr(why.text, "not a link of ours") != NULL, "%s", why.text);
+  CHECK(readlink(in_folder("current"), target, sizeof target - 1) > 0 && strcmp(target, "/etc") == 0, "it is %s", target);
+  config_dir_close(dir);
+}
+
+/* What could not be brought back is tried again before anything new is staged. */
+static void brings_the_old_set_back_later(void) {
+  config_dir *dir = fresh();
+  config_file old = file("a", "old"), bad = file("a", "bad"), good = file("b", "good");
+  apply(dir, &old, 1);
+  CHECK(config_dir_stage(dir, &bad, 1, NULL, &why) == 0 && config_dir_swap(dir, &why) == 0, "%s", why.text);
+  put("current.new", "in the way");
+  CHECK(config_dir_revert(dir, &why) == -1, "reverted");
+  CHECK(config_dir_stage(dir, &good, 1, NULL, &why) == -1 && strstr(why.text, "current.new") != NULL, "%s", why.text);
+  CHECK(unlink(in_folder("current.new")) == 0, "%s", strerror(errno));
+  CHECK(config_dir_stage(dir, &good, 1, NULL, &why) == 0, "%s", why.text);
+  CHECK(strcmp(content("current/a"), "old") == 0, "the old set is not back");
+  CHECK(config_dir_swap(dir, &why) == 0, "%s", why.text);
+  config_dir_keep(dir);
+  CHECK(strcmp(content("current/b"), "good") == 0, "not live");
+  config_dir_close(dir);
+}
+
+/* No room: as on a full disk, a write comes short. */
+static void a_full_disk_leaves_the_old_set(void) {
+  static char large[20000];
+  config_dir *dir = fresh();
+  config_file old = file("a", "old"), new[] = {file("a", "new"), file("large", large)};
+  memset(large, 'x', sizeof large - 1);
+  new[1].body_len = sizeof large - 1;
+  apply(dir, &old, 1);
+  config_dir_close(dir);
+  pid_t child = fork();
+  if (child == 0) {
+    struct rlimit little = {10000, 10000};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    dir = again();
+    CHECK(setrlimit(RLIMIT_FSIZE, &little) == 0, "%s", strerror(errno));
+    CHECK(config_dir_stage(dir, new, 2, NULL, &why) == -1 && strstr(why.text, "large: ") != NULL, "%s", why.text);
+    CHECK(config_dir_stage(dir, new, 1, NULL, &why) == 0, "%s", why.text);
+    _exit(0);
+  }
+  int status = 1;
+  CHECK(waitpid(child, &status, 0) == child && status == 0, "the child");
+  CHECK(strcmp(content("current/a"), "old") == 0, "the live set was touched");
+}
+
 static void refuses_links_on_the_way(void) {
   char aside[600];
   config_dir *dir = fresh(), *other = NULL;
@@ -290,10 +371,14 @@ int main(int argc, char **argv) {
   reads_what_is_live_not_what_was_offered();
   brings_the_old_set_back();
   removes_only_what_it_wrote();
+  leaves_manifests_that_are_not_its_own();
+  leaves_a_link_that_became_somebody_elses();
+  brings_the_old_set_back_later();
+  a_full_disk_leaves_the_old_set();
   refuses_links_on_the_way();
   gives_up_when_asked();
   one_writer_per_folder();
   a_kill_at_any_moment_leaves_a_whole_set();
-  (void)printf("config_dir: 12 tests passed\n");
+  (void)printf("config_dir: 16 tests passed\n");
   return 0;
 }

@@ -193,6 +193,46 @@ class AgentTest(ServerTest):
         self.server.wait("requests>=1", since=since)
         self.assert_stops(agent)
 
+    def test_stops_though_nobody_reads_its_output(self):
+        reads, writes = os.pipe()
+        self.addCleanup(os.close, reads)
+        agent = subprocess.Popen([PROGRAMS / "agent", "--endpoint", self.server.endpoint, "--interval-ms", "50", "--json"],
+                                 stdin=subprocess.DEVNULL, stdout=writes)
+        self.addCleanup(agent.wait)
+        self.addCleanup(agent.kill)
+        os.close(writes)
+        self.server.wait("full")
+        # given one event that is more than a pipe holds
+        offered = self.server.offer({f"{number:03}" * 60: b"" for number in range(1000)})
+        self.server.wait("offered", since=offered["since"])
+        begin = time.monotonic()
+        agent.terminate()
+        agent.wait(20)
+        # a second of the system's clock for its alarm, and a moment to die
+        self.assertLess(time.monotonic() - begin, STOP_BOUND + 1)
+
+    def test_starts_not_where_it_can_not_write_or_another_is(self):
+        agent = self.agent()
+        (self.work / "file").touch()
+        for folder, reason in [(self.folder, "in use"), (self.work / "file", "directory"), (self.work / "none" / "deep", "No such file")]:
+            done = subprocess.run([PROGRAMS / "agent", "--endpoint", self.server.endpoint, "--config-dir", folder],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+            self.assertEqual(done.returncode, 2, folder)
+            self.assertIn(reason, done.stderr)
+        self.offer({"a": b"1"}, "APPLIED")
+        self.assert_stops(agent)
+
+    def test_a_folder_that_goes_away_and_comes_back(self):
+        agent = self.agent()
+        self.offer({"a": b"1"}, "APPLIED")
+        self.folder.rename(self.work / "aside")
+        self.assertIn("No such file", self.offer({"a": b"2"}, "FAILED")["error_message"])
+        (self.work / "aside").rename(self.folder)
+        self.assertEqual(self.live(), {"a": b"1"})
+        self.offer({"a": b"3"}, "APPLIED")
+        self.assertEqual(self.live(), {"a": b"3"})
+        self.assert_stops(agent)
+
     def test_says_why_it_does_not_start(self):
         for arguments, reason in [(["--endpoint", "ftp://127.0.0.1/"], "--endpoint"), (["--nonsense", "1"], "no such option"),
                                   ([], "--endpoint is missing"), (["--endpoint", self.server.endpoint, "--uid", "123"], "--uid"),
