@@ -50,7 +50,8 @@ pub(crate) enum BodyError {
 }
 
 impl Head<'_> {
-    pub(crate) fn plan(&self, limit: usize) -> Plan {
+    /// `hide` takes our own secrets out of a text of the peer's.
+    pub(crate) fn plan(&self, limit: usize, hide: impl Fn(&str) -> String) -> Plan {
         if !matches!(self.status, 200 | 204) {
             return Plan::Show {
                 kind: FailKind::Status,
@@ -62,15 +63,19 @@ impl Head<'_> {
             .content_encoding
             .filter(|e| !is_gzip && !is_identity(e))
         {
-            let text = format!("the content encoding is {:?}, not gzip", shown(other, 32));
+            let found = shown(&hide(other), 32);
+            let text = format!("the content encoding is {found:?}, not gzip");
             return Plan::Show {
                 kind: FailKind::Decode,
                 text,
             };
         }
-        // What gzip adds to bytes that it can not compress.
-        let slack = if is_gzip { limit / 1024 + 1024 } else { 0 };
-        if let Some(length) = self.content_length.filter(|&n| n > (limit + slack) as u64) {
+        let most = if is_gzip {
+            most_packed(limit)
+        } else {
+            limit as u64
+        };
+        if let Some(length) = self.content_length.filter(|&n| n > most) {
             let text = format!("the answer has {length} bytes, the limit is {limit}");
             return Plan::Leave {
                 kind: FailKind::Size,
@@ -80,7 +85,7 @@ impl Head<'_> {
         if self.content_length == Some(0) || self.has_fitting_type() {
             return Plan::Take { is_gzip };
         }
-        let found = shown(self.content_type.unwrap_or_default(), 64);
+        let found = shown(&hide(self.content_type.unwrap_or_default()), 64);
         let text = format!("the content type is {found:?}, not application/x-protobuf");
         Plan::Show {
             kind: FailKind::Decode,
@@ -198,22 +203,30 @@ pub(crate) fn read_plain(
     Ok(body.into())
 }
 
-/// The same with gzip undone. A bomb costs no more than the limit and the decoder's window.
+/// The same with gzip undone. A bomb costs no more than the limit and the decoder's window, and what unpacks to
+/// nothing ends, too.
 pub(crate) fn read_gzip(source: &mut impl Read, limit: usize) -> Result<Bytes, BodyError> {
     let mut noting = Noting {
         source,
         has_failed: false,
-        is_empty: true,
+        come: 0,
+        most: most_packed(limit),
     };
     let mut body = Vec::new();
     let result = read_bounded(&mut Gunzip::new(&mut noting), &mut body, limit);
     match result {
         Ok(()) => Ok(body.into()),
         // A body of no bytes is an empty message, whatever its encoding says.
-        Err(BodyError::Source(_)) if noting.is_empty && !noting.has_failed => Ok(Bytes::new()),
+        Err(BodyError::Source(_)) if noting.come > noting.most => Err(BodyError::TooLarge),
+        Err(BodyError::Source(_)) if noting.come == 0 && !noting.has_failed => Ok(Bytes::new()),
         Err(BodyError::Source(e)) if !noting.has_failed => Err(BodyError::BadGzip(e)),
         Err(e) => Err(e),
     }
+}
+
+/// With what gzip adds to bytes that it can not compress.
+fn most_packed(limit: usize) -> u64 {
+    (limit as u64).saturating_add(limit as u64 / 1024 + 1024)
 }
 
 /// A body of the host's own stack, which may have undone gzip and left the header standing.
@@ -342,18 +355,22 @@ fn read_bounded(source: &mut impl Read, body: &mut Vec<u8>, limit: usize) -> Res
     }
 }
 
-/// Tells a failure of the source from one of the decoder.
+/// Tells a failure of the source from one of the decoder, and an end that never comes from both.
 struct Noting<'a, R> {
     source: &'a mut R,
     has_failed: bool,
-    is_empty: bool,
+    come: u64,
+    most: u64,
 }
 
 impl<R: Read> Read for Noting<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.source.read(buffer);
         self.has_failed |= result.is_err();
-        self.is_empty &= matches!(result, Ok(0) | Err(_));
+        self.come += *result.as_ref().unwrap_or(&0) as u64;
+        if self.come > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         result
     }
 }

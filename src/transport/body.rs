@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::head::Framing;
 use super::room::lengthen;
-use super::wire::{Broken, Wire};
+use super::wire::{Broken, MOST_HEAD, Wire};
 
 /// Chunks are read through a buffer of this size, which also bounds the lines between them.
 const BUFFER: usize = 4 * 1024;
@@ -42,7 +42,8 @@ enum Phase {
     Size,
     Data(u64),
     DataEnd,
-    Trailer,
+    /// So many bytes of it have come.
+    Trailer(usize),
     Over,
 }
 
@@ -146,7 +147,7 @@ impl Chunks {
             if !self.fill(wire)? {
                 *is_closed = true;
                 // Whole is also what lacks only the empty line after the last chunk.
-                if self.phase != Phase::Trailer {
+                if !matches!(self.phase, Phase::Trailer(_)) {
                     return Err(Broken::Ended);
                 }
                 self.phase = Phase::Over;
@@ -174,8 +175,12 @@ impl Chunks {
     fn line(&mut self) -> Result<bool, Broken> {
         let waiting = self.waiting();
         let (length, next) = match self.phase {
+            // httparse takes no digits for 0, which would end the body early and in silence.
+            Phase::Size if waiting.first().is_some_and(|b| !b.is_ascii_hexdigit()) => {
+                return Err(Broken::Malformed("a chunk without a size".into()));
+            }
             Phase::Size => match httparse::parse_chunk_size(waiting) {
-                Ok(httparse::Status::Complete((length, 0))) => (length, Phase::Trailer),
+                Ok(httparse::Status::Complete((length, 0))) => (length, Phase::Trailer(0)),
                 Ok(httparse::Status::Complete((length, size))) => (length, Phase::Data(size)),
                 Ok(httparse::Status::Partial) => return self.unfinished(),
                 Err(e) => return Err(Broken::Malformed(e.to_string())),
@@ -184,14 +189,17 @@ impl Chunks {
                 let Some(end) = waiting.iter().position(|&byte| byte == b'\n') else {
                     return self.unfinished();
                 };
-                let is_empty = waiting[..end].trim_ascii().is_empty();
+                let is_empty = matches!(waiting[..end], [] | [b'\r']);
                 match phase {
                     Phase::DataEnd if is_empty => (end + 1, Phase::Size),
                     Phase::DataEnd => {
                         return Err(Broken::Malformed("a chunk is longer than it says".into()));
                     }
                     _ if is_empty => (end + 1, Phase::Over),
-                    _ => (end + 1, Phase::Trailer),
+                    Phase::Trailer(come) if come + end < MOST_HEAD => {
+                        (end + 1, Phase::Trailer(come + end + 1))
+                    }
+                    _ => return Err(Broken::Malformed("a trailer without an end".into())),
                 }
             }
         };

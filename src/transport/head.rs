@@ -81,7 +81,7 @@ impl<'b> RawHead<'_, 'b> {
     /// Whether the connection stays open after the answer.
     pub(crate) fn is_kept(&self) -> bool {
         let is_kept = !self.is_http_1_0 || self.lists("connection", "keep-alive");
-        is_kept && !self.lists("connection", "close") && self.status != 101
+        is_kept && !self.lists("connection", "close") && self.status != 101 && !self.is_ambiguous()
     }
 
     /// By RFC 9112, 6.3, for the answer to a POST.
@@ -90,7 +90,7 @@ impl<'b> RawHead<'_, 'b> {
         if self.status < 200 || matches!(self.status, 204 | 304) {
             return Ok(Framing::Length(0));
         }
-        if !self.is_http_1_0 && self.lists("transfer-encoding", "chunked") {
+        if !self.is_http_1_0 && self.is_chunked()? {
             return Ok(Framing::Chunked);
         }
         Ok(length.map_or(Framing::Close, Framing::Length))
@@ -107,6 +107,26 @@ impl<'b> RawHead<'_, 'b> {
                 _ => None,
             },
             retry_after: self.header("retry-after"),
+        }
+    }
+
+    /// Whether its end is told in two ways (RFC 9112, 6.1): whoever stands between us may have gone by the other one.
+    fn is_ambiguous(&self) -> bool {
+        let has = |name| self.all(name).next().is_some();
+        has("transfer-encoding") && (self.is_http_1_0 || has("content-length"))
+    }
+
+    /// Any other coding was not asked for, and may hide where the body ends.
+    fn is_chunked(&self) -> Result<bool, String> {
+        let mut codings = self
+            .all("transfer-encoding")
+            .flat_map(|value| value.split(|&b| b == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+        match (codings.next(), codings.next()) {
+            (None, _) => Ok(false),
+            (Some(one), None) if one.eq_ignore_ascii_case(b"chunked") => Ok(true),
+            _ => Err("the transfer encoding is not chunked alone".to_owned()),
         }
     }
 
@@ -172,9 +192,10 @@ mod tests {
                 "1 200 OK\r\ncontent-length: 007, 7\r\nContent-Length: 7",
                 Framing::Length(7),
             ),
+            ("1 200 OK\r\nTransfer-Encoding: , Chunked", Framing::Chunked),
             (
-                "1 200 OK\r\nTransfer-Encoding: gzip, Chunked",
-                Framing::Chunked,
+                "1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 5",
+                Framing::Length(5),
             ),
             (
                 "1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
@@ -212,12 +233,27 @@ mod tests {
     }
 
     #[test]
+    fn a_coding_that_was_not_asked_for_is_none_that_can_be_read() {
+        for coding in ["gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked"] {
+            let lines = format!("1 200 OK\r\nTransfer-Encoding: {coding}\r\nContent-Length: 5");
+            assert!(framing(&lines).is_err(), "{coding}");
+        }
+        let twice = "1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x";
+        assert!(framing(twice).is_err());
+    }
+
+    #[test]
     fn a_connection_is_kept_as_http_has_it() {
         assert!(is_kept("1 200 OK"));
         assert!(!is_kept("1 200 OK\r\nConnection: x, Close"));
         assert!(!is_kept("0 200 OK"));
         assert!(is_kept("0 200 OK\r\nConnection: Keep-Alive"));
         assert!(!is_kept("1 101 Other"));
+        assert!(is_kept("1 200 OK\r\nTransfer-Encoding: chunked"));
+        let both = "Transfer-Encoding: chunked\r\nContent-Length: 5";
+        assert!(!is_kept(&format!("1 200 OK\r\n{both}")));
+        let ahead = "Connection: keep-alive\r\nTransfer-Encoding: chunked";
+        assert!(!is_kept(&format!("0 200 OK\r\n{ahead}")));
     }
 
     #[test]

@@ -247,7 +247,7 @@ fn judge(
         content_length: Some(body.len() as u64),
         retry_after: text("retry-after"),
     };
-    match head.plan(limit) {
+    match head.plan(limit, |text| ours.hidden_in(text)) {
         Plan::Take { is_gzip } => match answer::whole(body, is_gzip, limit) {
             Ok(body) => Ok(Answer { status, body }),
             Err(e) => Err(head.body_failure(e, limit)),

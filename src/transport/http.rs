@@ -100,7 +100,9 @@ impl Http {
 
     /// The exchange, wherever it leads, all within its one bound.
     fn follow(&mut self, request: &Request<'_>, vigil: &mut Vigil) -> Result<Answer, Failure> {
-        let mut packed = self.packed(request.body);
+        let mut packed = self
+            .packed(request.body, vigil)
+            .map_err(|cut| self.line.failure(&cut, Reached::No))?;
         loop {
             let sent = Request {
                 body: packed.as_deref().unwrap_or(request.body),
@@ -131,7 +133,11 @@ impl Http {
             };
             let hop = self.line.redirect(status, location.as_deref(), Sent::Post);
             let hop = hop.map_err(|why| Failure {
-                text: answer::not_followed(status, &why).into(),
+                text: answer::not_followed(
+                    status,
+                    &self.opening.secrets(request.headers).hidden_in(&why),
+                )
+                .into(),
                 ..failure
             })?;
             self.open();
@@ -140,10 +146,11 @@ impl Http {
     }
 
     /// The body as gzip, where that is wanted and worth it.
-    fn packed(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let above = self.line.settings.compress_above?;
-        let is_wanted = body.len() > above && !self.is_gzip_refused;
-        is_wanted.then(|| gzip(body)).flatten()
+    fn packed(&self, body: &[u8], vigil: &mut Vigil) -> Result<Option<Vec<u8>>, Cut> {
+        match self.line.settings.compress_above {
+            Some(above) if body.len() > above && !self.is_gzip_refused => gzip(body, vigil),
+            _ => Ok(None),
+        }
     }
 
     /// For the place where the line goes now.
@@ -223,11 +230,10 @@ impl Http {
 
     /// One request and its answer over this connection.
     fn over(&mut self, wire: &mut Wire<'_>, request: &Request<'_>) -> Result<Said, Broken> {
-        wire.send(&self.out)?;
-        if let Some(rest) = request.body.get(MOST_COLLECTED..) {
-            wire.send(rest)?;
-        }
-        let (mut begin, mut end) = (0, 0);
+        let rest = request.body.get(MOST_COLLECTED..).unwrap_or_default();
+        let mut unsent = [&self.out[..], rest];
+        wire.send(&mut unsent)?;
+        let (mut begin, mut end, mut passed_over) = (0, 0, 0);
         loop {
             if end == self.input.len() {
                 self.input.copy_within(begin..end, 0);
@@ -253,6 +259,13 @@ impl Http {
                     let early = &come[begin..];
                     return said(wire, &head, early, (request, &self.opening), limit);
                 }
+                passed_over += head.len;
+                if passed_over > MOST_HEAD {
+                    return Err(Broken::LongHead);
+                }
+            }
+            if passed_over > 0 {
+                wire.send_on(&mut unsent)?;
             }
         }
     }
@@ -282,7 +295,8 @@ fn said(
         .map(str::to_owned);
     let head = head.judged(framing);
     let mut body = Body::new(wire, framing, early);
-    let answer = match head.plan(limit) {
+    let hide = |text: &str| opening.secrets(request.headers).hidden_in(text);
+    let answer = match head.plan(limit, hide) {
         Plan::Take { is_gzip } => {
             let taken = if is_gzip {
                 answer::read_gzip(&mut body, limit)

@@ -147,7 +147,7 @@ impl Line {
         }
         if endpoint.scheme().is_tls() {
             let whom = (endpoint.host(), !self.is_away());
-            stream = self.secure(stream, whom, &endpoint.place(), vigil)?;
+            stream = self.secure(stream, whom, &self.place(), vigil)?;
         }
         self.traffic.on_connected(place, stream.tls_version());
         self.dialled += 1;
@@ -245,7 +245,16 @@ impl Line {
 
     /// In words that name the server, not its path and query.
     pub(crate) fn failure(&self, cut: &Cut, reached: Reached) -> Failure {
-        self.failure_with(&self.at.place(), cut, reached)
+        self.failure_with(&self.place(), cut, reached)
+    }
+
+    /// The server, and the proxy on the way to it: what fails behind a proxy may be its fault.
+    fn place(&self) -> String {
+        let server = self.at.place();
+        match self.settings.proxies.of(&self.at) {
+            Ok(Some(proxy)) => format!("{server} through {proxy}"),
+            _ => server,
+        }
     }
 
     fn failure_with(&self, place: &str, cut: &Cut, reached: Reached) -> Failure {

@@ -78,6 +78,11 @@ impl Stream {
         self.is_sending_over
     }
 
+    /// The peer only said that it goes on reading.
+    pub(crate) fn send_again(&mut self) {
+        self.is_sending_over = false;
+    }
+
     /// For the snapshot: "TLS 1.3" or nothing.
     pub(crate) fn tls_version(&self) -> Option<&'static str> {
         match self.tls.as_ref()?.session.protocol_version()? {
@@ -88,13 +93,14 @@ impl Stream {
     }
 
     /// Sends all, `left` counting what the kernel has taken. Where the peer answers or closes before
-    /// it has the whole, the rest is dropped without an error: what it said decides.
+    /// it has the whole, the rest stays behind without an error: what it said decides. Answers how many of
+    /// the bytes were taken.
     pub(crate) fn send(
         &mut self,
         bytes: &[u8],
         left: &mut u64,
         vigil: &mut Vigil,
-    ) -> Result<(), Cut> {
+    ) -> Result<usize, Cut> {
         if self.tls.is_some() {
             return self.send_tls(bytes, left, vigil);
         }
@@ -113,7 +119,7 @@ impl Stream {
                 Err(e) => self.on_send_error(e, *left)?,
             }
         }
-        Ok(())
+        Ok(bytes.len() - rest.len())
     }
 
     /// At least one byte, or 0 at the peer's orderly end.
@@ -179,18 +185,20 @@ impl Stream {
         }
     }
 
-    fn send_tls(&mut self, bytes: &[u8], left: &mut u64, vigil: &mut Vigil) -> Result<(), Cut> {
+    fn send_tls(&mut self, bytes: &[u8], left: &mut u64, vigil: &mut Vigil) -> Result<usize, Cut> {
         let mut rest = bytes;
-        while !rest.is_empty() && !self.is_sending_over {
-            let Some(tls) = &mut self.tls else {
-                return Ok(());
-            };
-            // Takes at most 64 KiB at a time, the session's own bound.
-            let taken = tls.session.writer().write(rest).map_err(Cut::Io)?;
-            rest = &rest[taken..];
+        loop {
+            // Also what was taken before the peer spoke.
             self.flush_tls(left, vigil)?;
+            match &mut self.tls {
+                Some(tls) if !rest.is_empty() && !self.is_sending_over => {
+                    // Takes at most 64 KiB at a time, the session's own bound.
+                    let taken = tls.session.writer().write(rest).map_err(Cut::Io)?;
+                    rest = &rest[taken..];
+                }
+                _ => return Ok(bytes.len() - rest.len()),
+            }
         }
-        Ok(())
     }
 
     fn flush_tls(&mut self, left: &mut u64, vigil: &mut Vigil) -> Result<(), Cut> {

@@ -44,9 +44,24 @@ impl<'v> Wire<'v> {
         }
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+    /// Sends one piece after the other. Where the peer speaks first, something is left of them: what it says decides.
+    pub(crate) fn send(&mut self, pieces: &mut [&[u8]]) -> Result<(), Cut> {
         self.vigil.enter(Step::Send, None);
-        self.stream.send(bytes, &mut self.sent, self.vigil)
+        for piece in pieces {
+            let taken = self.stream.send(piece, &mut self.sent, self.vigil)?;
+            *piece = &piece[taken..];
+        }
+        Ok(())
+    }
+
+    /// What the peer said was not the answer: it still waits for what is left.
+    pub(crate) fn send_on(&mut self, pieces: &mut [&[u8]]) -> Result<(), Cut> {
+        if self.stream.is_sending_over() {
+            self.stream.send_again();
+            self.send(pieces)?;
+            self.vigil.enter(Step::Body, None);
+        }
+        Ok(())
     }
 
     /// Some bytes of the answer, or 0 where it ends; an answer without a byte is an error.

@@ -1,14 +1,14 @@
 //! What is sent and how answers are taken.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use opamp::transport::headers::{self, HeaderError};
-use opamp::transport::{Endpoint, EndpointError, FailKind, Reached, Scheme};
+use opamp::transport::{Endpoint, EndpointError, FailKind, Reached, Resolver, Scheme, Settings};
 
-use crate::kit::{Got, Rig, Server, UID, answer, chunked, gzip, ok, settings};
+use crate::kit::{Got, Patience, Rig, Server, UID, answer, chunked, gzip, ok, settings};
 
 /// Plays one exchange and shows what the server got.
 fn one(rig: impl FnOnce(&str) -> Rig, body: &'static [u8], reply: Vec<u8>) -> (Got, Rig) {
@@ -312,6 +312,8 @@ fn a_body_of_the_limit_is_taken_and_one_more_is_refused() {
     for bad in [
         // A length over the limit: refused without a byte of the body.
         format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", limit + 1).into_bytes(),
+        // Unpacked it would be nothing at all, however much comes.
+        chunked("200 OK", gz, &gzip(b"").repeat(limit / 10)),
         chunked("200 OK", "", &body(limit + 1)),
         answer("200 OK", gz, &gzip(&body(limit + 1))),
         chunked("200 OK", gz, &gzip(&body(limit + 1))),
@@ -452,6 +454,31 @@ fn any_other_status_is_a_failure_with_code_and_excerpt() {
     server.join();
 }
 
+/// [LOG-03] Whatever part of an answer shows it.
+#[test]
+fn a_secret_that_comes_back_is_in_no_text() {
+    let token = "s3cr3t-token";
+    let other = "Location: http://s3cr3t-token/\r\n";
+    let replies = vec![
+        answer("200 OK", "Content-Type: Bearer s3cr3t-token\r\n", b"x"),
+        answer("200 OK", "Content-Encoding: Bearer s3cr3t-token\r\n", b"x"),
+        answer("307 There", other, b""),
+    ];
+    let count = replies.len();
+    let server = Server::answering(replies);
+    let mut following = settings(&server.url());
+    following.redirects.limit = 5;
+    let mut rig = Rig::with(following);
+    let value = format!("Bearer {token}");
+    rig.headers.set("Authorization", &value).unwrap();
+    for _ in 0..count {
+        let failure = rig.fail();
+        assert!(!failure.text.contains("s3cr3t"), "{failure}");
+        assert!(failure.text.contains("***"), "{failure}");
+    }
+    server.join();
+}
+
 /// [HTTP-01] Chunks of every size, with extensions and trailers, and however they arrive.
 #[test]
 fn a_chunked_answer_is_put_together() {
@@ -498,6 +525,14 @@ fn a_chunked_answer_that_breaks_off_is_a_failure() {
         ("3\r\nabc\r\n", Some(FailKind::Io)),
         ("3\r\nabcd\r\n0\r\n\r\n", Some(FailKind::Protocol)),
         ("-3\r\nabc\r\n0\r\n\r\n", Some(FailKind::Protocol)),
+        // A size that is not there is not a size of 0, which would end the answer.
+        ("3\r\nabc\r\n\r\n\r\n", Some(FailKind::Protocol)),
+        ("3\r\nabc\r\n;x=0\r\n\r\n", Some(FailKind::Protocol)),
+        ("3\r\nabc \r\n0\r\n\r\n", Some(FailKind::Protocol)),
+        (
+            &format!("3\r\nabc\r\n0\r\n{}\r\n", "X: y\r\n".repeat(20_000)),
+            Some(FailKind::Protocol),
+        ),
         ("fffffffffffffffff\r\nabc", Some(FailKind::Protocol)),
         (&format!("3;{endless}"), Some(FailKind::Protocol)),
         (
@@ -530,6 +565,57 @@ fn interim_answers_are_passed_over() {
     server.join();
 }
 
+/// [HTTP-18] Passed over for ever they would keep us busy until the end of the whole exchange.
+#[test]
+fn interim_answers_without_an_end_are_a_protocol_failure() {
+    let server = Server::start(move |listener| {
+        let mut peer = listener.accept().unwrap().0;
+        Got::read(&mut peer).unwrap();
+        let hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(100);
+        while peer.write_all(&hints).is_ok() {}
+    });
+    let failure = Rig::new(&server.url()).fail();
+    assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
+    server.join();
+}
+
+/// Says "go on" again and again while it reads a large request, then answers it and the next one.
+pub(crate) fn goes_on_reading(peer: &mut (impl Read + Write)) {
+    let mut got = Got::head(peer).unwrap();
+    let length: usize = got.header("content-length").unwrap().parse().unwrap();
+    let say = |peer: &mut dyn Write, bytes: &[u8]| {
+        peer.write_all(bytes).unwrap();
+        peer.flush().unwrap();
+    };
+    while got.body.len() < length {
+        say(peer, b"HTTP/1.1 102 Processing\r\n\r\n");
+        let start = got.body.len();
+        got.body.resize(length.min(start + 3_000_000), 0);
+        peer.read_exact(&mut got.body[start..]).unwrap();
+    }
+    assert!(got.body.iter().all(|&byte| byte == b'x'));
+    say(peer, &ok(b"whole"));
+    Got::read(peer).unwrap();
+    say(peer, &ok(b"next"));
+}
+
+/// The client of such a server.
+pub(crate) fn sends_all(settings: Settings) {
+    let mut rig = Rig::with(settings);
+    let large = vec![b'x'; 12_000_000];
+    assert_eq!(rig.post(&large).unwrap().body, &b"whole"[..]);
+    assert_eq!(rig.post(b"x").unwrap().body, &b"next"[..]);
+    assert_eq!(rig.connections(), 1);
+}
+
+/// [HTTP-01] A server may say "go on" before it has the whole request, asked or not.
+#[test]
+fn an_interim_answer_in_the_middle_of_a_large_request_does_not_end_it() {
+    let server = Server::start(|listener| goes_on_reading(&mut listener.accept().unwrap().0));
+    sends_all(settings(&server.url()));
+    server.join();
+}
+
 /// [HTTP-14] An answer that ends with its connection is whole, but the connection is gone; one whose end is
 /// known must not be followed by bytes that nobody asked for.
 #[test]
@@ -540,18 +626,26 @@ fn a_connection_is_kept_only_when_its_answer_ended_cleanly() {
         b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nkept".to_vec();
     let mut smuggled = ok(b"mine");
     smuggled.extend(ok(b"not mine"));
+    // Who says in two ways where the answer ends may have meant the other one.
+    let chunks = "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n2\r\nab\r\n0\r\n\r\n";
+    let twofold = format!("HTTP/1.1 200 OK\r\n{chunks}").into_bytes();
+    let ahead = "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 3";
+    let ahead = format!("HTTP/1.0 200 OK\r\n{ahead}\r\n\r\nold").into_bytes();
     for (reply, body, is_kept) in [
         (until_close, &b"old"[..], false),
         (once, b"one", false),
         (asked, b"kept", true),
         (smuggled, b"mine", false),
+        (twofold, b"ab", false),
+        (ahead, b"old", false),
     ] {
+        let is_open_ended = reply.starts_with(b"HTTP/1.0 200 OK\r\n\r\n");
         let server = Server::start(move |listener| {
             let mut peer = listener.accept().unwrap().0;
             Got::read(&mut peer).unwrap();
             peer.write_all(&reply).unwrap();
             // The server itself would go on; only what says nothing of its length must end so.
-            if body == b"old" {
+            if is_open_ended {
                 peer.shutdown(Shutdown::Write).unwrap();
             }
             let old = peer.try_clone();
@@ -572,10 +666,14 @@ fn a_connection_is_kept_only_when_its_answer_ended_cleanly() {
 
 #[test]
 fn what_is_not_http_is_a_protocol_failure() {
-    let heads: [&[u8]; 3] = [
+    let heads: [&[u8]; 6] = [
         b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: minus\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        // Codings that were not asked for, and whose end is not where it seems.
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
     ];
     for head in heads {
         let server = Server::answering(vec![head.to_vec()]);
@@ -638,6 +736,25 @@ fn a_large_body_is_sent_as_gzip_and_after_a_415_plain_at_once_and_ever_after() {
         assert_eq!(rig.post(&large).unwrap().body, body);
     }
     assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
+/// [LIFE-03] [HTTP-15] A stop does not wait until a large message is packed.
+#[test]
+fn packing_can_be_given_up() {
+    let body = vec![b'x'; 60_000_000];
+    let server = Server::start(|listener| drop(listener.accept()));
+    let mut packing = settings(&server.url());
+    packing.compress_above = Some(100);
+    let watch = Patience {
+        ask_after: Some(Duration::from_millis(1)),
+        break_at: Some(3),
+        ..Patience::default()
+    };
+    let mut rig = Rig::watched(packing, watch, Resolver::default());
+    assert_eq!(rig.post(&body).unwrap_err().kind, FailKind::GivenUp);
+    assert_eq!(rig.connections(), 0);
+    let _ = TcpStream::connect(server.addr);
     server.join();
 }
 

@@ -10,6 +10,7 @@ use opamp::transport::tls::{Identity, Roots, TlsSettings};
 use opamp::transport::{Endpoint, FailKind, Failure, Proxies, Proxy, Reached, Resolver, Settings};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
+use crate::http::{goes_on_reading, sends_all};
 use crate::kit::{Got, LONG, Patience, Rig, Server, answer, ok, secure, settings};
 use crate::tls::{Authority, Pair};
 
@@ -176,6 +177,31 @@ fn tls_within_tls_carries_large_messages_both_ways_and_the_proxy_sees_our_certif
     }
     assert_eq!(rig.connections(), 1);
     server.join();
+}
+
+/// [PROXY-01] [HTTP-01] In the middle of a large request, plain TLS and TLS within TLS.
+#[test]
+fn an_interim_answer_does_not_end_the_request_within_tls() {
+    let (trust, outer, authority) = trusted(&["127.0.0.1"]);
+    let inner = authority.leaf(&["opamp.example"], |_| ()).server(None);
+    let outer = outer.server(None);
+    for has_proxy in [false, true] {
+        let (inner, outer) = (inner.clone(), outer.clone());
+        let server = Server::start(move |listener| {
+            let mut peer = tls(&outer, listener.accept().unwrap().0);
+            if has_proxy {
+                opened(&mut peer);
+                return goes_on_reading(&mut tls(&inner, peer));
+            }
+            goes_on_reading(&mut peer);
+        });
+        let url = format!("https://{}", server.addr);
+        sends_all(match has_proxy {
+            false => secure(&url, &trust),
+            true => through(&url, secure("https://opamp.example/v1", &trust)),
+        });
+        server.join();
+    }
 }
 
 /// [PROXY-04] [TLS-04] The proxy's session and the server's have each a place.
@@ -477,6 +503,27 @@ fn a_proxy_that_closes_is_named_and_so_is_one_that_is_not_there() {
         assert_eq!(failure.kind, FailKind::Connect, "{failure}");
         let text = format!("connect to the proxy {addr}: Connection refused");
         assert_eq!(&*failure.text, text);
+    }
+}
+
+/// [PROXY-01] What fails behind the proxy names both: either may be to blame.
+#[test]
+fn a_failure_within_the_way_names_the_server_and_the_proxy() {
+    for scheme in ["http", "https"] {
+        let server = Server::start(move |listener| {
+            let mut peer = listener.accept().unwrap().0;
+            if scheme == "https" {
+                opened(&mut peer);
+            }
+            let _ = peer.read(&mut [0; 4096]);
+        });
+        let (trust, ..) = trusted(&["a.example"]);
+        let proxy = server.addr.to_string();
+        let settings = secure(&format!("{scheme}://a.example:8443/"), &trust);
+        let failure = Rig::with(through(&proxy, settings)).fail();
+        let both = format!("a.example:8443 through the proxy {}: ", server.addr);
+        assert!(failure.text.contains(&both), "{failure}");
+        server.join();
     }
 }
 

@@ -159,6 +159,10 @@ impl Incoming {
         if head.mask.is_some() {
             return Err(protocol("a masked frame"));
         }
+        // The length of a control frame's head is computed below.
+        if size != head.len(length) {
+            return Err(protocol("a frame with a length written too long"));
+        }
         if let OpCode::Data(_) = head.opcode {
             self.taken += size;
         }
@@ -232,7 +236,9 @@ fn close_of(payload: &[u8]) -> Result<Option<(u16, String)>, Fault> {
         [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
         _ => return Err(protocol("a Close frame of one byte")),
     };
-    if !CloseCode::from(code).is_allowed() {
+    // Registered since, for a gateway whose server is gone.
+    const BAD_GATEWAY: u16 = 1014;
+    if code != BAD_GATEWAY && !CloseCode::from(code).is_allowed() {
         return Err(protocol("a Close frame with a code that must not be sent"));
     }
     match std::str::from_utf8(reason) {

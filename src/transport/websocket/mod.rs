@@ -107,7 +107,11 @@ impl WebSocket {
                 .line
                 .redirect(status, location.as_deref(), Sent::Upgrade);
             let hop = hop.map_err(|why| Failure {
-                text: format!("WebSocket upgrade: {}", not_followed(status, &why)).into(),
+                text: format!(
+                    "WebSocket upgrade: {}",
+                    not_followed(status, &headers.hidden_in(&why))
+                )
+                .into(),
                 ..failure
             })?;
             self.watch.on_redirect(hop);

@@ -45,7 +45,7 @@ impl Upgrade<'_> {
         let mut nonce = [0; 16];
         super::draw(&mut nonce)?;
         let key = STANDARD.encode(nonce);
-        wire.send(&self.request(&key))?;
+        wire.send(&mut [&self.request(&key)])?;
         let mut input = Vec::new();
         loop {
             let end = input.len();

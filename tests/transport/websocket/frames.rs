@@ -78,12 +78,19 @@ fn fault(bytes: Vec<u8>) -> (u16, FailKind, String) {
     (code, failure.kind, failure.text.to_string())
 }
 
+/// A frame whose length takes more bytes than it must.
+fn over_long(first: u8, bytes: usize, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u64).to_be_bytes();
+    let mark = if bytes == 2 { 126 } else { 127 };
+    [&[first, mark], &length[8 - bytes..], payload].concat()
+}
+
 /// [WS-06]
 #[test]
 fn a_broken_rule_of_the_protocol_is_1002() {
     let mut masked = frame(BINARY, b"\0abc");
     masked[1] |= 0x80;
-    let rows: [(&str, Vec<u8>); 15] = [
+    let rows: [(&str, Vec<u8>); 19] = [
         ("a masked frame", masked),
         ("extension", frame(BINARY | 0x40, b"\0a")),
         ("extension", frame(BINARY | 0x20, b"\0a")),
@@ -98,6 +105,14 @@ fn a_broken_rule_of_the_protocol_is_1002() {
         (
             "a control frame of more than 125 bytes",
             head(PING, u64::MAX),
+        ),
+        // Taken as short ones, what follows would be looked for in the wrong place.
+        ("a length written too long", over_long(PING, 2, b"hi")),
+        ("a length written too long", over_long(PING, 8, b"")),
+        ("a length written too long", over_long(BINARY, 2, b"\0a")),
+        (
+            "a length written too long",
+            over_long(BINARY, 8, &[0; 65_535]),
         ),
         ("a continuation of no message", frame(0x80, b"a")),
         (
