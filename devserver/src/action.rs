@@ -75,6 +75,13 @@ pub(crate) struct Action {
     pub(crate) deaf: bool,
 }
 
+/// The most that a rule may make of anything at once: the server itself shall outlive its faults.
+const MOST_BYTES: u64 = 1 << 30;
+/// What a nested body takes for each level.
+const LEVEL_BYTES: u64 = 4;
+/// A Retry-After further away is no HTTP-date any more.
+const MOST_SECONDS: u64 = 1_000_000_000;
+
 /// The keys that have a meaning for each occasion; those of messages are what is in none of these.
 const KEYS: [(On, &[&str]); 4] = [
     (
@@ -304,7 +311,10 @@ impl TryFrom<Json> for RetryAfter {
         let seconds = text
             .strip_suffix('s')
             .filter(|text| text.starts_with(['+', '-']));
-        match seconds.and_then(|seconds| seconds.parse().ok()) {
+        match seconds.and_then(|seconds| seconds.parse::<i64>().ok()) {
+            Some(seconds) if seconds.unsigned_abs() > MOST_SECONDS => {
+                Err(format!("{text} is more than {MOST_SECONDS} seconds away"))
+            }
             Some(seconds) => Ok(Self::Date(seconds)),
             None => Ok(Self::Text(text.to_owned())),
         }
@@ -392,6 +402,9 @@ impl Action {
         if self.fragments == Some(0) {
             return Err("fragments have at least one byte".into());
         }
+        if self.made_bytes() > MOST_BYTES {
+            return Err(format!("more than {MOST_BYTES} bytes at once"));
+        }
         self.frames_before
             .iter()
             .chain(&self.frames)
@@ -404,6 +417,21 @@ impl Action {
             Some(Body::Hex(text)) => from_hex(text).map(drop),
             _ => Ok(()),
         }
+    }
+}
+
+impl Action {
+    /// What it makes of nothing, the largest of it.
+    fn made_bytes(&self) -> u64 {
+        let body = match self.body {
+            Some(Body::Size(size) | Body::Zeros(size) | Body::ManyFields(size)) => size,
+            Some(Body::Nested(depth)) => u64::from(depth) * LEVEL_BYTES,
+            _ => 0,
+        };
+        let frames = self.frames_before.iter().chain(&self.frames);
+        let frames = frames.map(FrameSpec::size).max().unwrap_or(0);
+        let endless = self.endless.map_or(0, |pace| pace.bytes);
+        body.max(frames.max(endless) as u64)
     }
 }
 

@@ -162,12 +162,14 @@ impl Draft {
 
     fn set_body(&mut self, action: &Action) {
         let Some(body) = &action.body else {
+            // A refusal of the server's own says why.
+            let is_made_up = action.status.is_some() || action.redirect.is_some();
             if self.status == 204 || self.status == 304 {
                 *self = Self {
                     content_type: None,
                     ..Self::of(self.status, "", Bytes::new(), None)
                 };
-            } else if !(200..300).contains(&self.status) && self.status != 101 {
+            } else if is_made_up && !matches!(self.status, 101 | 200..=299) {
                 let text = format!("{} by a fault rule\n", self.status);
                 *self = Self::of(self.status, "text/plain", text.into(), None);
             }

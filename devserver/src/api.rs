@@ -18,7 +18,7 @@ use crate::offers::{Offer, OfferSpec};
 use crate::query::{Query, bad};
 use crate::server::Server;
 use crate::text::{Span, hex, millis};
-use crate::timeline::Entry;
+use crate::timeline::{Entry, KINDS};
 use crate::wait::{Scan, Until, wait};
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -35,9 +35,9 @@ pub(crate) async fn answer(server: &Arc<Server>, head: &Head, body: &[u8]) -> (u
 }
 
 async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
-    let query = Query::parse(head.query());
-    let path = head.path().trim_start_matches("/api").trim_matches('/');
-    let delete = head.method == "DELETE";
+    let path = head.path();
+    let path = path.strip_prefix("/api").unwrap_or(path).trim_matches('/');
+    let query = Query::parse(head.query()).only(keys(&head.method, path))?;
     match (head.method.as_str(), path) {
         ("GET", "") => about(server),
         ("GET", "timeline") => timeline(server, &query),
@@ -74,14 +74,24 @@ async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
         ("POST", "expect") => expect(server, read(body)?).await,
         ("GET", "wait") => wait_for(server, &query).await,
         ("GET", path) if path.starts_with("agents/") => agent(server, &path[7..]),
-        _ if delete || matches!(head.method.as_str(), "GET" | "POST") => Err((
+        (method @ ("GET" | "POST" | "DELETE"), path) => Err((
             404,
-            format!(
-                "there is no {} /api/{path}; see devserver/README.md",
-                head.method
-            ),
+            format!("there is no {method} /api/{path}; see devserver/README.md"),
         )),
         (method, _) => Err((405, format!("{method} is not used here"))),
+    }
+}
+
+/// What the query string of a call may hold.
+fn keys(method: &str, path: &str) -> &'static [&'static str] {
+    match (method, path) {
+        ("GET", "timeline") => &[
+            "agent", "since", "limit", "part", "kind", "problem", "detail",
+        ],
+        ("GET", "problems") => &["agent", "since"],
+        ("GET", "wait") => &["until", "agent", "since", "timeout", "detail"],
+        ("DELETE", "config") => &["agent"],
+        _ => &[],
     }
 }
 
@@ -110,7 +120,13 @@ fn about(server: &Server) -> Answer {
 fn timeline(server: &Server, query: &Query) -> Answer {
     let (agent, since) = (query.agent()?, query.number("since", 0)?);
     let limit = query.number("limit", 1000)? as usize;
-    let (part, kind) = (query.value("part"), query.value("kind"));
+    let (part, kind) = (query.part()?, query.value("kind"));
+    if let Some(kind) = kind.filter(|kind| !KINDS.contains(kind)) {
+        return Err(bad(format!(
+            "no entry is of kind {kind:?}: {}",
+            KINDS.join(", ")
+        )));
+    }
     let (detail, problem) = (query.is_set("detail"), query.is_set("problem"));
     let state = server.state();
     let wanted = |entry: &&Arc<Entry>| {
@@ -127,8 +143,9 @@ fn timeline(server: &Server, query: &Query) -> Answer {
         .cloned()
         .collect();
     let next = match entries.last() {
-        Some(last) if entries.len() == limit => last.index + 1,
-        _ => state.timeline.next(),
+        _ if entries.len() < limit => state.timeline.next(),
+        Some(last) => last.index + 1,
+        None => since,
     };
     drop(state);
     let shown: Vec<Json> = entries.iter().map(|entry| entry.show(detail)).collect();
@@ -211,6 +228,12 @@ struct IntervalSpec {
 }
 
 fn interval(server: &Server, spec: IntervalSpec) -> Answer {
+    if let Some(uid) = spec
+        .agent
+        .filter(|uid| !server.state().agents.contains_key(uid))
+    {
+        return Err((404, format!("no agent {uid}")));
+    }
     change(server, "interval expected", |state| {
         for uid in state.meant(spec.agent) {
             if let Some(agent) = state.agents.get_mut(&uid) {
@@ -221,6 +244,7 @@ fn interval(server: &Server, spec: IntervalSpec) -> Answer {
 }
 
 fn faults(server: &Server, script: Script) -> Answer {
+    script.check(server.tls.as_ref()).map_err(bad)?;
     server.change(|state, now| {
         let since = state.timeline.next();
         let what = [script.row.as_deref(), script.why.as_deref()]
@@ -264,6 +288,7 @@ async fn listen(server: &Server, spec: ListenSpec) -> Answer {
         (false, false) => (Port::Refuses, "stopped listening"),
         (false, true) => (Port::Hangs, "stopped answering"),
     };
+    let _turn = server.moving.lock().await;
     server
         .port
         .send_if_modified(|wanted| std::mem::replace(wanted, port) != port);

@@ -35,6 +35,9 @@ pub(crate) struct NextSpec {
     times: usize,
 }
 
+/// More answers than that wait for nobody.
+const MOST_ANSWERS: usize = 100_000;
+
 fn one() -> usize {
     1
 }
@@ -43,6 +46,9 @@ fn one() -> usize {
 pub(crate) fn next(server: &Server, spec: NextSpec) -> Answer {
     let next = message(spec.answer, spec.raw_hex, spec.raw_base64, spec.alone)?;
     let agent = spec.agent;
+    if spec.times > MOST_ANSWERS {
+        return Err(bad(format!("times is at most {MOST_ANSWERS}")));
+    }
     server.change(|state, now| {
         let since = state.timeline.next();
         let all = std::iter::repeat_n(next, spec.times);

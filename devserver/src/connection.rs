@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -148,9 +148,15 @@ fn vanish(server: &Server, info: LinkInfo, wire: &Wire, ending: &Ending) {
 pub(crate) async fn serve_api(server: Arc<Server>, tcp: TcpStream) {
     let _ = tcp.set_nodelay(true);
     let mut wire = Wire::new(Stream::Plain(Line::new(tcp)));
-    while let Ok(Some(head)) = wire.read_head().await {
-        let Ok(body) = wire.read_body(&head).await else {
-            return;
+    loop {
+        let head = match wire.read_head().await {
+            Ok(Some(head)) => head,
+            Ok(None) => return,
+            Err(error) => return refuse_api(&mut wire, &error).await,
+        };
+        let body = match wire.read_body(&head).await {
+            Ok(body) => body,
+            Err(error) => return refuse_api(&mut wire, &error).await,
         };
         if !answer_api(&server, &mut wire, &head, body).await {
             return;
@@ -331,8 +337,12 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
             Err(error) => return Ending::of(&error).lossy(),
         };
         let ending = if head.path() == "/api" || head.path().starts_with("/api/") {
-            let Ok(body) = wire.read_body(&head).await else {
-                return Ending::agent("closed in a control call");
+            let body = match wire.read_body(&head).await {
+                Ok(body) => body,
+                Err(error) => {
+                    refuse_api(wire, &error).await;
+                    return Ending::agent(format!("in a control call: {error}"));
+                }
             };
             let is_kept = answer_api(server, wire, &head, body).await;
             (!is_kept).then(|| Ending::server("as a control call asked"))
@@ -462,17 +472,35 @@ async fn answer_api(server: &Arc<Server>, wire: &mut Wire, head: &Head, body: By
         answer = api::answer(server, head, &body) => answer,
         _ = wire.peer_gone() => return false,
     };
-    let mut body = serde_json::to_vec_pretty(&json).expect("JSON is serializable");
-    body.push(b'\n');
     let keeps_alive = head.keeps_alive();
+    write_json(wire, status, &json, keeps_alive).await.is_ok() && keeps_alive
+}
+
+/// Says what is wrong with a call that is no HTTP, and lets the caller read it before the end.
+async fn refuse_api(wire: &mut Wire, error: &io::Error) {
+    if error.kind() != ErrorKind::InvalidData {
+        return;
+    }
+    let json = json!({"error": error.to_string()});
+    if write_json(wire, 400, &json, false).await.is_ok() {
+        let _ = wire.stream.shutdown().await;
+        let _ = tokio::time::timeout(GOODBYE, wire.peer_gone()).await;
+    }
+}
+
+async fn write_json(
+    wire: &mut Wire,
+    status: u16,
+    json: &Json,
+    keeps_alive: bool,
+) -> io::Result<()> {
+    let mut body = serde_json::to_vec_pretty(json).expect("JSON is serializable");
+    body.push(b'\n');
     let connection = if keeps_alive { "keep-alive" } else { "close" };
     let head = format!(
         "HTTP/1.1 {status} API\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: {connection}\r\n\r\n",
         body.len()
     );
-    let is_written = write(wire, &[head.as_bytes(), &body].concat())
-        .await
-        .is_ok();
-    is_written && keeps_alive
+    write(wire, &[head.as_bytes(), &body].concat()).await
 }

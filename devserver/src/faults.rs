@@ -4,6 +4,8 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::action::Action;
+use crate::tls::Tls;
+use crate::wire::check_part;
 
 /// A script as it stands in a file or a POST.
 #[derive(Clone, Debug, Deserialize)]
@@ -19,6 +21,20 @@ pub(crate) struct Script {
     #[serde(default)]
     pub(crate) seed: u64,
     pub(crate) rules: Vec<RuleSpec>,
+}
+
+impl Script {
+    /// Refuses a certificate that this server does not have. Without TLS it has none to show, and no use for a name.
+    pub(crate) fn check(&self, tls: Option<&Tls>) -> Result<(), String> {
+        let named = self
+            .rules
+            .iter()
+            .filter_map(|rule| rule.action.get("certificate")?.as_str());
+        let unknown = tls.and_then(|tls| named.into_iter().find(|name| !tls.has(name)));
+        unknown.map_or(Ok(()), |name| {
+            Err(format!("there is no certificate {name:?}"))
+        })
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -64,6 +80,31 @@ struct Criteria {
     to: Option<u64>,
     every: Option<u64>,
     chance: Option<f64>,
+}
+
+impl Criteria {
+    /// Refuses what no occasion can fulfil.
+    fn check(&self) -> Result<(), String> {
+        if let Some(part) = &self.part {
+            check_part(part)?;
+        }
+        if let Some(transport) = &self.transport {
+            let is_known = matches!(transport.as_str(), "http" | "https" | "ws" | "wss" | "tcp");
+            if !is_known {
+                return Err(format!("there is no transport {transport:?}"));
+            }
+        }
+        let counts = [self.nth, self.from, self.to, self.every];
+        if counts.contains(&Some(0)) {
+            return Err("nth, from, to and every count from 1".into());
+        }
+        match self.chance {
+            Some(chance) if !(0.0..=1.0).contains(&chance) => {
+                Err(format!("chance is from 0 to 1, not {chance}"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How often a rule acts; then all is normal again.
@@ -124,15 +165,20 @@ struct Rule {
 impl Faults {
     /// Replaces the rules. Names default to `rule-1`, `rule-2` and so on.
     pub(crate) fn load(&mut self, script: Script) -> Result<(), String> {
-        let mut rules = Vec::new();
+        let mut rules: Vec<Rule> = Vec::new();
         for (at, spec) in script.rules.into_iter().enumerate() {
             let action = Action::read(&spec.action, spec.on)?;
+            spec.criteria.check()?;
             if spec.on == On::Message && action.is_early() && spec.criteria.part.is_some() {
                 return Err("a part is not known before the body is read".into());
             }
             let name = spec.name.clone();
+            let name = name.unwrap_or_else(|| format!("rule-{}", at + 1));
+            if rules.iter().any(|rule| rule.name == name) {
+                return Err(format!("two rules are named {name:?}"));
+            }
             rules.push(Rule {
-                name: name.unwrap_or_else(|| format!("rule-{}", at + 1)),
+                name,
                 spec,
                 action,
                 seen: 0,

@@ -29,7 +29,7 @@ impl Bound {
             TcpSocket::new_v6()
         }?;
         socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
+        socket.bind(address).map_err(at(address))?;
         Ok(Self { socket })
     }
 
@@ -38,8 +38,14 @@ impl Bound {
     }
 
     pub(crate) fn listen(self) -> io::Result<TcpListener> {
-        self.socket.listen(BACKLOG)
+        let address = self.address()?;
+        self.socket.listen(BACKLOG).map_err(at(address))
     }
+}
+
+/// Says which of the two ports an error is about.
+fn at(address: SocketAddr) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{address}: {error}"))
 }
 
 /// What the OpAMP port does with who wants to connect.

@@ -42,6 +42,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::expect::{List, Verdict};
+use crate::faults::Script;
 use crate::listen::Bound;
 use crate::server::Server;
 use crate::tls::Tls;
@@ -126,9 +127,11 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         tls.transpose()?,
     ));
     if let Some(file) = &args.fault {
-        let loaded =
-            server.change(|state, _| state.faults.load(read(file)?).map_err(explain(file)));
-        loaded?;
+        let script: Script = read(file)?;
+        let checked = script.check(server.tls.as_ref());
+        checked
+            .and_then(|()| server.change(|state, _| state.faults.load(script)))
+            .map_err(explain(file))?;
     }
     let list: Option<List> = args.expect.as_deref().map(read).transpose()?;
     if let (Some(list), Some(file)) = (&list, &args.expect) {

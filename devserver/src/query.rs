@@ -2,6 +2,7 @@
 use uuid::Uuid;
 
 use crate::text::from_percent;
+use crate::wire::check_part;
 
 /// The answer to a call that can not be understood.
 pub(crate) fn bad(text: impl Into<String>) -> (u16, String) {
@@ -18,6 +19,25 @@ impl Query {
             (from_percent(name), from_percent(value))
         });
         Self(pairs.collect())
+    }
+
+    /// Refuses keys that the call does not know: it would answer something else than was asked.
+    pub(crate) fn only(self, known: &[&str]) -> Result<Self, (u16, String)> {
+        match self
+            .0
+            .iter()
+            .find(|(key, _)| !known.contains(&key.as_str()))
+        {
+            Some((key, _)) => Err(bad(format!("{key:?} is no key here: {}", known.join(", ")))),
+            None => Ok(self),
+        }
+    }
+
+    /// A part of messages to look for.
+    pub(crate) fn part(&self) -> Result<Option<&str>, (u16, String)> {
+        let part = self.value("part");
+        part.map_or(Ok(()), check_part).map_err(bad)?;
+        Ok(part)
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&str> {

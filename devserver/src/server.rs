@@ -16,6 +16,8 @@ pub(crate) struct Server {
     started: Instant,
     /// What the OpAMP port shall do; the listening task follows.
     pub(crate) port: watch::Sender<Port>,
+    /// Held by the call that moves the port: one that contradicts it comes after it.
+    pub(crate) moving: tokio::sync::Mutex<()>,
     pub(crate) tls: Option<Tls>,
     pub(crate) address: SocketAddr,
     pub(crate) api_address: SocketAddr,
@@ -28,6 +30,7 @@ impl Server {
             changed: Notify::new(),
             started: Instant::now(),
             port: watch::Sender::new(Port::Accepts),
+            moving: tokio::sync::Mutex::new(()),
             tls,
             address,
             api_address,

@@ -18,6 +18,17 @@ use crate::wire::AgentToServer;
 /// The oldest entries go beyond these, so that a run of days does not fill the memory.
 const MOST_ENTRIES: usize = 100_000;
 const MOST_BYTES: usize = 512 << 20;
+/// What entries there are.
+pub(crate) const KINDS: [&str; 8] = [
+    "connection",
+    "received",
+    "sent",
+    "upgrade",
+    "ping",
+    "pong",
+    "close",
+    "control",
+];
 
 #[derive(Default)]
 pub(crate) struct Timeline {

@@ -10,7 +10,7 @@ use crate::state::State;
 use crate::text::from_hex;
 use crate::timeline::{ControlFrame, Entry, Sent, Upgrade, Way, What};
 use crate::wire::proto::RemoteConfigStatuses;
-use crate::wire::short;
+use crate::wire::{check_part, short};
 
 /// What is waited for.
 #[derive(Clone, Debug)]
@@ -62,6 +62,9 @@ impl Until {
                 .trim()
                 .parse()
                 .map_err(|_| format!("{number:?} is no number"))?;
+            if number == 0 {
+                return Err("what is waited for comes at least once".into());
+            }
             return counted(name.trim()).map(|kind| Self::Count(kind, number));
         }
         let Some((name, value)) = text.split_once('=') else {
@@ -71,7 +74,7 @@ impl Until {
             };
         };
         match name {
-            "part" => Ok(Self::Part(value.to_owned())),
+            "part" => check_part(value).map(|()| Self::Part(value.to_owned())),
             "status" => status(value),
             "effective" if value == "offered" => Ok(Self::EffectiveIsOffered),
             "problem" => Ok(Self::Problem(Some(value.to_owned()))),
@@ -369,6 +372,8 @@ mod tests {
         for bad in [
             "message>=3",
             "messages>=x",
+            "messages>=0",
+            "part=heath",
             "status=DONE",
             "status=APPLIED:xyz",
             "match={",

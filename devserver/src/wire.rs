@@ -49,6 +49,16 @@ pub(crate) fn short(value: &str) -> &str {
     value.split_once('_').map_or(value, |(_, rest)| rest)
 }
 
+/// Refuses what is no part of a message, of an agent or of a server: nothing would ever have it.
+pub(crate) fn check_part(name: &str) -> Result<(), String> {
+    let is_field = |message| descriptor(message).get_field_by_name(name).is_some();
+    let is_part = !matches!(name, "instance_uid" | "sequence_num" | "capabilities")
+        && (is_field("AgentToServer") || is_field("ServerToAgent"));
+    is_part
+        .then_some(())
+        .ok_or_else(|| format!("no message has a part {name:?}"))
+}
+
 /// The names of the parts that a message carries: all but uid, number and capabilities.
 pub(crate) fn parts(m: &AgentToServer) -> Vec<&'static str> {
     let present = [

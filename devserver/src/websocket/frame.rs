@@ -187,11 +187,16 @@ impl FrameSpec {
             .map_or(Ok(()), |hex| from_hex(hex).map(drop))
     }
 
+    /// The zeros that it is to make.
+    pub(crate) fn size(&self) -> usize {
+        self.size.unwrap_or(0)
+    }
+
     pub(crate) fn frame(&self) -> Frame {
-        let payload = match (&self.text, &self.hex, self.size) {
-            (Some(text), _, _) => text.clone().into_bytes(),
-            (_, Some(hex), _) => from_hex(hex).expect("checked when loaded"),
-            (_, _, size) => vec![0; size.unwrap_or(0)],
+        let payload = match (&self.text, &self.hex) {
+            (Some(text), _) => text.clone().into_bytes(),
+            (_, Some(hex)) => from_hex(hex).expect("checked when loaded"),
+            _ => vec![0; self.size()],
         };
         Frame {
             opcode: self.opcode,
