@@ -105,7 +105,8 @@ pub enum WarningKind {
     BadNewUid,
     /// A message over the limit was not sent; what it carried is held back.
     RequestTooLarge,
-    /// The server asks for full state, or for another uid, again and again; it is served ever more rarely.
+    /// The server asks for full state, or for another uid, or offers known configurations in turn, again and again; it is
+    /// served ever more rarely.
     ServerAsksTooOften,
     /// The host never answered an offer.
     OfferUnanswered,

@@ -227,7 +227,8 @@ impl Core {
 
     /// One failed try: when comes the next, who has given up, and the host is told.
     pub(super) fn on_failed(&mut self, id: TryId, failure: Failure) {
-        self.is_answered = false;
+        // Who finds a message too large is there, and may be told goodbye.
+        self.is_answered &= Remedy::of(&failure) == Remedy::HoldBack;
         self.journal.failures_in_a_row += 1;
         self.journal.last_error = Some((self.now, failure.clone()));
         match (self.config.policy, Remedy::of(&failure)) {

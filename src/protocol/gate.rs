@@ -12,7 +12,11 @@ pub(super) struct Closed {
 
 /// Open unless something closed it.
 #[derive(Default)]
-pub(super) struct Gate(Option<Closed>);
+pub(super) struct Gate {
+    closed: Option<Closed>,
+    /// Headers came since the last try began: what refused that try has not seen them.
+    has_new_headers: bool,
+}
 
 impl Gate {
     pub(super) fn close(&mut self, until: Time, why: Timer) {
@@ -23,7 +27,11 @@ impl Gate {
         });
     }
 
+    /// Unless the headers to wait for came while the try was on its way.
     pub(super) fn close_for_headers(&mut self, until: Time) {
+        if self.has_new_headers {
+            return;
+        }
         self.close_as(Closed {
             until,
             why: Timer::NextPoll,
@@ -34,22 +42,34 @@ impl Gate {
     /// A wait that was asked for is never shortened.
     fn close_as(&mut self, closed: Closed) {
         if self
-            .0
+            .closed
             .is_none_or(|present| present.until < closed.until || planted!(WaitShortened))
         {
-            self.0 = Some(closed);
+            self.closed = Some(closed);
         }
+    }
+
+    /// A try begins, with the headers of now.
+    pub(super) const fn on_try(&mut self) {
+        self.has_new_headers = false;
     }
 
     /// New headers came: what waited for them may go.
     pub(super) fn on_headers(&mut self) {
-        if self.0.is_some_and(|closed| closed.for_headers) {
-            self.0 = None;
+        self.has_new_headers = true;
+        self.closed.take_if(|closed| closed.for_headers);
+    }
+
+    /// HTTP: the next poll comes at another time now, and what waits for it with it.
+    pub(super) fn on_next_poll(&mut self, now: Time, at: Time) {
+        let waits = |closed: &&mut Closed| closed.until > now && closed.why == Timer::NextPoll;
+        if let Some(closed) = self.closed.as_mut().filter(waits) {
+            closed.until = at;
         }
     }
 
     pub(super) fn closed(&self, now: Time) -> Option<Closed> {
-        self.0.filter(|closed| closed.until > now)
+        self.closed.filter(|closed| closed.until > now)
     }
 
     /// Until when the server itself asked us to stay away; what a restart keeps.

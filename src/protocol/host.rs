@@ -20,7 +20,10 @@ impl Core {
                 self.reported
                     .set_capabilities(value | AgentCapabilities::ReportsStatus as u64);
             }
-            Change::Interval(interval) => self.beat.set_by_host(interval),
+            Change::Interval(interval) => {
+                self.beat.set_by_host(interval);
+                self.on_interval();
+            }
             Change::InstanceUid(uid) => self.on_uid_of_host(uid),
             Change::RequestInstanceUid => {
                 self.wishes.poll |= !self.identity.wanted;
@@ -46,10 +49,22 @@ impl Core {
         }
     }
 
+    /// What waits for the next poll waits for it as it is now (HTTP-11, HTTP-21).
+    pub(super) fn on_interval(&mut self) {
+        if let (Policy::Http, Some(at)) = (self.config.policy, self.next_beat()) {
+            self.gate.on_next_poll(self.now, at);
+        }
+    }
+
     /// The new uid is reported with all that is known of the agent, for to the server it is another one.
     pub(super) fn adopt(&mut self, uid: Uid) {
-        self.identity.former = Some(std::mem::replace(&mut self.identity.uid, uid));
-        self.identity.wanted = false;
+        let identity = &mut self.identity;
+        let former = std::mem::replace(&mut identity.uid, uid);
+        // One that no message has carried is nobody's: the server still uses the one before.
+        if std::mem::take(&mut identity.is_used) {
+            identity.former = Some(former);
+        }
+        identity.wanted = false;
     }
 
     pub(super) fn on_verdict_overdue(&mut self) {

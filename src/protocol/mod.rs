@@ -194,7 +194,7 @@ pub struct Core {
     /// Of the last offer of connection settings.
     settings_hash: Bytes,
     link: Link,
-    /// The server has answered, and nothing failed since (HTTP).
+    /// The server has answered, and the way to it has not failed since (HTTP).
     is_answered: bool,
     stop: Option<Stop>,
 
@@ -213,6 +213,8 @@ struct Identity {
     uid: Uid,
     /// Still accepted, until the server uses the new one (RCV-09).
     former: Option<Uid>,
+    /// A message has carried the present one.
+    is_used: bool,
     /// Ours is temporary (SYNC-11).
     wanted: bool,
 }
@@ -249,6 +251,7 @@ impl Core {
             identity: Identity {
                 uid: carry.instance_uid,
                 former: None,
+                is_used: false,
                 wanted: carry.request_instance_uid,
             },
             next_number: carry.sequence_num,
@@ -259,7 +262,9 @@ impl Core {
             tickets: Tickets::default(),
             beat: Beat::new(
                 config.interval,
-                carry.server_interval,
+                carry
+                    .server_interval
+                    .filter(|it| !it.is_zero() || config.policy == Policy::WebSocket),
                 config.interval_jitter_percent,
             ),
             settings_hash: Bytes::new(),
@@ -369,7 +374,7 @@ impl Core {
 
     fn take_in(&mut self, input: Input) {
         match input {
-            Input::Start => self.is_started = true,
+            Input::Start => self.on_start(),
             Input::Deadline => {}
             Input::Host(change) => self.on_change(change),
             Input::Stop { within } => self.on_stop(within),
@@ -380,6 +385,13 @@ impl Core {
             }
             Input::Link { .. } => self.journal.stale_facts += 1,
         }
+    }
+
+    /// What the last run was applying is still not finished (LOG-05).
+    fn on_start(&mut self) {
+        self.is_started = true;
+        let overdue = self.config.applying_overdue;
+        self.expect_verdict(self.offers.is_host_busy().then_some(overdue));
     }
 
     fn fire_timers(&mut self) {

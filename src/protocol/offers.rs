@@ -36,6 +36,8 @@ pub(super) struct Offers {
     applied: Option<Bytes>,
     failed: Option<RemoteConfigStatus>,
     reported: Option<RemoteConfigStatus>,
+    /// That was not the host's word.
+    is_for_host: bool,
 }
 
 impl Offers {
@@ -58,6 +60,7 @@ impl Offers {
             applied: carry.applied.clone(),
             failed: carry.failed.clone(),
             reported: carry.verdict.clone(),
+            is_for_host: false,
         }
     }
 
@@ -111,6 +114,7 @@ impl Offers {
             let text = format!("{files} files, the limit is {}", config.offer_files_limit);
             let status = RemoteConfigStatus::failed(hash, text);
             self.on_verdict(&status);
+            self.is_for_host = true;
             self.note(status.hash().clone(), ConfigState::Failed, now);
             return Answer::Refuse {
                 files,
@@ -134,7 +138,9 @@ impl Offers {
         let hash = status.hash();
         match status.state() {
             ConfigState::Applied => {
-                self.applied = Some(hash.clone());
+                // A later offer without a hash is what the agent runs.
+                let is_past = self.last.as_ref().is_some_and(|last| last.hash.is_empty());
+                self.applied = Some(hash.clone()).filter(|_| !is_past);
                 self.failed.take_if(|failed| failed.hash() == hash);
             }
             ConfigState::Failed => {
@@ -143,7 +149,7 @@ impl Offers {
             }
             ConfigState::Applying | ConfigState::Unset => {}
         }
-        self.reported = Some(status.clone());
+        (self.reported, self.is_for_host) = (Some(status.clone()), false);
         match &mut self.last {
             Some(last) if last.hash == *hash => last.state = status.state(),
             _ => {}
@@ -164,6 +170,11 @@ impl Offers {
         let status = RemoteConfigStatus::failed(last.hash.clone(), text);
         self.on_verdict(&status);
         Some(status)
+    }
+
+    /// Whether the last verdict was given for the host, from memory or by a limit.
+    pub(super) const fn is_answered_for_host(&self) -> bool {
+        self.is_for_host
     }
 
     /// Whether the host has not come to an end with the last offer, so that no older verdict holds.
@@ -205,7 +216,7 @@ impl Offers {
 
     fn answer(&mut self, status: RemoteConfigStatus, now: Time) -> Answer {
         self.note(status.hash().clone(), status.state(), now);
-        self.reported = Some(status.clone());
+        (self.reported, self.is_for_host) = (Some(status.clone()), true);
         Answer::Status(status)
     }
 

@@ -131,11 +131,15 @@ impl Core {
         let is_asked = matches!(&self.link, Link::Open(session) if session.is_confirmation_late())
             && self.tickets.are_waiting();
         let by_host = wishes.poll || wishes.full_by_host || wishes.reconnect || is_asked;
-        let news = if pending.has(Part::RemoteConfigStatus) {
-            Some(self.now)
-        } else {
-            (by_host || !pending.is_empty()).then_some(host)
-        };
+        let verdict = pending.has(Part::RemoteConfigStatus).then(|| {
+            if self.offers.is_answered_for_host() {
+                self.budgets.offer.next()
+            } else {
+                self.now
+            }
+        });
+        let others = pending.without(Part::RemoteConfigStatus);
+        let news = (by_host || !others.is_empty()).then_some(host);
         let full = wishes
             .full_by_server
             .then(|| self.budgets.full_report.next());
@@ -144,6 +148,7 @@ impl Core {
         for (why, at) in [
             (Timer::Heartbeat, again),
             (Timer::Heartbeat, self.next_beat()),
+            (Timer::Change, verdict),
             (Timer::Change, news),
             (Timer::FullReport, full),
         ] {
@@ -224,6 +229,12 @@ impl Core {
         if by_host || self.wishes.poll {
             self.budgets.host.spend(self.now);
         }
+        let is_verdict_for_host =
+            parts.has(Part::RemoteConfigStatus) && self.offers.is_answered_for_host();
+        if is_verdict_for_host && self.budgets.offer.next() <= self.now {
+            self.budgets.offer.spend(self.now);
+        }
+        self.identity.is_used = true;
         self.wishes.poll = false;
         self.wishes.again = false;
         let repeats = std::mem::take(&mut self.wishes.repeat);
@@ -299,6 +310,7 @@ impl Core {
 
     /// Every try begins here: a new id, and the time by which its transport must have ended it.
     fn next_try(&mut self) -> TryId {
+        self.gate.on_try();
         self.last_try += 1;
         self.journal.attempts += 1;
         self.timers.set(

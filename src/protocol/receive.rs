@@ -6,8 +6,8 @@ use prost::Message as _;
 
 use super::{
     Core, Event, FailKind, Failure, Message, MessageParts, Policy, Reached, RemoteConfig,
-    ServerErrorKind, TryId, Uid, WarningKind, event::clipped, link::Link, offers::Answer,
-    parts::Parts, walk,
+    RemoteConfigStatus, ServerErrorKind, TryId, Uid, WarningKind, event::clipped, link::Link,
+    offers::Answer, parts::Parts, walk,
 };
 use crate::proto::{
     self, AgentCapabilities, ServerErrorResponseType, ServerToAgentFlags,
@@ -135,7 +135,8 @@ impl Core {
     /// Any decoded message but UNAVAILABLE: the way and the server work.
     fn on_decoded(&mut self) {
         self.on_success();
-        let is_first = self.config.policy == Policy::Http && !self.is_answered;
+        let is_first = !self.is_answered || self.journal.failures_in_a_row > 0;
+        let is_first = is_first && self.config.policy == Policy::Http;
         if is_first || self.config.tell_every_answer {
             self.tell_connected();
         }
@@ -275,6 +276,7 @@ impl Core {
                 self.config.server_interval_max,
             );
             self.beat.set_by_server(interval.clamp(min, max));
+            self.on_interval();
         } else if self.config.policy == Policy::WebSocket && changes_nothing_else(&opamp) {
             self.beat.set_by_server(Duration::ZERO);
         }
@@ -299,19 +301,29 @@ impl Core {
                 Some(offer)
             }
             Answer::Status(status) => {
-                self.reported.set_status(&status);
-                self.expect_verdict(None);
+                self.answer_for_host(&status);
                 None
             }
             Answer::Refuse { files, status } => {
                 if let Some(status) = status {
-                    self.reported.set_status(&status);
-                    self.expect_verdict(None);
+                    self.answer_for_host(&status);
                 }
                 let text = format!("an offer of {files} files was refused");
                 self.warn(WarningKind::OfferTooLarge, &text);
                 None
             }
+        }
+    }
+
+    /// No host slows such answers down: two servers that do not agree, say, would get them without end.
+    fn answer_for_host(&mut self, status: &RemoteConfigStatus) {
+        self.reported.set_status(status);
+        self.expect_verdict(None);
+        if self.budgets.offer.bites_first(self.now) {
+            self.warn(
+                WarningKind::ServerAsksTooOften,
+                "known configurations are offered in turn, again and again",
+            );
         }
     }
 

@@ -115,6 +115,20 @@ fn a_message_for_another_agent_is_dropped_and_the_former_uid_still_accepted() {
     assert!(scene.sent.is_empty());
 }
 
+/// RCV-09: a uid that no message has carried yet is nobody's former one.
+#[test]
+fn the_former_uid_is_the_one_that_the_server_knows() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.host(Change::InstanceUid([9; 16]));
+    scene.host(Change::InstanceUid(OTHER_UID));
+    scene.answer(ServerToAgent {
+        instance_uid: UID.to_vec().into(),
+        ..Default::default()
+    });
+    assert_eq!(scene.connect_failures(), 0);
+}
+
 #[test]
 fn bad_request_and_unknown_hold_back_what_the_message_carried() {
     for kind in [

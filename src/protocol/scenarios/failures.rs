@@ -117,6 +117,50 @@ fn new_headers_end_the_wait_after_401_and_403_only() {
     }
 }
 
+/// HTTP-11: a token that was renewed while the request with the old one was on its way.
+#[test]
+fn headers_that_came_during_a_refused_try_are_tried_at_once() {
+    for status in [401, 403] {
+        let mut scene = Scene::http();
+        scene.host(Change::PollNow);
+        scene.host(Change::Headers);
+        scene.status(status, None);
+        assert_eq!(scene.sent.len(), 2, "{status}");
+        // but only once
+        scene.status(status, None);
+        assert_eq!((scene.sent.len(), scene.wait_why()), (2, Timer::NextPoll));
+        // and over WebSocket
+        let mut scene = Scene::of(Policy::WebSocket);
+        scene.input(Input::Start);
+        scene.host(Change::Headers);
+        scene.status(status, None);
+        assert_eq!(scene.connects.len(), 2, "{status}");
+        scene.status(status, None);
+        assert_eq!(scene.connects.len(), 2, "{status}");
+    }
+}
+
+/// HTTP-11, HTTP-21.
+#[test]
+fn the_next_poll_after_a_refusal_follows_the_interval() {
+    for status in [401, 404] {
+        let mut scene = Scene::http();
+        scene.host(Change::PollNow);
+        scene.status(status, None);
+        assert_eq!(scene.wait_why(), Timer::NextPoll);
+        scene.host(Change::Interval(secs(600)));
+        assert!(scene.wait_for() >= secs(540), "{:?}", scene.wait);
+        scene.host(Change::Interval(secs(2)));
+        assert!(scene.wait_for() <= millis(2200), "{:?}", scene.wait);
+    }
+    // but never a wait that the server asked for
+    let (mut scene, asked) = (Scene::http(), Some(secs(100)));
+    scene.host(Change::PollNow);
+    scene.status(429, asked);
+    scene.host(Change::Interval(secs(1)));
+    assert!(scene.wait_for() >= secs(100));
+}
+
 #[test]
 fn after_413_the_parts_are_held_back_and_polls_go_on() {
     let mut scene = Scene::http();

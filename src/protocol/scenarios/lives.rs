@@ -38,6 +38,25 @@ fn an_exchange_that_outlasts_the_grace_is_cut_without_a_goodbye() {
     assert_eq!(scene.sent.len(), 1);
 }
 
+/// LIFE-01: the server is there, and nothing forbids to talk to it.
+#[test]
+fn a_stop_after_a_413_says_goodbye() {
+    let mut scene = Scene::http();
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("large"))));
+    scene.status(413, None);
+    scene.forget();
+    stop(&mut scene, secs(2));
+    assert!(scene.last().agent_disconnect.is_some());
+    assert!(scene.last().effective_config.is_none(), "it is held back");
+    // unless it has never answered
+    let mut scene = Scene::of(Policy::Http);
+    scene.input(Input::Start);
+    scene.status(413, None);
+    scene.forget();
+    stop(&mut scene, secs(2));
+    assert!(scene.sent.is_empty());
+}
+
 #[test]
 fn without_a_connection_stop_is_immediate_and_silent() {
     // never started
@@ -105,6 +124,38 @@ fn an_offer_that_was_never_answered_is_delivered_again_after_a_restart() {
     second.input(Input::Start);
     second.answer(offer("h1", "a"));
     assert_eq!(second.offers().len(), 1);
+}
+
+/// LOG-05.
+#[test]
+fn what_the_last_run_was_applying_becomes_failed_too() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.answer(offer("h1", "a"));
+    scene.host(verdict("h1", ConfigState::Applying, ""));
+    stop(&mut scene, secs(2));
+    let mut next = Scene::with(Config::new(Policy::Http), scene.core.carry());
+    next.host(Change::Capabilities(CAPABILITIES));
+    next.host(Change::Description(description("gateway")));
+    next.input(Input::Start);
+    next.pass_answering(secs(601), &offer("h1", "a"));
+    assert_eq!(next.warnings(), [WarningKind::ApplyingOverdue]);
+}
+
+/// CONN-06: 0 leaves HTTP polling as it is.
+#[test]
+fn heartbeats_that_a_server_stopped_over_websocket_do_not_change_polls() {
+    let mut scene = Scene::websocket();
+    scene.answer(interval(0, ""));
+    assert_eq!(scene.core.snapshot().interval, Duration::ZERO);
+    let mut config = Config::new(Policy::Http);
+    config.interval = secs(10);
+    let mut next = Scene::with(config, scene.core.carry());
+    next.host(Change::Description(description("gateway")));
+    next.input(Input::Start);
+    next.answer(ServerToAgent::default());
+    assert!(next.wait_for() <= secs(11), "{:?}", next.wait);
+    assert_eq!(next.core.snapshot().interval, secs(10));
 }
 
 fn report(scene: &mut Scene, ticket: u64, tries: Option<u32>, force_message: bool) {

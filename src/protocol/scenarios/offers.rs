@@ -117,6 +117,61 @@ fn an_empty_map_withdraws_all_files() {
     assert!(scene.offers()[0].files.config_map.is_empty());
 }
 
+/// Behind a load balancer, say. Both offers are known, so that no host slows the answers down.
+#[test]
+fn two_servers_that_do_not_agree_are_answered_ever_more_rarely() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.answer(offer("h1", "a"));
+    scene.host(verdict("h1", ConfigState::Applied, ""));
+    scene.answer(offer("h2", "b"));
+    scene.host(verdict("h2", ConfigState::Failed, "no such port"));
+    scene.forget();
+    // when each answer brings the other one, for a minute
+    let mut answers = [offer("h1", "a"), offer("h2", "b")].into_iter().cycle();
+    let end = scene.now + secs(60);
+    while scene.now < end {
+        if scene.is_answered {
+            scene.pass(scene.wait_for());
+        } else {
+            scene.now = scene.now + millis(1);
+            scene.answer(answers.next().expect("there is always another"));
+        }
+    }
+    // then they get a burst, then ever fewer verdicts, and the host hears of it once
+    assert!(
+        (6..=14).contains(&scene.sent.len()),
+        "{} messages",
+        scene.sent.len()
+    );
+    assert_eq!(scene.warnings(), [WarningKind::ServerAsksTooOften]);
+    // and the last verdict is told in the end
+    let last = scene.core.snapshot().offer.expect("an offer");
+    scene.pass_answering(secs(40), &ServerToAgent::default());
+    let told = scene
+        .sent
+        .iter()
+        .filter_map(|(_, sent)| sent.remote_config_status.as_ref());
+    assert_eq!(
+        told.last().map(|told| &told.last_remote_config_hash),
+        Some(&last.hash)
+    );
+}
+
+/// RCV-15: no verdict can name it, so a late one on an older offer says nothing of what the agent runs.
+#[test]
+fn after_an_offer_without_a_hash_the_host_gets_an_older_one_again() {
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    scene.answer(offer("h1", "a"));
+    scene.host(verdict("h1", ConfigState::Applying, ""));
+    scene.answer(offer("", "b"));
+    scene.host(verdict("h1", ConfigState::Applied, ""));
+    scene.forget();
+    scene.answer(offer("h1", "a"));
+    assert_eq!(scene.offers().len(), 1);
+}
+
 #[test]
 fn an_offer_without_a_hash_is_repeated_within_a_budget() {
     let mut scene = Scene::http();
