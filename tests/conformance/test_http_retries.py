@@ -176,6 +176,22 @@ class NextPoll(WireStage):
                 agent.stop()
                 self.server.delete("timeline")
 
+    def test_headers_that_came_during_the_refused_request_are_tried_at_once(self):
+        """[HTTP-11]"""
+        agent = self.agent(self.client(options=SOON), NEVER)
+        self.fault({"wait": "500ms", "status": 401})
+        agent.start()
+        self.wait_requests(1)
+        agent.client.set_header("Authorization", "Bearer fresh")
+        agent.wait("connected")
+        self.assertEqual([[], ["Bearer fresh"]], [self.header(entry, "authorization") for entry in self.requests()])
+
+    def test_the_next_poll_comes_by_the_interval_that_the_host_sets_meanwhile(self):
+        """[HTTP-11] [HTTP-21]"""
+        agent, _ = self.refused_once("http-11-404", NEVER)
+        agent.set_interval(20)
+        agent.wait("connected")
+
     def test_new_headers_change_nothing_elsewhere(self):
         """[HTTP-11]"""
         agent, _ = self.refused_once("http-11-404", NEVER)

@@ -88,6 +88,23 @@ class Offers(Stage):
         self.assertEqual([("FAILED", b"bad", "line 3")], statuses(self.messages(since)))
         self.assertEqual(2, len(self.offers(agent)))
 
+    def test_two_servers_that_do_not_agree_are_answered_ever_more_rarely(self):
+        """[RCV-04] [SYNC-04] Behind one address, say; the host has its word on both offers and is warned once."""
+        agent = self.started()
+        agent.apply(self.take(agent, {"main": b"good"}, b"good"))
+        agent.flush()
+        agent.apply(self.take(agent, {"main": b"bad"}, b"bad"), "FAILED", "no")
+        agent.flush()
+        since = self.now()
+        offers = [{"answer": {"remote_config": {"config_hash_text": text}}} for text in ("good", "bad")]
+        self.server.faults({"rules": [{"do": do} for do in offers * 30]})
+        agent.poll_now()
+        self.assertIn("offered in turn", agent.wait("warning").error["text"])
+        self.wait("messages>=5", since)
+        # After the burst of three it takes minutes to get twenty.
+        self.assertLess(len(self.messages(since)), 20)
+        self.assertEqual(2, len(self.offers(agent)))
+
     def test_what_failed_before_is_delivered_again_when_the_host_asked_for_it(self):
         """[RCV-04]"""
         agent = self.started(options={"REDELIVER_FAILED": 1})
@@ -163,6 +180,17 @@ class Verdicts(Stage):
         agent.apply(offer)
         agent.flush()
         self.wait("status=APPLIED:" + b"h1".hex())
+
+    def test_an_applying_of_the_last_run_becomes_failed_too(self):
+        """[LOG-05]"""
+        client = self.client(options={"APPLYING_TIMEOUT_MS": 300})
+        agent = self.started(client)
+        self.server.offer({"main": b"x"}, b"h1".hex())
+        agent.poll_now()
+        agent.apply(agent.wait("message"), "APPLYING")
+        agent.stop()
+        agent.start()
+        self.wait("status=FAILED:" + b"h1".hex())
 
     def test_an_offer_without_an_answer_is_not_answered_for_the_host(self):
         """[LOG-05] [LOG-04] One warning, and the snapshot shows it."""

@@ -73,6 +73,7 @@ class Goodbye(OverWebSocket, test_life.Goodbye):
     test_beyond_the_grace_it_is_cut_without_a_goodbye = None
     test_a_stop_does_not_pass_a_closed_gate = None
     test_a_server_that_never_answered_hears_no_goodbye = None
+    test_after_a_413_the_server_is_there_for_a_goodbye = None
 
 
 class Calls(OverWebSocket, test_life.Calls):
