@@ -130,14 +130,14 @@ int main(void) {
   kit_client_uid(client, uid);
   kit_post("config", "{\"hash_text\": \"v1\", \"files\": [{\"name\": \"a\", \"body\": \"1\"}]}");
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
-  OK(opamp_agent_set_interval(agent, 10));
+  OK(opamp_agent_set_interval(agent, 20)); /* far below the hundred in a second that the server takes for a storm */
   kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_MESSAGE);
   message = opamp_message_ref(opamp_event_message(event));
   map = opamp_config_map_ref(opamp_message_remote_config(message, NULL));
   OK(opamp_agent_snapshot(agent, &snapshot));
   children(2, uid, 1);
-  children(30, uid, 0); /* between and during the parent's polls, every 10 ms */
+  children(30, uid, 0); /* between and during the parent's polls, every 20 ms */
   /* One session from first to last: the same connection, no gap in the numbers, no goodbye. */
   snprintf(condition, sizeof condition, "heartbeats%%3E%%3D20&agent=%s", uid);
   kit_wait(condition);

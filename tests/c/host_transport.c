@@ -140,6 +140,7 @@ int main(void) {
   OK(opamp_agent_stop(agent, -1));
   SAME(opamp_request_complete(last, 200, NULL, 0, NULL, 0), OPAMP_E_STATE);
   opamp_agent_free(agent);
+  OK(opamp_client_set_option(client, OPAMP_OPTION_STOP_GRACE_MS, SOON_MS, NULL)); /* the goodbye is waited for */
   in_callbacks(client);
   opamp_client_unref(client);
   SAME(opamp_request_fail(last, 0, NULL), OPAMP_E_STATE);
