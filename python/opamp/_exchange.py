@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from . import _handle as h, _library, messages
+from . import _checks, _handle as h, _library, messages
 from ._message import message_class
 from .exceptions import OpAMPTimeoutError
 from .transport.base import base_headers
@@ -60,9 +60,11 @@ def send(client: OpAMPClient, data: bytes) -> Any:
         if agent is not None:
             return agent._exchange(data)
         if transport is not None:
-            return by_transport(client, transport, {**base_headers, **client._headers}, numbered(client, data), client._timeout_millis)
+            data = numbered(client, data)
     except ValueError as error:
         raise ValueError(f"data: {error}") from None
+    if transport is not None:
+        return by_transport(client, transport, {**base_headers, **client._headers}, data, client._timeout_millis)
     lib, handle = _library.required(), client._open()
     out = ctypes.c_void_p()
     try:
@@ -92,13 +94,15 @@ def serve(client: OpAMPClient, request: h.Handle) -> None:
         headers[as_given.get(its_name.lower(), its_name)] = bytes(h.view_of(request, value)).decode("latin-1")
     try:
         limit = max(1, min(int(client._timeout_millis), wait.value))
-        answer = by_transport(client, transport, headers, bytes(h.bytes_of(lib.request_body, request)), limit).SerializeToString()
-    except BaseException as error:
-        _fail(lib, request, error)
-        if not isinstance(error, Exception):
-            raise
+        answer = by_transport(client, transport, headers, bytes(h.bytes_of(lib.request_body, request)), limit)
+        encoded = _checks.encoded("the transport's answer", answer)
+    except BaseException as error:  # nobody is above this thread, and later requests need it
+        try:
+            _fail(lib, request, error)
+        except Exception:  # an exception that can not be told
+            lib.request_fail(request.pointer, 1, type(error).__name__.encode())
         return
-    _complete(lib, request, 200, {"Content-Type": "application/x-protobuf"}, answer)
+    _complete(lib, request, 200, {"Content-Type": "application/x-protobuf"}, encoded)
 
 
 def _complete(lib: Any, request: Any, status: int, headers: dict[str, str], body: bytes) -> None:

@@ -44,6 +44,8 @@ class Run:
         self.drained = _threads.Gate()
         # Who waits for the descriptor, which says nothing once STOPPED was taken by another thread.
         self.on_end: list[Callable[[], None]] = []
+        # A lock of asyncio's for each loop in which events are iterated over.
+        self.turns: dict[Any, Any] = {}
         self._agent, self._client, self._callbacks, self._sends, self._builders = agent, client, callbacks, sends, builders
         self._lock = _threads.new_lock()
         self._caller = _threads.ident()
@@ -60,7 +62,7 @@ class Run:
     # The threads.
 
     def spawn(self) -> None:
-        """Delivers on a thread of its own from now on."""
+        """Delivers on a thread of its own from now on. Raises RuntimeError where none can be had."""
         # Not first on that thread: a child forked in the middle of an import has half a module for ever.
         import json  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
@@ -68,9 +70,13 @@ class Run:
 
         self.has_thread = True
         self._caller = 0
-        if self._client._transport is not None and self.handle is not None:
-            self._split()
-        _threads.spawn(self._call_on, "opamp-events")
+        try:
+            if self._client._transport is not None and self.handle is not None:
+                self._split()
+            _threads.spawn(self._call_on, "opamp-events")
+        except RuntimeError:
+            self.has_thread = False  # the end can only be taken by who asks for it
+            raise
 
     def _call_on(self) -> None:
         self._caller = _threads.ident()
@@ -96,12 +102,11 @@ class Run:
             _log.logger("agent").exception("an event was lost")
 
     def _split(self) -> None:
-        """From now on events are taken on another thread than the one that calls."""
+        """From now on events are taken on another thread than the one that calls. Raises RuntimeError where none can be had."""
         with self._lock:
-            if self._is_split:
-                return
-            self._is_split = True
-        _threads.spawn(self._take_on, "opamp-taker")
+            if not self._is_split:
+                _threads.spawn(self._take_on, "opamp-taker")
+                self._is_split = True
 
     def _take_on(self) -> None:
         while not self.is_over:
@@ -178,8 +183,7 @@ class Run:
     def _serve(self, request: h.Handle) -> None:
         """On a thread of its own, so that a slow transport delays no callback."""
         if self._requests is None:
-            requests = self._requests = _threads.Slot()
-            client = self._client
+            requests, client = _threads.Slot(), self._client
 
             def serve() -> None:
                 while True:
@@ -188,7 +192,12 @@ class Run:
                         return
                     _exchange.serve(client, taken)
 
-            _threads.spawn(serve, "opamp-transport")
+            try:
+                _threads.spawn(serve, "opamp-transport")
+            except RuntimeError as error:
+                _library.required().request_fail(request.pointer, 0, str(error).encode())
+                return
+            self._requests = requests
         self._requests.put(request)
 
     def report_due(self) -> int:
@@ -281,7 +290,7 @@ class Run:
             if not self._awaited:
                 self._answer = None
         if not ended.gate.is_open:
-            raise OpAMPTimeoutError("no answer within the time of an exchange")
+            raise OpAMPException("the agent stopped") if self.is_over else OpAMPTimeoutError("no answer within the time of an exchange")
         if ended.why is not None and (ended.why.kind != "server" or answer is None):
             raise ended.why
         return message_class("ServerToAgent")() if answer is None else answer
@@ -347,7 +356,10 @@ class Run:
         if self._requests is not None:
             self._requests.put(None)
         for wake in list(self.on_end):
-            wake()
+            try:
+                wake()
+            except RuntimeError:
+                pass  # its loop was closed, and nobody waits there any more
         self._agent._on_end(self)
 
 

@@ -67,7 +67,7 @@ class OpAMPAgent:
         `on_connect_failed` and in the log. With `thread=False` nothing is called by itself: call `dispatch`, or iterate over `events`.
 
         A started agent lives until `stop`, even when nothing refers to it; at a normal end of the process it says goodbye, within a second.
-        Where the library is missing (`opamp.available`) one warning is logged and nothing starts. Raises RuntimeError when it runs already.
+        Where the library is missing (`opamp.available`) one warning is logged and nothing starts. Raises RuntimeError when it runs already, or where no thread can be had.
         """
         self._check_process()
         if self._run is not None:
@@ -91,7 +91,11 @@ class OpAMPAgent:
             self._sends.begin(self._handle)
             run.report_due()
         if thread:
-            run.spawn()
+            try:
+                run.spawn()
+            except RuntimeError:
+                run.stop(None)
+                raise
 
     def _begin(self) -> OpAMPException | None:
         """Starts the library's agent; what refused it otherwise."""
@@ -102,6 +106,8 @@ class OpAMPAgent:
         try:
             if self._handle is None:
                 self._handle = self._made(self._client._open())
+            # Its end was told, but its thread may be on its way out yet.
+            lib.agent_stop(self._handle.pointer, -1)
             h.check(lib.agent_set_log_events(self._handle.pointer, _log.library_level()))
             try:
                 h.call(lib.agent_start, self._handle.pointer)
@@ -211,7 +217,7 @@ class OpAMPAgent:
 
     async def events(self) -> AsyncIterator[Event]:
         """What happens, in the running asyncio loop, until the agent has stopped; starts the agent if it does not run. No callback is
-        called. Raises RuntimeError when the agent delivers on its own thread."""
+        called. Where several tasks iterate, they take turns. Raises RuntimeError when the agent delivers on its own thread."""
         import asyncio
 
         if self._run is None:
@@ -222,11 +228,15 @@ class OpAMPAgent:
         self._own_loop()
         for kept in run.kept():
             yield kept
+        loop = asyncio.get_running_loop()
+        # One task waits for the next event, the others for their turn.
+        turn = run.turns.setdefault(loop, asyncio.Lock())
         while not run.is_over and run.handle is not None:
-            came, event = run.take(0)
-            if not came:
-                await self._readable(asyncio.get_running_loop(), run)
-            elif event is not None:
+            async with turn:
+                came, event = run.take(0)
+                if not came:
+                    await self._readable(loop, run)
+            if event is not None:
                 yield event
             for kept in run.kept():
                 yield kept

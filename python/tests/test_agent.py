@@ -6,20 +6,13 @@ import subprocess
 import sys
 import threading
 import unittest
-from pathlib import Path
+from unittest import mock
 
-from devserver import Devserver
+from kit import PACKAGE, PATIENCE_S, Devserver, client_of
 
-from opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient
+from opamp import OpAMPAgent, OpAMPCallbacks, _threads
 from opamp.proto import opamp_pb2
 from opamp.transport.base import HttpTransport
-
-PACKAGE = Path(__file__).resolve().parents[1]
-PATIENCE_S = 20
-
-
-def client_of(endpoint, **more):
-    return OpAMPClient(endpoint=endpoint, agent_identifying_attributes={"service.name": "shop"}, **more)
 
 
 class Applying(OpAMPCallbacks):
@@ -93,6 +86,28 @@ class Failures(unittest.TestCase):
         done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout.strip(), "False OPAMP_LIBRARY names /nowhere/libopamp.so, which is not there")
+
+
+class Threads(unittest.TestCase):
+    def test_where_none_can_be_had_start_says_so_and_leaves_nothing_behind(self):
+        """[LIFE-10]"""
+        with Devserver() as server:
+            for more, allowed in (({}, 0), ({"transport": mock.Mock()}, 0), ({"transport": mock.Mock()}, 1)):
+                with self.subTest(more=more, allowed=allowed):
+                    spawn, left = _threads.spawn, [None] * allowed
+
+                    def scarce(function, name):
+                        if not left:
+                            raise RuntimeError("can't start new thread")
+                        left.pop()
+                        spawn(function, name)
+
+                    agent = OpAMPAgent(callbacks=None, client=client_of(server.endpoint, **more))
+                    with mock.patch.object(_threads, "spawn", scarce), self.assertRaisesRegex(RuntimeError, "new thread"):
+                        agent.start()
+                    self.assertEqual(agent.snapshot()["state"], "stopped")
+                    agent.start()
+                    agent.stop()
 
 
 class Import(unittest.TestCase):

@@ -1,10 +1,11 @@
 """Beyond the old API: context managers, snapshots, a loop of the host's own, asyncio, green threads."""
 import asyncio
+import logging
 import select
 import threading
 import unittest
 
-from kit import PATIENCE_S, Devserver, Recorder, client_of, python, running
+from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, python, running
 
 from opamp import OpAMPAgent
 from opamp.proto import opamp_pb2
@@ -86,6 +87,28 @@ class OwnLoop(unittest.TestCase):
             self.assertRaises(RuntimeError, agent.dispatch)
             self.assertRaises(RuntimeError, agent.fileno)
 
+    def test_it_starts_again_after_a_stop_and_after_a_stop_inside_a_callback(self):
+        """[LIFE-05] Its end was told, though the library's thread may not be gone yet."""
+        for thread in (False, True):
+            with self.subTest(thread=thread), Devserver() as server, log_lines(level=logging.WARNING) as lines:
+                ended = threading.Event()
+
+                class Stopping(Recorder):
+                    def on_message(self, agent, client, message):
+                        agent.stop()
+                        ended.set()
+
+                agent = OpAMPAgent(callbacks=Stopping(), client=client_of(server.endpoint))
+                for _ in range(10):
+                    ended.clear()
+                    agent.start(thread=thread)
+                    while not ended.is_set() if thread else agent._run is not None:
+                        ended.wait(PATIENCE_S) if thread else agent.dispatch(PATIENCE_S)
+                    agent.stop()
+                self.assertEqual(lines, [])
+                server.wait("disconnected")
+                self.assertEqual(server.problems(), [])
+
     def test_its_goodbye_goes_over_a_transport_of_the_hosts_own(self):
         class Transport(HttpTransport):
             def send(self, *, data, **_):
@@ -145,6 +168,52 @@ class Asyncio(unittest.TestCase):
 
         with Devserver() as server:
             asyncio.run(asyncio.wait_for(main(server), PATIENCE_S))
+
+    def test_several_tasks_share_the_events_and_a_cancelled_one_leaves_them_to_the_others(self):
+        async def main(server):
+            agent = OpAMPAgent(callbacks=None, client=client_of(server.endpoint), interval=0.05)
+
+            async def first(count):
+                async for _ in agent.events():
+                    count -= 1
+                    if not count:
+                        return
+
+            cancelled, *others = [asyncio.ensure_future(first(count)) for count in (10_000, 3, 3)]
+            await asyncio.sleep(0)
+            await others[0]
+            cancelled.cancel()
+            await asyncio.wait({cancelled})
+            self.assertTrue(cancelled.cancelled())
+            await others[1]
+            await first(3)
+            return agent
+
+        with Devserver() as server:
+            agent = asyncio.run(asyncio.wait_for(main(server), PATIENCE_S))
+            # In another loop, as the first is closed.
+            asyncio.run(asyncio.wait_for(agent.events().__anext__(), PATIENCE_S))
+            agent.stop()
+            server.wait("disconnected")
+
+    def test_a_loop_that_was_closed_while_a_task_waited_disturbs_no_stop(self):
+        with Devserver() as server, log_lines("asyncio"):
+            agent, loop = OpAMPAgent(callbacks=None, client=client_of(server.endpoint)), asyncio.new_event_loop()
+
+            async def waiting():
+                async for _ in agent.events():
+                    pass
+
+            task = loop.create_task(waiting())
+            while not (agent._run and agent._run.on_end):
+                loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+            server.wait("messages>=1")
+            agent.stop()
+            server.wait("disconnected")
+            agent.start()
+            agent.stop()
+            task._log_destroy_pending = False
 
     def test_the_loop_does_not_turn_while_nothing_happens(self):
         async def main(server):

@@ -1,7 +1,9 @@
 """Transports of the host's own: served on a thread of their own, with the library's retries, and uninstrumented."""
 import os
+import queue
 import threading
 import unittest
+from unittest import mock
 
 from kit import PATIENCE_S, Devserver, Recorder, client_of, running
 
@@ -123,6 +125,51 @@ class Served(unittest.TestCase):
         callbacks = Recorder()
         with running(client_of("url", transport=Told(lambda **_: 1 / 0)), callbacks):
             self.assertRegex(str(callbacks.next("connect_failed")[1]), "ZeroDivisionError")
+
+    def test_whatever_it_raises_or_returns_the_next_request_is_served(self):
+        """[LOG-01] Nobody is above its thread, and nobody else serves the next try."""
+        class Untellable(Exception):
+            def __str__(self):
+                raise KeyError("of a text")
+
+        class Unreadable(Exception):
+            response = type("Response", (), {"status_code": 503, "headers": 5})
+
+        def raising(error):
+            def answer(**_):
+                raise error
+            return answer
+
+        for answer in (raising(KeyboardInterrupt()), raising(SystemExit(3)), raising(GeneratorExit()), raising(Untellable()), raising(Unreadable()),
+                       lambda **_: None, lambda **_: "text", lambda **_: 5, lambda **_: b"\xff", lambda: None):
+            with self.subTest(answer):
+                answers, callbacks = [answer], Recorder()
+                transport = Told(lambda **asked: (answers.pop() if answers else lambda **_: opamp_pb2.ServerToAgent())(**asked))
+                with running(client_of("url", transport=transport), callbacks):
+                    self.assertIsInstance(callbacks.next("connect_failed", "connect")[1], OpAMPException)
+                    callbacks.next("connect")
+
+    def test_an_exchange_that_the_end_overtakes_says_so(self):
+        """[LIFE-03] Its time is not over: there is nothing to wait for any more."""
+        leave, ends = threading.Event(), queue.Queue()
+
+        class Stopping(OpAMPCallbacks):
+            def on_message(self, agent, client, message):
+                agent.stop()
+                try:
+                    ends.put(client.send(client.build_heartbeat_message()))
+                except OpAMPException as error:
+                    ends.put(error)
+
+        transport = Told(lambda **_: (len(transport.asked) == 1 or leave.wait(PATIENCE_S)) and opamp_pb2.ServerToAgent())
+        with running(client_of("url", transport=transport), Stopping()):
+            end = ends.get(timeout=PATIENCE_S)
+            leave.set()
+        self.assertEqual(repr(end), "OpAMPException('the agent stopped')")
+
+    def test_what_it_raises_in_a_direct_call_reaches_the_caller_as_it_is(self):
+        with self.assertRaisesRegex(ValueError, "^of the transport$"):
+            client_of("url", transport=mock.Mock(**{"send.side_effect": ValueError("of the transport")})).send(b"")
 
     def test_without_an_agent_the_client_calls_it_directly(self):
         transport = Told()
