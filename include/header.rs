@@ -7,13 +7,16 @@ mod defaults {
 }
 
 /// The order of the header.
-const FILES: [&str; 16] = [
+const FILES: [&str; 19] = [
     "status",
     "convert",
     "version",
     "log",
     "constants",
     "client",
+    "client/way",
+    "client/report",
+    "client/exchange",
     "attributes",
     "array",
     "config_map",

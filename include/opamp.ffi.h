@@ -272,7 +272,9 @@ opamp_status opamp_client_allow_redirect_to(opamp_client *client,
 opamp_status opamp_client_set_ca_file(opamp_client *client,
                                       const char *path,
                                       opamp_error **err);
-opamp_status opamp_client_set_ca_dir(opamp_client *client, const char *path, opamp_error **err);
+opamp_status opamp_client_set_ca_dir(opamp_client *client,
+                                     const char *path,
+                                     opamp_error **err);
 opamp_status opamp_client_set_ca_pem(opamp_client *client,
                                      const uint8_t *pem,
                                      size_t len,

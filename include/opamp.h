@@ -753,7 +753,8 @@ opamp_status opamp_client_use_host_transport(opamp_client *client,
  * 443 and 1080 where none is given. User and password are percent-decoded and in no log line or error text. An http or
  * https proxy passes on the requests of a http:// endpoint itself; for all others it is asked to CONNECT. TLS with an
  * https proxy uses this client's own authorities and client certificate, which may then be set for a http:// endpoint,
- * too. The host's own transport takes no notice of it. NULL: no proxy of the host's own, so that the environment decides (opamp_client_use_proxy_environment). url: copied.
+ * too. The host's own transport takes no notice of it. NULL: no proxy of the host's own, so that the environment decides
+ * (opamp_client_use_proxy_environment). url: copied.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no host, another scheme, a path, a
  * login that the proxy's protocol can not say; or, on a http:// endpoint, TLS settings that would then have no effect),
@@ -817,9 +818,11 @@ opamp_status opamp_client_set_ca_file(opamp_client *client,
 /**
  * Trusts the certificates in the PEM files of a folder, and no others. Otherwise as opamp_client_set_ca_file.
  *
- * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: as opamp_client_set_ca_file. Since: 0.1.
+ * Threads: any. Callbacks: yes, but see errors. Blocks: for reading the files. Errors: as opamp_client_set_ca_file. Since: 0.1.
  */
-opamp_status opamp_client_set_ca_dir(opamp_client *client, const char *path, opamp_error **err);
+opamp_status opamp_client_set_ca_dir(opamp_client *client,
+                                     const char *path,
+                                     opamp_error **err);
 
 /**
  * Trusts the certificates in a PEM text, and no others. pem: copied; (NULL, 0): back to the system's. Otherwise as
@@ -835,7 +838,8 @@ opamp_status opamp_client_set_ca_pem(opamp_client *client,
 
 /**
  * Shows the server a client certificate: a PEM file with its chain, and one with its key (NULL: the same file). Read here
- * to check them, at start, and again at each new connection, so a rotated pair is used. A NULL certificate: none. Paths: copied; any bytes.
+ * to check them, at start, and again at each new connection, so a rotated pair is used. A NULL certificate: none. Paths:
+ * copied; any bytes.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: for reading the files. Errors: OPAMP_E_INVALID_ARG (a http
  * endpoint, a key without a certificate, unreadable files, an encrypted key, or not a pair), OPAMP_E_STATE while an
@@ -913,9 +917,9 @@ opamp_status opamp_client_set_effective_config(opamp_client *client,
  * error_message: copied; the message goes with FAILED only, NULL: none. Before the first offer a verdict from the host's
  * own storage may be set.
  *
- * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown state, a message without
- * FAILED, or a hash that is neither the last offer's nor the last reported one), OPAMP_E_CAPABILITY (kept, goes out once
- * OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG is declared). Since: 0.1.
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown
+ * state, a message without FAILED, or a hash that is neither the last offer's nor the last reported one),
+ * OPAMP_E_CAPABILITY (kept, goes out once OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG is declared). Since: 0.1.
  */
 opamp_status opamp_client_set_remote_config_status(opamp_client *client,
                                                    const uint8_t *hash,
@@ -949,9 +953,9 @@ opamp_status opamp_client_option(const opamp_client *client, int32_t option, uin
  * an agent there, or give the client an HTTP endpoint.
  *
  * Threads: any. Callbacks: not while an agent runs on the client, see errors. Blocks: until the answer or the bound.
- * Errors: OPAMP_E_INVALID_ARG (undecodable, a time below -1, trust files), OPAMP_E_STATE (an agent runs, or the client
- * uses the host's transport), OPAMP_E_UNSUPPORTED (a WebSocket endpoint), OPAMP_E_TIMEOUT, OPAMP_E_FAILED (err tells what went wrong on the way), OPAMP_E_TOO_LARGE,
- * OPAMP_E_RESOURCE. Since: 0.1.
+ * Errors: OPAMP_E_INVALID_ARG (undecodable, a time below -1, trust files, no usable proxy in the environment),
+ * OPAMP_E_STATE (an agent runs, or the client uses the host's transport), OPAMP_E_UNSUPPORTED (a WebSocket endpoint),
+ * OPAMP_E_TIMEOUT, OPAMP_E_FAILED (err tells what went wrong on the way), OPAMP_E_TOO_LARGE, OPAMP_E_RESOURCE. Since: 0.1.
  */
 opamp_status opamp_client_exchange(opamp_client *client,
                                    const uint8_t *agent_to_server,

@@ -16,7 +16,7 @@ use super::{
     attributes::*,
     callbacks::*,
     calls::{Call, Callback, Child, Null, Poisoned, Stopped, TABLE},
-    client::*,
+    client::{exchange::*, report::*, way::*, *},
     config_map::*,
     error::*,
     event::*,
@@ -413,8 +413,24 @@ fn is_as_with_null(row: &Call, answer: Answer) -> bool {
 #[test]
 fn every_exported_function_has_a_row_and_every_row_a_function() {
     let mut written = BTreeSet::new();
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/ffi")).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    let mut folders = vec![std::path::PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/ffi"
+    ))];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                &mut folders
+            } else {
+                &mut files
+            }
+            .push(path);
+        }
+    }
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap();
         for line in text.lines().filter(|line| line.starts_with("pub ")) {
             if let Some((_, rest)) = line.split_once("extern \"C\" fn ") {
                 written.insert(rest.split('(').next().unwrap().to_owned());

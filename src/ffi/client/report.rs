@@ -1,0 +1,121 @@
+//! What the agent does, and what is true of it now.
+
+use std::{ffi::c_char, ptr};
+
+use super::{
+    super::{
+        attributes::{self, opamp_attributes},
+        calls,
+        config_map::opamp_config_map,
+        convert,
+        error::opamp_error,
+        status::opamp_status,
+    },
+    call, opamp_client,
+};
+use crate::proto;
+
+/// Declares what the agent does: bits of `enum opamp_capability`. Nothing that gives the server power is declared unless
+/// it is asked for here. While an agent runs the change is reported, and starts or stops what it governs.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (an undefined bit, no
+/// OPAMP_CAPABILITY_REPORTS_STATUS, or while running a capability without the callback it needs), OPAMP_E_UNSUPPORTED (not
+/// in this release); nothing changes then. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_client_set_capabilities(
+    client: *mut opamp_client,
+    capabilities: u64,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    call(&calls::CLIENT_SET_CAPABILITIES, client, err, |client| {
+        Ok(client.set_capabilities(capabilities)?)
+    })
+}
+
+/// What is declared now: bits of `enum opamp_capability`.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: the common ones. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_client_capabilities(
+    client: *const opamp_client,
+    out: *mut u64,
+) -> opamp_status {
+    call(
+        &calls::CLIENT_CAPABILITIES,
+        client,
+        ptr::null_mut(),
+        |client| {
+            convert::put(out, client.capabilities());
+            Ok(())
+        },
+    )
+}
+
+/// Sets what describes the agent; needed before start. Identifying attributes are those that tell it from others
+/// (`service.name`, `service.instance.id`, ..). Both are copied and stay yours; each may be NULL, but not both empty.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_client_set_description(
+    client: *mut opamp_client,
+    identifying: *const opamp_attributes,
+    non_identifying: *const opamp_attributes,
+) -> opamp_status {
+    call(
+        &calls::CLIENT_SET_DESCRIPTION,
+        client,
+        ptr::null_mut(),
+        |client| {
+            Ok(client.set_description(proto::AgentDescription {
+                identifying_attributes: attributes::pairs(identifying.as_ref())?,
+                non_identifying_attributes: attributes::pairs(non_identifying.as_ref())?,
+            })?)
+        },
+    )
+}
+
+/// Sets the configuration that is in force, as it is reported to the server. The map is shared without a copy and frozen
+/// by this call; your reference stays yours. The map of an offer may be given as it came.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG for a NULL map, OPAMP_E_CAPABILITY (kept, goes out
+/// once OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG is declared). Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_client_set_effective_config(
+    client: *mut opamp_client,
+    config: *const opamp_config_map,
+) -> opamp_status {
+    call(
+        &calls::CLIENT_SET_EFFECTIVE_CONFIG,
+        client,
+        ptr::null_mut(),
+        |client| Ok(client.set_effective_config(convert::object(config, "the map")?.freeze()?)?),
+    )
+}
+
+/// Gives the verdict on an offered configuration, named by its hash: one of `enum opamp_remote_config_state`. An offer is
+/// applied only when the host says so here: APPLYING when it takes time, then APPLIED or FAILED with the reason. hash,
+/// error_message: copied; the message goes with FAILED only, NULL: none. Before the first offer a verdict from the host's
+/// own storage may be set.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown
+/// state, a message without FAILED, or a hash that is neither the last offer's nor the last reported one),
+/// OPAMP_E_CAPABILITY (kept, goes out once OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG is declared). Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_client_set_remote_config_status(
+    client: *mut opamp_client,
+    hash: *const u8,
+    hash_len: usize,
+    state: i32,
+    error_message: *const c_char,
+) -> opamp_status {
+    call(
+        &calls::CLIENT_SET_REMOTE_CONFIG_STATUS,
+        client,
+        ptr::null_mut(),
+        |client| {
+            let hash = convert::bytes(hash, hash_len, "the hash")?;
+            let message = convert::text_or_none(error_message, "the message")?;
+            Ok(client.set_remote_config_status(hash, state, message)?)
+        },
+    )
+}
