@@ -14,6 +14,7 @@ use rustls::{
     SignatureScheme,
 };
 
+use super::answer::{MOST_SHOWN, shown};
 use super::der::Fields;
 
 /// Adds to the usual verification that a self-signed certificate is called that, and is taken when
@@ -218,7 +219,7 @@ fn certificate(reason: &CertificateError) -> String {
             format!(
                 "the server's certificate has the wrong usage: wanted server authentication, \
                  found {}",
-                found.join(", ")
+                shown(&found.join(", "), MOST_SHOWN)
             )
         }
         CertificateError::Other(OtherError(e)) if e.is::<SelfSigned>() => {
@@ -240,9 +241,10 @@ fn names(presented: &[String]) -> String {
     let bare = bare
         .map(|name| name.trim_matches('"').to_owned())
         .collect::<Vec<_>>();
+    let told = shown(&bare.join(", "), MOST_SHOWN);
     match presented.len() - bare.len() {
-        0 => bare.join(", "),
-        more => format!("{} and {more} more", bare.join(", ")),
+        0 => told,
+        more => format!("{told} and {more} more"),
     }
 }
 

@@ -260,6 +260,15 @@ fn each_wrong_certificate_is_refused_with_step_and_fact() {
         "the server's certificate has the wrong usage: wanted server authentication, found \
          client authentication"
     );
+    // Of lists as long as the peer likes only the beginning.
+    let long = |n: usize| format!("{}.{n}.example", ["a"; 100].join("."));
+    let many = authority.leaf(&[&*long(1), &long(2), &long(3), &long(4)], |_| {});
+    assert!(text(&many).len() < 400, "{}", text(&many));
+    let usages = authority.leaf(&["127.0.0.1"], |p| {
+        let usage = |n| ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 4, 1, n]);
+        p.extended_key_usages = (1..100).map(usage).collect();
+    });
+    assert!(text(&usages).len() < 400, "{}", text(&usages));
     let key = KeyPair::generate().unwrap();
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
         let mut params = leaf_params(&["127.0.0.1"]);
