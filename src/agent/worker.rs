@@ -9,11 +9,8 @@ use super::{
 };
 use crate::{
     protocol::{Fact, TryId},
-    transport::{Answer, Failure, Request, Traffic, host, http, websocket::WebSocket},
+    transport::{Answer, Failure, LONG_REST, Request, Traffic, host, http, websocket::WebSocket},
 };
-
-/// The stack and what an exchange needs are given back before rests of at least this; each time costs some 25 us.
-const LONG_REST: Duration = Duration::from_secs(5);
 
 /// How messages travel in this run.
 pub(crate) enum Link {

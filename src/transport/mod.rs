@@ -49,7 +49,7 @@ use bytes::Bytes;
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use failure::{FailKind, Failure, Reached};
 pub use headers::{HeaderError, Headers};
-pub use limits::Limits;
+pub use limits::{LONG_REST, Limits};
 pub use proxy::{Proxies, Proxy, ProxyError};
 pub use redirect::{Hop, Redirects};
 pub use resolve::Resolver;

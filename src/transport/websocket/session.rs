@@ -7,14 +7,11 @@ use bytes::Bytes;
 use super::super::stream::{Found, Stream};
 use super::super::vigil::{Cut, Step};
 use super::super::wake::{poll_entry, ppoll};
-use super::super::{Limits, Traffic, Wake};
+use super::super::{LONG_REST, Limits, Traffic, Wake};
 use super::control::Payload;
 use super::incoming::{Fault, Incoming, Item};
 use super::outgoing::{Outgoing, Sent};
 use super::pulse::{Beat, Pulse};
-
-/// Before waits of at least this what a burst needed is given back.
-const LONG_REST: Duration = Duration::from_secs(5);
 
 /// What a session saw.
 pub(super) enum Sight {
