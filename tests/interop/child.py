@@ -2,14 +2,31 @@
 import json
 import os
 import pathlib
+import random
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 AGENT = ROOT / "build/examples/agent"
+# Below those that the kernel gives to outgoing connections.
+QUIET_PORTS = range(20_000, 32_000)
+
+
+def quiet_port():
+    """One that nobody is given while its server is away."""
+    for port in random.sample(QUIET_PORTS, 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError as error:
+                refusal = error
+    raise refusal
 
 
 def option(name, value):

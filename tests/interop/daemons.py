@@ -8,6 +8,8 @@ import subprocess
 import time
 from urllib.parse import quote
 
+from child import quiet_port
+
 IS_ROOT = os.geteuid() == 0
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private"]
 
@@ -20,12 +22,6 @@ def workable(folder, user=None):
             shutil.chown(folder, user)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Daemon:
     """Runs in the foreground as our child, until `close`. A subclass says how it is called and what it reads."""
 
@@ -34,7 +30,7 @@ class Daemon:
     def __init__(self, work, **settings):
         self.work = work / self.program
         self.work.mkdir()
-        self.port = free_port()
+        self.port = quiet_port()
         self.settings = settings
         self.write()
         self.process = None

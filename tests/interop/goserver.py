@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import subprocess
 
-from child import ROOT, Child
+from child import ROOT, Child, quiet_port
 
 SOURCE = pathlib.Path(__file__).resolve().parent / "goserver"
 PROGRAM = ROOT / "build/interop/goserver"
@@ -27,8 +27,8 @@ def lacking():
 class GoServer(Child):
     """Listens when this returns. With `trust` (a folder of certificates) it speaks TLS and wants a client's certificate."""
 
-    def __init__(self, work, trust=None, address="127.0.0.1:0"):
-        command = [PROGRAM, "-listen", address]
+    def __init__(self, work, trust=None, address=None):
+        command = [PROGRAM, "-listen", address or f"127.0.0.1:{quiet_port()}"]
         if trust is not None:
             command += ["-certificate", trust / "server.pem", "-key", trust / "server.key", "-client-authority", trust / "ca.pem"]
         super().__init__(command, work / "goserver.log")

@@ -1,5 +1,6 @@
 """The example agent against the server package of opamp-go."""
 import sys
+import time
 import unittest
 import uuid
 
@@ -21,7 +22,7 @@ class GoServerTests:
         super().setUp()
         self.server = self.serve()
 
-    def serve(self, address="127.0.0.1:0"):
+    def serve(self, address=None):
         server = GoServer(self.work, self.trust if self.is_secure else None, address)
         self.addCleanup(server.close)
         return server
@@ -147,8 +148,8 @@ class GoServerTests:
         # then it does, with nothing but the heartbeat itself
         for beat in beats:
             self.assertEqual({"instance_uid", "sequence_num", "capabilities"}, set(beat.fields))
-        spans = [b.line["at"] - a.line["at"] for a, b in zip(beats, beats[1:])]
-        self.assertTrue(all(0.5 < span < 5 for span in spans), spans)
+        # (two intervals, less what a line may be read late)
+        self.assertTrue(1 < beats[-1].line["at"] - beats[0].line["at"] < 10, beats)
 
     def test_the_disconnect_comes_once_and_last(self):
         """[LIFE-01] [WS-09] [WS-15]"""
@@ -191,13 +192,13 @@ class GoServerTests:
         """[HTTP-10] [WS-12]"""
         # given a server that has no time for two seconds
         self.server.do("refuse", status=503, headers={"Retry-After": "2"}, times=1)
+        begin = time.monotonic()
         agent = self.agent(self.server.endpoint(self.scheme), *NO_JITTER)
         failed = agent.wait("connect_failed")
         self.assertEqual(503, failed["http_status"])
         # then the agent waits as long, and joins
         self.server.wait_message(lambda m: m.is_full, timeout=20)
-        first, second = self.server.said("connecting")[:2]
-        self.assertGreaterEqual(second["at"] - first["at"], 1.9)
+        self.assertGreaterEqual(self.server.said("connecting")[1]["at"] - begin, 1.9)
 
     def test_a_dropped_connection_is_replaced(self):
         """[HTTP-14] [WS-10]"""

@@ -8,11 +8,10 @@ import struct
 import threading
 import time
 
+from child import QUIET_PORTS
 from words import Message
 
 PROTOBUF = ("Content-Type", "application/x-protobuf")
-# Below those that the kernel gives to outgoing connections.
-QUIET_PORTS = range(20_000, 32_000)
 TEXT, BINARY, RESERVED, CLOSE, PING, PONG = 1, 2, 3, 8, 9, 10
 
 

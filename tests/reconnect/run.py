@@ -57,6 +57,9 @@ class Run:
         """What the row is about is how much happens in this time."""
         threading.Event().wait(seconds)
 
+    def heartbeats(self):
+        return [message for _, message in self.server.messages if message.is_heartbeat]
+
     def until(self, condition, what, timeout=30):
         if not self.server.wait(condition, timeout):
             raise AssertionError(f"{what} did not come within {timeout} s")
