@@ -85,9 +85,7 @@ class WireStage(Stage):
 
     def kinds(self, agent):
         """Kinds of all events so far, those that wait included."""
-        if "stopped" not in [event.kind for event in agent.events]:
-            while (event := agent.next_event()) and event.kind != "stopped":
-                pass
+        agent.drain()
         return [event.kind for event in agent.events]
 
 
