@@ -5,44 +5,16 @@
  *   handoffs  the same, but each answer goes to another thread and its verdict comes back
  *   start     one exchange on a new connection
  * Prints the CPU time of COUNT exchanges in nanoseconds; for start the monotonic time before the connect. */
-#define _POSIX_C_SOURCE 200809L
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
+#include "sockets.h"
+
 #include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { WARM_UP = 20 };
 
 static char request[1 << 16], answer[1 << 20];
 static size_t request_len, answer_len;
 static int to_handler, to_worker;
-
-static void must(int good, const char *what) {
-  if (good) return;
-  perror(what);
-  exit(1);
-}
-
-static long long now_ns(clockid_t clock) {
-  struct timespec now;
-  (void)clock_gettime(clock, &now);
-  return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int dial(int port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  must(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0, "connect");
-  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  return fd;
-}
 
 /* All answers are of one length, which the first one tells. */
 static void exchange(int fd) {
@@ -77,10 +49,7 @@ int main(int argc, char **argv) {
   if (argc != 5) return 2;
   const char *mode = argv[1];
   long count = strtol(argv[4], NULL, 10);
-  FILE *file = fopen(argv[3], "rb");
-  must(file != NULL, argv[3]);
-  request_len = fread(request, 1, sizeof request, file);
-  (void)fclose(file);
+  request_len = read_file(argv[3], request, sizeof request);
   long long started = now_ns(CLOCK_MONOTONIC), cpu = 0;
   int fd = dial((int)strtol(argv[2], NULL, 10)), is_handing = strcmp(mode, "handoffs") == 0;
   if (strcmp(mode, "start") == 0) {
@@ -94,11 +63,10 @@ int main(int argc, char **argv) {
     must(pthread_create(&thread, NULL, handler, NULL) == 0, "thread");
   }
   for (long i = -WARM_UP; i < count; i++) {
-    struct timespec pause = {0, 50000000};
     if (i == 0) cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
     exchange(fd);
     if (is_handing) hand_off();
-    if (strcmp(mode, "beat") == 0) (void)nanosleep(&pause, NULL);
+    if (strcmp(mode, "beat") == 0) pause_ms(50);
   }
   return printf("%lld\n", now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu) > 0 ? 0 : 1;
 }

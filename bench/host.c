@@ -9,16 +9,10 @@
  *   idle     one connected, idle agent for COUNT seconds
  *   memory   one connected, idle agent                -> private dirty KiB (none: the same without an agent) */
 #define _POSIX_C_SOURCE 200809L
-#include <opamp.h>
+#include "library.h"
 
 #include <dirent.h>
-#include <malloc.h>
 #include <semaphore.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { WARM_UP = 20, BEAT_MS = 50 };
 
@@ -29,23 +23,6 @@ static volatile long offers_seen, connects_seen, wanted_offers, wanted_connects;
 static long long cpu_at_callback;
 static size_t body_bytes;
 static int is_big;
-
-static void must(opamp_status status, const char *what) {
-  if (status == OPAMP_OK) return;
-  (void)fprintf(stderr, "%s: %s\n", what, opamp_status_name(status));
-  exit(1);
-}
-
-static long long now_ns(clockid_t clock) {
-  struct timespec now;
-  (void)clock_gettime(clock, &now);
-  return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void pause_ms(long ms) {
-  struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
-  (void)nanosleep(&pause, NULL);
-}
 
 static void on_connect(opamp_agent *on_agent, opamp_client *on_client, void *user) {
   (void)on_agent, (void)on_client, (void)user;
@@ -70,23 +47,10 @@ static void on_message(opamp_agent *on_agent, opamp_client *on_client, const opa
 
 static void make(const char *url, int is_poll, uint64_t interval_ms) {
   opamp_callbacks callbacks = OPAMP_CALLBACKS_INIT;
-  opamp_attributes *about = NULL;
   callbacks.on_connect = on_connect;
   callbacks.on_message = on_message;
-  must(opamp_client_new(url, &client, NULL), "client");
-  if (getenv("BENCH_CA") != NULL) must(opamp_client_set_ca_file(client, getenv("BENCH_CA"), NULL), "ca");
-  must(opamp_attributes_new(&about), "attributes");
-  must(opamp_attributes_set_string(about, "service.name", "bench"), "attributes");
-  must(opamp_client_set_description(client, about, NULL), "description");
-  opamp_attributes_free(about);
-  must(opamp_client_set_capabilities(client,
-                                     OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
-                                         OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG,
-                                     NULL),
-       "capabilities");
-  must(opamp_agent_new(client, &callbacks, NULL, NULL, &agent, NULL), "agent");
-  if (is_poll) must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL), "delivery");
-  must(opamp_agent_set_interval(agent, interval_ms), "interval");
+  client = new_client(url);
+  agent = new_agent(client, &callbacks, is_poll, interval_ms);
 }
 
 static void wait_for(int is_poll, volatile long *count, volatile long *threshold, long wanted) {
@@ -142,16 +106,6 @@ static void start(int is_poll, long count, int is_told) {
   }
 }
 
-static long status_kib(const char *field, const char *file) {
-  char line[256];
-  long kib = -1;
-  FILE *status = fopen(file, "r");
-  while (status != NULL && fgets(line, sizeof line, status) != NULL)
-    if (strncmp(line, field, strlen(field)) == 0) kib = strtol(line + strlen(field), NULL, 10);
-  if (status != NULL) (void)fclose(status);
-  return kib;
-}
-
 static long entries(const char *folder) {
   long count = 0;
   DIR *list = opendir(folder);
@@ -161,11 +115,11 @@ static long entries(const char *folder) {
 }
 
 static void print_size(void) {
-  (void)printf("%ld %ld %ld\n", status_kib("RssAnon:", "/proc/self/status"), entries("/proc/self/fd"), entries("/proc/self/task"));
+  (void)printf("%ld %ld %ld\n", kib_of("RssAnon:", "/proc/self/status"), entries("/proc/self/fd"), entries("/proc/self/task"));
 }
 
 static void big(int is_poll) {
-  long before = status_kib("VmRSS:", "/proc/self/status");
+  long before = kib_of("VmRSS:", "/proc/self/status");
   long long last = 0, seen = 0;
   must(opamp_agent_start(agent, NULL), "start");
   /* What the process had used shortly before the last byte, which comes half a second late. */
@@ -177,7 +131,7 @@ static void big(int is_poll) {
   }
   long long decoding = cpu_at_callback - (cpu_at_callback >= seen ? seen : last);
   char *from = malloc(body_bytes), *to = malloc(body_bytes);
-  long peak = status_kib("VmHWM:", "/proc/self/status");
+  long peak = kib_of("VmHWM:", "/proc/self/status");
   if (from == NULL || to == NULL) exit(1);
   memset(from, 1, body_bytes);
   memset(to, 2, body_bytes);
@@ -189,7 +143,7 @@ static void big(int is_poll) {
   free(to);
   pause_ms(500);
   (void)printf("%lld %lld %zu %ld %ld %ld\n", decoding, copying + (sum == 0), body_bytes, before, peak,
-               status_kib("VmRSS:", "/proc/self/status"));
+               kib_of("VmRSS:", "/proc/self/status"));
 }
 
 static void cycles(int is_poll, long count) {
@@ -212,7 +166,7 @@ static void memory(int is_poll, int has_agent) {
     wait_for(is_poll, &connects_seen, &wanted_connects, 1);
   }
   pause_ms(3000);
-  (void)printf("%ld\n", status_kib("Private_Dirty:", "/proc/self/smaps_rollup"));
+  (void)printf("%ld\n", kib_of("Private_Dirty:", "/proc/self/smaps_rollup"));
 }
 
 int main(int argc, char **argv) {

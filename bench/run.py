@@ -28,11 +28,13 @@ STRACE = shutil.which("strace")
 ROWS = []
 
 
-def build():
+def build(*names):
+    """Programs of this folder, by their names; a host is one of the library."""
     BUILD.mkdir(parents=True, exist_ok=True)
     library = ["-I", ROOT / "include", "-L", SO.parent, "-lopamp", "-Wl,-rpath,$ORIGIN/../../target/release"]
-    for name, more in [("server", []), ("bare", ["-lpthread"]), ("host", [*library, "-lpthread"])]:
-        command = [os.environ.get("CC", "cc"), *FLAGS, "-o", BUILD / name, ROOT / f"bench/{name}.c", *more]
+    for name in names:
+        more = library if name.endswith("host") else []
+        command = [os.environ.get("CC", "cc"), *FLAGS, "-o", BUILD / name, ROOT / f"bench/{name}.c", *more, "-lpthread"]
         subprocess.run([str(word) for word in command], check=True)
 
 
@@ -41,14 +43,15 @@ def row(what, measured, bound, holds):
     print(f"{'ok  ' if holds else 'OVER'}  {what:<60} {measured:<46} {bound}", flush=True)
 
 
-class Server:
-    """bench/server.c in one of its modes."""
+class Peer:
+    """A bare server of this folder; the first line that it prints begins with its port. `dump` is what it leaves of a message."""
 
-    def __init__(self, mode, work, cpu=None):
-        self.dump = work / f"{mode}.request"
-        self.process = subprocess.Popen([BUILD / "server", mode, self.dump], stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cpu))
-        self.port, self.answer_bytes = map(int, self.process.stdout.readline().split())
-        self.url = f"http://127.0.0.1:{self.port}/v1/opamp"
+    def __init__(self, program, scheme, arguments, dump, cpu=None):
+        self.dump = dump
+        command = [BUILD / program, *map(str, arguments), dump]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cpu))
+        self.port, *self.more = self.figures()
+        self.url = f"{scheme}://127.0.0.1:{self.port}/v1/opamp"
 
     def __enter__(self):
         return self
@@ -58,9 +61,14 @@ class Server:
         self.process.wait()
         self.process.stdout.close()
 
-    def arrival(self):
-        """The monotonic time of the next connection's first request."""
-        return int(self.process.stdout.readline())
+    def figures(self):
+        """The next line that it prints."""
+        return [int(word) for word in self.process.stdout.readline().split()]
+
+
+def bare_server(mode, work, cpu=None):
+    """bench/server.c in one of its modes."""
+    return Peer("server", "http", [mode], work / f"{mode}.request", cpu)
 
 
 def pinned(cpu):
@@ -110,7 +118,7 @@ def counted(log):
 
 
 def heartbeat(work):
-    with Server("beat", work) as server:
+    with bare_server("beat", work) as server:
         results, bare = {"thread": [], "poll": []}, []
         # In turns: after each pause the caches are what others on the machine left of them.
         for _ in range(5):
@@ -152,17 +160,17 @@ def idle(work):
     if not STRACE:
         return print("skipped: an idle agent (no strace)")
     examples = ROOT / "build/examples"
-    with Server("beat", work) as server:
+    with bare_server("beat", work) as server:
         poll = traced([examples / "agent", "--endpoint", server.url, "--interval-ms", "3600000"], 60, 3)
         row("60 s idle, the example agent, POLL: system calls", str(poll or 0), "0", not poll)
-    with Server("beat", work) as server:
+    with bare_server("beat", work) as server:
         thread = traced([BUILD / "host", "idle", "thread", server.url, 90], 60, 3)
         thread.pop("clock_nanosleep", None)
         row("60 s idle, THREAD: system calls", str(thread or 0), "0", not thread)
 
 
 def header(work):
-    with Server("beat", work) as server:
+    with bare_server("beat", work) as server:
         run("host", "beat", "thread", server.url, 10)
         head = server.dump.read_bytes().split(b"\r\n\r\n")[0] + b"\r\n\r\n"
         row("request headers of a heartbeat", f"{len(head)} bytes", "240", len(head) <= 240)
@@ -170,7 +178,7 @@ def header(work):
 
 def offers(work):
     count = 20000
-    with Server("offers", work, cpu=0) as server:
+    with bare_server("offers", work, cpu=0) as server:
         figures = {}
         for delivery in ("thread", "poll"):
             runs = [run("host", "offers", delivery, server.url, count, cpu=0) for _ in range(3)]
@@ -202,7 +210,7 @@ def size(work):
 
 def memory(work):
     subprocess.run(["sync"], check=True)
-    with Server("beat", work) as server:
+    with bare_server("beat", work) as server:
         without, with_agent = [], []
         for _ in range(3):
             without += run("host", "none", "poll", server.url, 0)
@@ -214,30 +222,32 @@ def memory(work):
 def start(work):
     request = work / "first.request"
     request.write_bytes(b"POST /v1/opamp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 200\r\n\r\n" + bytes(200))
-    with Server("first", work) as server:
+    with bare_server("first", work) as server:
         begun = run("host", "start", "poll", server.url, 21)
-        ours = [server.arrival() - at for at in begun][1:]
+        # The monotonic time of each connection's first request.
+        ours = [server.figures()[0] - at for at in begun][1:]
         bare = []
         for _ in range(20):
             (at,) = run("bare", "start", server.port, request, 0)
-            bare.append(server.arrival() - at)
+            bare.append(server.figures()[0] - at)
         more = (statistics.median(ours) - statistics.median(bare)) / 1e6
         row("start to first request at the server, beside a bare socket",
             f"{statistics.median(ours) / 1e6:.2f} ms - {statistics.median(bare) / 1e6:.2f} ms = {more:.2f} ms", "2 ms", more <= 2)
 
 
 def big(work):
-    with Server("big", work) as server:
+    with bare_server("big", work) as server:
+        (answer_bytes,) = server.more
         decoding, copying, body, before, peak, after = run("host", "big", "thread", server.url, 0)
-        ratio = (peak - before) * 1024 / server.answer_bytes
+        ratio = (peak - before) * 1024 / answer_bytes
         row("1,000 files of 64 KiB: peak memory",
-            f"{(peak - before) / 1024:.1f} MiB / {server.answer_bytes / 2**20:.1f} MiB = {ratio:.2f}", "1.2", ratio <= 1.2)
+            f"{(peak - before) / 1024:.1f} MiB / {answer_bytes / 2**20:.1f} MiB = {ratio:.2f}", "1.2", ratio <= 1.2)
         row("the same, afterwards", f"{(after - before) / 1024:.1f} MiB more", "all given back (1 MiB)", after - before <= 1024)
         row("the same: CPU from the last byte to the callback", f"{decoding / 1e6:.2f} ms / one memcpy {copying / 1e6:.2f} ms", "1 memcpy", decoding < copying)
 
 
 def cycles(work):
-    with Server("beat", work) as server:
+    with bare_server("beat", work) as server:
         figures = run("host", "cycles", "poll", server.url, 10000)
         kib, descriptors, threads, kib_after, descriptors_after, threads_after = figures
         row("10,000 starts and stops: memory, descriptors, threads",
@@ -257,7 +267,7 @@ def main():
     unknown = set(names) - {measure.__name__ for measure in every}
     if unknown:
         sys.exit(f"no such row: {', '.join(sorted(unknown))}")
-    build()
+    build("server", "bare", "host")
     print(f"      {'what':<60} {'measured':<46} at most")
     with tempfile.TemporaryDirectory(prefix="opamp-bench-") as folder:
         for measure in every:

@@ -4,16 +4,7 @@
  * request), offers (each answer a new offer), big (the first answer is 1,000 files of 64 KiB, its last byte half a second late).
  * Prints its port and the bytes of an answer.
  * DUMP gets the fifth request of a connection: a heartbeat, or the APPLIED of an offer. */
-#define _POSIX_C_SOURCE 200809L
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "sockets.h"
 
 enum { FILES = 1000, FILE_BYTES = 64 * 1024, HASH = 8 };
 
@@ -21,12 +12,6 @@ typedef struct buffer {
   uint8_t *bytes;
   size_t len;
 } buffer;
-
-static void must(int good, const char *what) {
-  if (good) return;
-  perror(what);
-  exit(1);
-}
 
 static void put(buffer *to, const void *bytes, size_t len) {
   to->bytes = realloc(to->bytes, to->len + len);
@@ -130,15 +115,12 @@ static void serve(int fd, const char *mode, buffer answers, buffer small, const 
   int is_big = strcmp(mode, "big") == 0;
   for (unsigned long i = 0; (len = read_request(fd, request, sizeof request)) > 0; i++) {
     if (i == 0 && mode[0] == 'f') {
-      struct timespec now;
-      (void)clock_gettime(CLOCK_MONOTONIC, &now);
-      (void)printf("%lld\n", (long long)now.tv_sec * 1000000000 + now.tv_nsec);
+      (void)printf("%lld\n", now_ns(CLOCK_MONOTONIC));
       (void)fflush(stdout);
     }
     if (is_big && i == 0) {
-      struct timespec pause = {0, 500000000};
       send_all(fd, answers.bytes, answers.len - 1);
-      (void)nanosleep(&pause, NULL);
+      pause_ms(500);
       send_all(fd, answers.bytes + answers.len - 1, 1);
     } else if (is_big) {
       send_all(fd, small.bytes, small.len);
@@ -153,20 +135,14 @@ static void serve(int fd, const char *mode, buffer answers, buffer small, const 
 }
 
 int main(int argc, char **argv) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof address;
-  int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (argc != 3) return 2;
+  int port, listener = listen_here(&port);
   buffer small = answer(message(0, 0));
   buffer answers = argv[1][0] == 'b' && argv[1][1] == 'i' ? answer(message(FILES, FILE_BYTES)) : argv[1][0] == 'o' ? answer(message(1, 100)) : small;
-  must(bind(listener, (struct sockaddr *)&address, size) == 0 && listen(listener, 16) == 0, "listen");
-  must(getsockname(listener, (struct sockaddr *)&address, &size) == 0, "getsockname");
-  (void)printf("%d %zu\n", ntohs(address.sin_port), answers.len);
+  (void)printf("%d %zu\n", port, answers.len);
   (void)fflush(stdout);
   for (;;) {
-    int fd = accept(listener, NULL, NULL);
-    must(fd >= 0, "accept");
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int fd = accept_one(listener);
     serve(fd, argv[1], answers, small, argv[2]);
     (void)close(fd);
   }

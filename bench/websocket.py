@@ -1,9 +1,7 @@
 """The rows of WebSocket: this library beside a bare blocking loop that moves the same frames. bench/run.py imports it."""
 import os
-import shutil
 import statistics
 import subprocess
-import sys
 
 RUNS = 5
 OFFERS = 20000
@@ -20,7 +18,7 @@ class Rows:
         self.bench = bench
 
     def all(self, work):
-        self.build()
+        self.bench.build("ws_server", "ws_bare", "ws_host")
         self.offers(work)
         self.pushes(work)
         self.calls(work)
@@ -28,15 +26,8 @@ class Rows:
         self.large(work)
         self.many(work)
 
-    def build(self):
-        bench = self.bench
-        library = ["-I", bench.ROOT / "include", "-L", bench.SO.parent, "-lopamp", "-Wl,-rpath,$ORIGIN/../../target/release"]
-        for name, more in [("ws_server", []), ("ws_bare", ["-lpthread"]), ("ws_host", [*library, "-lpthread"])]:
-            command = [os.environ.get("CC", "cc"), *bench.FLAGS, "-o", bench.BUILD / name, bench.ROOT / f"bench/{name}.c", *more]
-            subprocess.run([str(word) for word in command], check=True)
-
     def server(self, mode, count, work, cpu=None):
-        return Server(self.bench, mode, count, work, cpu)
+        return self.bench.Peer("ws_server", "ws", [mode, count], work / f"ws-{mode}.verdict", cpu)
 
     def offers(self, work):
         """Both sides on one CPU."""
@@ -62,7 +53,7 @@ class Rows:
                 words = [server.port if word is None else word for word in arguments] if program == "ws_bare" else arguments
                 words = [server.url if word == "URL" else word for word in words]
                 (callback,) = bench.run(program, *words)
-                return callback, server.figure()
+                return callback, server.figures()[0]
 
         figures = {"bare": [], "handoffs": [], "thread": [], "poll": []}
         # Side by side in time, so that a loaded moment meets all of them.
@@ -112,11 +103,9 @@ class Rows:
 
     def many(self, work):
         bench = self.bench
-        sys.path.insert(0, str(bench.ROOT / "tests/conformance"))
-        from devserver import Devserver
         for scheme, bound, bound_connection in (("ws", 40, 8), ("wss", 56, 12)):
             tls = {"tls": work / "ws-tls"} if scheme == "wss" else {}
-            with Devserver(**tls) as server:
+            with bench.Devserver(**tls) as server:
                 url = f"{scheme}:{server.endpoint.split(':', 1)[1]}"
                 ca = {"BENCH_CA": server.ready["tls"]["ca"]} if tls else {}
                 private = self.agents(url, {**ca})[0]
@@ -137,25 +126,3 @@ class Rows:
                 figures.append(int(host.stdout.readline()))
             host.kill()
         return figures
-
-
-class Server:
-    """bench/ws_server.c in one of its modes."""
-
-    def __init__(self, bench, mode, count, work, cpu):
-        self.dump = work / f"ws-{mode}.verdict"
-        command = [bench.BUILD / "ws_server", mode, str(count), self.dump]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=bench.pinned(cpu))
-        self.port = self.figure()
-        self.url = f"ws://127.0.0.1:{self.port}/v1/opamp"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
-    def figure(self):
-        return int(self.process.stdout.readline())

@@ -1,28 +1,7 @@
-/* What the bare server and the bare client of the WebSocket rows share: blocking sockets, frames, one clock. */
-#define _POSIX_C_SOURCE 200809L
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+/* What the bare server and the bare client of the WebSocket rows share beside their sockets: frames. */
+#include "sockets.h"
 
 enum { BINARY = 0x82, CLOSE = 0x88, PING = 0x89, PONG = 0x8a, CONTROL_MOST = 125 };
-
-static void must(int good, const char *what) {
-  if (good) return;
-  perror(what);
-  exit(1);
-}
-
-static long long now_ns(clockid_t clock) {
-  struct timespec now;
-  (void)clock_gettime(clock, &now);
-  return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static void send_all(int fd, const void *bytes, size_t len) {
   const char *rest = (const char *)bytes;
@@ -32,6 +11,17 @@ static void send_all(int fd, const void *bytes, size_t len) {
     rest += n;
     len -= (size_t)n;
   }
+}
+
+/* The head of a request or of an answer, as text. */
+static void read_head(int fd, char *head, size_t size) {
+  size_t len = 0;
+  do {
+    ssize_t n = recv(fd, head + len, size - 1 - len, 0);
+    must(n > 0, "upgrade");
+    len += (size_t)n;
+    head[len] = 0;
+  } while (strstr(head, "\r\n\r\n") == NULL);
 }
 
 /* What came and was not taken yet. */
@@ -68,14 +58,4 @@ static int read_frame(int fd, uint8_t **payload, size_t *len) {
   *payload = body;
   *len = length;
   return first;
-}
-
-static int compare(const void *a, const void *b) {
-  long long x = *(const long long *)a, y = *(const long long *)b;
-  return x < y ? -1 : x > y;
-}
-
-static long long median(long long *samples, size_t count) {
-  qsort(samples, count, sizeof *samples, compare);
-  return samples[count / 2];
 }

@@ -47,30 +47,18 @@ static void upgrade(int fd) {
   static const char request[] = "GET /v1/opamp HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
                                 "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   char head[1024];
-  size_t len = 0;
   send_all(fd, request, sizeof request - 1);
-  do {
-    ssize_t n = recv(fd, head + len, sizeof head - 1 - len, 0);
-    must(n > 0, "upgrade");
-    len += (size_t)n;
-    head[len] = 0;
-  } while (strstr(head, "\r\n\r\n") == NULL);
+  read_head(fd, head, sizeof head);
 }
 
 int main(int argc, char **argv) {
   static uint8_t verdict[1 << 12];
   if (argc != 5) return 2;
-  int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), is_handed = strcmp(argv[1], "handoffs") == 0;
+  int fd = dial(atoi(argv[2])), is_handed = strcmp(argv[1], "handoffs") == 0;
   int is_push = is_handed || strcmp(argv[1], "push") == 0;
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2])), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  size_t count = strtoul(argv[4], NULL, 10), verdict_len;
+  size_t count = strtoul(argv[4], NULL, 10), verdict_len = read_file(argv[3], verdict, sizeof verdict);
   long long cpu = 0, *samples = calloc(count, sizeof *samples);
-  FILE *file = fopen(argv[3], "rb");
-  must(file != NULL && samples != NULL, argv[3]);
-  verdict_len = fread(verdict, 1, sizeof verdict, file);
-  (void)fclose(file);
-  must(connect(fd, (struct sockaddr *)&to, sizeof to) == 0, "connect");
-  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  must(samples != NULL, "samples");
   upgrade(fd);
   if (is_handed) {
     pthread_t second;

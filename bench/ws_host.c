@@ -7,15 +7,11 @@
  *   many      COUNT connected, idle agents -> private dirty KiB of them all, KiB of heap in use; then, once a line was read
  *             and each has lost its connection, KiB of heap in use again */
 #define _GNU_SOURCE
-#include <opamp.h>
+#include "library.h"
 
 #include <malloc.h>
 #include <poll.h>
 #include <semaphore.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WARM_UP = 50 };
@@ -24,28 +20,6 @@ static sem_t done;
 static long long *samples, cpu;
 static size_t seen, wanted;
 static int is_push;
-
-static void must(opamp_status status, const char *what) {
-  if (status == OPAMP_OK) return;
-  (void)fprintf(stderr, "%s: %s\n", what, opamp_status_name(status));
-  exit(1);
-}
-
-static long long now_ns(clockid_t clock) {
-  struct timespec now;
-  (void)clock_gettime(clock, &now);
-  return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b) {
-  long long x = *(const long long *)a, y = *(const long long *)b;
-  return x < y ? -1 : x > y;
-}
-
-static void pause_ms(long ms) {
-  struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
-  (void)nanosleep(&pause, NULL);
-}
 
 static void on_message(opamp_agent *agent, opamp_client *client, const opamp_message *message, void *user) {
   opamp_slice hash;
@@ -62,24 +36,9 @@ static void on_message(opamp_agent *agent, opamp_client *client, const opamp_mes
 
 static opamp_agent *make(const char *url, int is_poll, opamp_client **client) {
   opamp_callbacks callbacks = OPAMP_CALLBACKS_INIT;
-  opamp_attributes *about = NULL;
-  opamp_agent *agent = NULL;
   callbacks.on_message = on_message;
-  must(opamp_client_new(url, client, NULL), "client");
-  if (getenv("BENCH_CA") != NULL) must(opamp_client_set_ca_file(*client, getenv("BENCH_CA"), NULL), "ca");
-  must(opamp_attributes_new(&about), "attributes");
-  must(opamp_attributes_set_string(about, "service.name", "bench"), "attributes");
-  must(opamp_client_set_description(*client, about, NULL), "description");
-  opamp_attributes_free(about);
-  must(opamp_client_set_capabilities(*client,
-                                     OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
-                                         OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG,
-                                     NULL),
-       "capabilities");
-  must(opamp_agent_new(*client, &callbacks, NULL, NULL, &agent, NULL), "agent");
-  if (is_poll) must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL), "delivery");
-  must(opamp_agent_set_interval(agent, 3600000), "interval");
-  return agent;
+  *client = new_client(url);
+  return new_agent(*client, &callbacks, is_poll, 3600000);
 }
 
 /* Until all offers were seen. */
@@ -93,16 +52,6 @@ static void serve(opamp_agent *agent, int is_poll) {
     else if (poll(&readable, 1, -1) == 1) (void)opamp_agent_dispatch(agent, 0, NULL);
   }
   if (!is_poll) (void)sem_wait(&done);
-}
-
-static long kib_of(const char *field, const char *file) {
-  char line[256];
-  long kib = -1;
-  FILE *status = fopen(file, "r");
-  while (status != NULL && fgets(line, sizeof line, status) != NULL)
-    if (strncmp(line, field, strlen(field)) == 0) kib = strtol(line + strlen(field), NULL, 10);
-  if (status != NULL) (void)fclose(status);
-  return kib;
 }
 
 /* All agents on one arena (MALLOC_ARENA_MAX=1), else this would miss theirs. */
@@ -172,8 +121,7 @@ int main(int argc, char **argv) {
   if (strcmp(mode, "big") == 0) return big(agent, is_poll), 0;
   serve(agent, is_poll);
   cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-  if (is_push) qsort(samples, count, sizeof *samples, compare);
-  (void)printf("%lld\n", is_push ? samples[count / 2] : cpu);
+  (void)printf("%lld\n", is_push ? median(samples, count) : cpu);
   (void)fflush(stdout);
   /* The server tells what it saw once it has the last verdict. */
   must(opamp_agent_stop(agent, 10000), "stop");

@@ -59,13 +59,7 @@ static void accept_of(const char *key, char text[29]) {
 
 static void upgrade(int fd) {
   char head[4096], answer[512], accept[29];
-  size_t len = 0;
-  do {
-    ssize_t n = recv(fd, head + len, sizeof head - 1 - len, 0);
-    must(n > 0, "upgrade");
-    len += (size_t)n;
-    head[len] = 0;
-  } while (strstr(head, "\r\n\r\n") == NULL);
+  read_head(fd, head, sizeof head);
   const char *key = strstr(head, "sec-websocket-key: ");
   must(key != NULL, "key");
   accept_of(key + 19, accept);
@@ -240,19 +234,13 @@ int main(int argc, char **argv) {
   if (argc != 4) return 2;
   const char *mode = argv[1];
   size_t count = strtoul(argv[2], NULL, 10);
-  int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), is_big = strcmp(mode, "big") == 0 || strcmp(mode, "fragments") == 0;
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof at;
+  int port, listener = listen_here(&port), is_big = strcmp(mode, "big") == 0 || strcmp(mode, "fragments") == 0;
   dump = argv[3];
   make_offer(is_big ? count : FILE_BYTES);
-  must(bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 16) == 0, "listen");
-  must(getsockname(listener, (struct sockaddr *)&at, &size) == 0, "port");
-  (void)printf("%d\n", ntohs(at.sin_port));
+  (void)printf("%d\n", port);
   (void)fflush(stdout);
   for (;;) {
-    int fd = accept(listener, NULL, NULL);
-    must(fd >= 0, "accept");
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int fd = accept_one(listener);
     input_len = input_taken = 0;
     upgrade(fd);
     if (strcmp(mode, "offers") == 0) offers(fd);
