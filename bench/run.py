@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build/bench"
 SO = ROOT / "target/release/libopamp.so"
 FLAGS = ["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-sys.path[:0] = [str(ROOT / "tests/conformance"), str(ROOT / "tests")]
+sys.path += [str(ROOT / "tests/conformance"), str(ROOT / "tests")]
 from devserver import Devserver  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
 
