@@ -163,20 +163,6 @@ def uid_text(uid):
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def varint(number):
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def delimited(field, content):
-    """A length-delimited protobuf field."""
-    return varint(field << 3 | 2) + varint(len(content)) + content
-
-
 def snapshot_number(agent, name):
     """One number of a fresh snapshot, None where there is none."""
     handle = ctypes.c_void_p()

@@ -2,7 +2,8 @@
 import os
 
 from binding import LIB
-from stage import delimited, snapshot_number
+from protobuf import delimited
+from stage import snapshot_number
 from wire import WireStage
 
 MIB = 1 << 20

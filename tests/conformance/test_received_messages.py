@@ -2,7 +2,8 @@
 import unittest
 
 from child import Child
-from stage import BARE, Stage, delimited, fields, uid_text
+from protobuf import delimited
+from stage import BARE, Stage, fields, uid_text
 
 FOREIGN = "00000000-0000-7000-8000-00000000ffff"
 NOT_FOR_US = {

@@ -3,7 +3,8 @@ import unittest
 
 from binding import LIB
 from child import Child
-from stage import Stage, delimited, files, snapshot_number, uid_text
+from protobuf import delimited
+from stage import Stage, files, snapshot_number, uid_text
 
 
 class Failures(Stage):

@@ -141,6 +141,30 @@ def builds_through_cmake(work):
     return "CMake: shared, static, and from a moved tree"
 
 
+def readme_says_how_to_link(work):
+    """The blocks of README's "In your build", with /opt/opamp somewhere else."""
+    if shutil.which("pkg-config") is None or shutil.which("cmake") is None:
+        return "skipped: the README's lines to link (no pkg-config or cmake)"
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("### In your build\n")[1].split("\n## ")[0]
+    prefix, folder = work / "opt", work / "readme"
+    shell, cmake = (re.search(rf"```{language}\n(.*?)```", text, re.S).group(1).replace("/opt/opamp", str(prefix)) for language in ("sh", "cmake"))
+    install, *build = shell.splitlines()
+    run("sh", "-ec", install)
+    folder.mkdir()
+    shutil.copy(HERE / "program.c", folder / "agent.c")
+    shutil.copy(HERE / "plugin.c", folder)
+    for command in build:
+        run("sh", "-ec", f"cd '{folder}'; {build[0]}; {command}")
+        if "-o agent" in command:
+            prints_version(folder / "agent")
+    lists = f"cmake_minimum_required(VERSION 3.13)\nproject(readme C)\nadd_executable(agent agent.c)\n{cmake}"
+    (folder / "CMakeLists.txt").write_text(lists, encoding="utf-8")
+    run("cmake", "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_C_COMPILER={shutil.which(CC)}")
+    run("cmake", "--build", folder / "build")
+    prints_version(folder / "build/agent")
+    return f"{len(build)} lines of README's \"In your build\", and CMake's"
+
+
 def plugin_comes_and_goes(work):
     plugins = [path for path in (work / "plugin.so", work / "cmake/libplugin.so") if path.exists()]
     if not plugins:
@@ -157,7 +181,8 @@ def plugin_comes_and_goes(work):
 def main():
     failed = 0
     checks = [staged_tree_is_complete, paths_may_have_spaces, relative_paths_are_refused, uninstall_leaves_what_is_not_ours,
-              private_libraries_are_what_rustc_says, builds_through_pkg_config, builds_through_cmake, plugin_comes_and_goes]
+              private_libraries_are_what_rustc_says, builds_through_pkg_config, builds_through_cmake, readme_says_how_to_link,
+              plugin_comes_and_goes]
     with tempfile.TemporaryDirectory(prefix="opamp-install-") as folder:
         work = pathlib.Path(folder).resolve()
         make("install", PREFIX=work / "usr")

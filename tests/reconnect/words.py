@@ -1,22 +1,10 @@
 """Protobuf by hand, as much of OpAMP as a hostile server needs."""
+from protobuf import delimited, varint
 
 DISCONNECT = 9
 # description, health, effective config, remote config status, package statuses
 PARTS = (3, 5, 6, 7, 8)
 REPORT_FULL_STATE = b"\x30\x01"
-
-
-def varint(number):
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def delimited(field, content):
-    return varint(field << 3 | 2) + varint(len(content)) + content
 
 
 def number(field, value):
