@@ -68,7 +68,7 @@ def send(client: OpAMPClient, data: bytes) -> Any:
     lib, handle = _library.required(), client._open()
     out = ctypes.c_void_p()
     try:
-        h.call(lib.client_exchange, handle.pointer, data, len(data), -1, ctypes.byref(out))
+        client._call_with_authorities(lib.client_exchange, handle.pointer, data, len(data), -1, ctypes.byref(out))
     except h.Refused as error:
         if error.status == _library.E_TIMEOUT:
             raise OpAMPTimeoutError(str(error.why)) from None

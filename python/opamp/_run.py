@@ -54,9 +54,8 @@ class Run:
         self._ends: list[tuple[Done, OpAMPException | None]] = []
         self._something_waits = _threads.Slot()
         self._requests: _threads.Slot | None = None
-        # The last answer, while somebody waits for one.
-        self._answer: Any = None
-        self._awaited = 0
+        # Who waits for the answer of a message.
+        self._awaited: list[Ended] = []
         self._capabilities: int = client._capabilities
 
     # The threads.
@@ -153,8 +152,9 @@ class Run:
 
     def _noted(self, taken: Taken) -> Event:
         answer = taken.answer()
-        if answer is not None and self._awaited:
-            self._answer = answer
+        if answer is not None:
+            for each in list(self._awaited):
+                each.hear(answer)
         if taken.kind == _events.WARNING:
             _log.logger("agent").warning("%s", taken.error)
         event = taken.event(answer, self._capabilities)
@@ -281,19 +281,16 @@ class Run:
     def exchange(self, data: bytes) -> Any:
         """One message and its answer, through the running agent. Raises OpAMPException and its kin, ValueError."""
         ended = Ended()
-        self._awaited += 1
+        self._awaited.append(ended)
         try:
             self._await(data, ended)
-            answer = self._answer
         finally:
-            self._awaited -= 1
-            if not self._awaited:
-                self._answer = None
-        if not ended.gate.is_open:
+            self._awaited.remove(ended)
+        if not ended.is_done:
             raise OpAMPException("the agent stopped") if self.is_over else OpAMPTimeoutError("no answer within the time of an exchange")
-        if ended.why is not None and (ended.why.kind != "server" or answer is None):
+        if ended.why is not None and (ended.why.kind != "server" or ended.answer is None):
             raise ended.why
-        return message_class("ServerToAgent")() if answer is None else answer
+        return message_class("ServerToAgent")() if ended.answer is None else ended.answer
 
     def _await(self, data: bytes, ended: Ended) -> None:
         limit = time.monotonic() + self._exchange_s()
@@ -364,12 +361,22 @@ class Run:
 
 
 class Ended:
-    """How a message ended that a thread waits for."""
+    """How a message ended that a thread waits for, and the answer. A newer answer may take the place of its own, and come after its end."""
 
     def __init__(self) -> None:
         self.gate = _threads.Gate()
+        self.is_done = False
         self.why: OpAMPException | None = None
+        self.answer: Any = None
 
     def __call__(self, why: OpAMPException | None) -> None:
-        self.why = why
-        self.gate.open()
+        self.why, self.is_done = why, True
+        self._look()
+
+    def hear(self, answer: Any) -> None:
+        self.answer = answer
+        self._look()
+
+    def _look(self) -> None:
+        if self.is_done and (self.why is not None or self.answer is not None):
+            self.gate.open()

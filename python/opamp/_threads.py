@@ -60,13 +60,19 @@ class Gate:
     def open(self) -> None:
         if not self.is_open:
             self.is_open = True
-            self._lock.release()
+            self._release()
 
     def wait(self, timeout: float) -> bool:
         """Whether it opened within so many seconds."""
         if not self.is_open and self._lock.acquire(True, max(0.0, timeout)):
-            self._lock.release()
+            self._release()
         return self.is_open
+
+    def _release(self) -> None:
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # two opened it at once
 
 
 class Slot:

@@ -109,12 +109,7 @@ class OpAMPAgent:
             # Its end was told, but its thread may be on its way out yet.
             lib.agent_stop(self._handle.pointer, -1)
             h.check(lib.agent_set_log_events(self._handle.pointer, _log.library_level()))
-            try:
-                h.call(lib.agent_start, self._handle.pointer)
-            except h.Refused as error:
-                if error.status != _library.E_INVALID_ARG or not self._client._trust_certifi():
-                    raise
-                h.call(lib.agent_start, self._handle.pointer)
+            self._client._call_with_authorities(lib.agent_start, self._handle.pointer)
         except h.Refused as error:
             return error.why
         except OpAMPException as error:

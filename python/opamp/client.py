@@ -274,6 +274,17 @@ class OpAMPClient:
         if certificate:
             h.call(lib.client_set_client_certificate_files, handle.pointer, os.fsencode(certificate), os.fsencode(key) if key else None)
 
+    def _call_with_authorities(self, function: Any, *arguments: Any) -> None:
+        """Calls what needs authorities, once more where there were none but certifi has some. Raises Refused."""
+        from . import _handle as h
+
+        try:
+            h.call(function, *arguments)
+        except h.Refused as error:
+            if error.status != _library.E_INVALID_ARG or error.why.kind != "tls" or not self._trust_certifi():
+                raise
+            h.call(function, *arguments)
+
     def _trust_certifi(self) -> bool:
         """The last resort, where the system has no authorities: those of the package certifi. False: there is no need, or no certifi."""
         if self._handle is None or self._tls[0] is not True or _bundle() or not self._has_tls():

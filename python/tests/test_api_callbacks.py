@@ -1,11 +1,12 @@
 """What the host hears, in which order, on which thread; what a callback may do."""
+import queue
 import threading
 import unittest
 from unittest import mock
 
 from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, python, running
 
-from opamp import MessageData, OpAMPAgent, OpAMPCallbacks
+from opamp import MessageData, OpAMPAgent, OpAMPCallbacks, _run
 from opamp.exceptions import OpAMPException
 from opamp.proto import opamp_pb2
 
@@ -15,8 +16,11 @@ class WhatIsHeard(unittest.TestCase):
         """[LOG-06] An empty answer, too."""
         with Devserver() as server:
             callbacks = Recorder()
-            with running(client_of(server.endpoint), callbacks, interval=0.1):
-                heard = [callbacks.next() for _ in range(6)]
+            with running(client_of(server.endpoint), callbacks) as agent:
+                heard = []
+                for _ in range(3):
+                    heard += [callbacks.next(), callbacks.next()]
+                    agent.poll_now()
         self.assertEqual([name for name, _ in heard], ["connect", "message"] * 3)
         self.assertEqual({message.remote_config for name, message in heard if name == "message"}, {None})
         self.assertEqual(len(callbacks.threads), 1)
@@ -79,9 +83,10 @@ class WhatACallbackMayDo(unittest.TestCase):
 
         with Devserver() as server, log_lines() as lines:
             callbacks = Failing()
-            with running(client_of(server.endpoint), callbacks, interval=0.1):
-                for _ in range(2):
-                    callbacks.next("message")
+            with running(client_of(server.endpoint), callbacks) as agent:
+                callbacks.next("message")
+                agent.poll_now()
+                callbacks.next("message")
         text = "\n".join(lines)
         for part in ("Traceback", "SystemExit: of a callback", "KeyError: 'of a callback'", "in on_message"):
             self.assertIn(part, text)
@@ -200,6 +205,38 @@ class Sends(unittest.TestCase):
                 self.assertTrue(last.wait(PATIENCE_S))
                 self.assertEqual(sorted(ends), list(range(100)))
                 server.wait('match={"message":{"effective_config":{"config_map":{"config_map":{"a":{"body":"version 99"}}}}}}')
+
+    def test_an_exchange_has_an_answer_also_where_a_newer_one_took_the_place_of_its_own(self):
+        """[LIFE-09] The newer one is taken after the end of the message is told."""
+        waits, is_held, go_on, answers = threading.Event(), threading.Event(), threading.Event(), queue.Queue()
+        take, report_done = _run.Run.take, _run.Run._on_report_done
+
+        def held_take(run, timeout_ms):
+            if waits.is_set() and not is_held.is_set():
+                is_held.set()
+                go_on.wait(PATIENCE_S)
+            return take(run, timeout_ms)
+
+        def slow_report_done(run, taken):
+            report_done(run, taken)
+            thread.join(0.5)  # who does not wait for the answer is gone then
+
+        with Devserver() as server, mock.patch.multiple(_run.Run, take=held_take, _on_report_done=slow_report_done):
+            client, callbacks = client_of(server.endpoint), Recorder()
+            thread = threading.Thread(target=lambda: answers.put(client.send(client.build_heartbeat_message())))
+            with running(client, callbacks) as agent:
+                callbacks.next("message")
+                waits.set()
+                agent.poll_now()
+                self.assertTrue(is_held.wait(PATIENCE_S))
+                thread.start()
+                server.wait("messages>=3")
+                agent.poll_now()
+                server.wait("messages>=4")
+                self.assertTrue(agent.flush(PATIENCE_S))
+                go_on.set()
+                self.assertEqual(answers.get(timeout=PATIENCE_S).instance_uid, client.instance_uid)
+                thread.join(PATIENCE_S)
 
     def test_without_an_agent_the_client_exchanges_by_itself(self):
         with Devserver() as server:

@@ -196,7 +196,9 @@ class HostileServers(unittest.TestCase):
             server.next({"error_response": {"type": "BadRequest", "error_message": "no"}}, alone=True)
             endpoint = server.endpoint.replace("http://", "http://user:SECRET-PASSWORD@")
             callbacks = Recorder()
-            with running(client_of(endpoint, headers={"X-Key": "SECRET-HEADER"}), callbacks, interval=0.1):
+            with running(client_of(endpoint, headers={"X-Key": "SECRET-HEADER"}), callbacks) as agent:
+                callbacks.next("error")
+                agent.poll_now()
                 offer = callbacks.offer()
             self.assertIn(b"SECRET-BODY", offer.SerializeToString())
             self.assertTrue(lines)

@@ -9,8 +9,10 @@ HOST = """
 import sys
 from opamp import OpAMPAgent, OpAMPClient
 client = OpAMPClient(endpoint=sys.argv[1], agent_identifying_attributes={"service.name": "shop"}, timeout_millis=10000)
+exchanged = client.send(client.build_full_state_message()).instance_uid == client.instance_uid
+client = OpAMPClient(endpoint=sys.argv[1], agent_identifying_attributes={"service.name": "shop"}, timeout_millis=10000)
 with OpAMPAgent(callbacks=None, client=client) as agent:
-    print(agent.flush(30))
+    print(exchanged, agent.flush(30))
 """
 
 
@@ -34,13 +36,13 @@ class Authorities(unittest.TestCase):
     def test_the_bundle_that_the_environment_names_for_python_counts_first(self):
         """[TLS-04]"""
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-            self.assertEqual(self.host(**{name: str(self.folder / "ca.pem")}), "True\n")
+            self.assertEqual(self.host(**{name: str(self.folder / "ca.pem")}), "True True\n")
 
     def test_certifi_is_the_last_resort(self):
-        """Where the system has no authorities at all."""
+        """Where the system has no authorities at all; of an exchange without an agent, too."""
         (self.folder / "certifi.py").write_text(f"def where(): return {str(self.folder / 'ca.pem')!r}", encoding="utf-8")
         package = Path(__file__).resolve().parents[1]
-        self.assertEqual(self.host(PYTHONPATH=f"{package}:{self.folder}"), "True\n")
+        self.assertEqual(self.host(PYTHONPATH=f"{package}:{self.folder}"), "True True\n")
 
     def test_a_folder_or_nobody_at_all(self):
         authorities = self.folder / "authorities"
