@@ -15,7 +15,8 @@ kinds! {
     /// One thing that a host does.
     Act {
         Describe, DescribeAgain, Configure, ConfigureLarge, Applying, Applied, Failed, Declare,
-        PollNow, ReportFull, Reconnect, Headers, Interval, Flush, Send, Uid, RequestUid, Stop,
+        PollNow, ReportFull, Reconnect, Headers, Interval, Flush, Send, Withdraw, Uid,
+        RequestUid, Stop,
     }
 }
 
@@ -115,6 +116,7 @@ impl Host {
             Act::Interval => Change::Interval(Duration::from_secs(choices.of([30, 1, 10, 300]))),
             Act::Flush => self.report(None, false),
             Act::Send => self.report(choices.of([None, Some(1), Some(3)]), true),
+            Act::Withdraw => Change::WithdrawReport(self.tickets.pop_first()?.0),
             Act::Uid => Change::InstanceUid([251 + choices.below(4) as u8; 16]),
             Act::RequestUid => Change::RequestInstanceUid,
             Act::Stop => return None,
