@@ -136,8 +136,8 @@ pub struct Carry {
     pub verdict: Option<RemoteConfigStatus>,
     /// The hash of the last offer that was APPLIED.
     pub applied: Option<Bytes>,
-    /// The last verdict FAILED.
-    pub failed: Option<RemoteConfigStatus>,
+    /// The last verdicts FAILED, one for each offer.
+    pub failed: Vec<RemoteConfigStatus>,
 }
 
 impl Carry {
@@ -153,7 +153,7 @@ impl Carry {
             last_offer: None,
             verdict: None,
             applied: None,
-            failed: None,
+            failed: Vec::new(),
         }
     }
 

@@ -1,5 +1,5 @@
 //! The remote configurations offered, and the host's verdicts on them.
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
@@ -34,11 +34,17 @@ pub(super) struct Offers {
     /// A digest of the last offer without a hash.
     nameless: Option<u64>,
     applied: Option<Bytes>,
-    failed: Option<RemoteConfigStatus>,
+    /// The newest last.
+    failed: Vec<RemoteConfigStatus>,
     reported: Option<RemoteConfigStatus>,
-    /// That was not the host's word.
-    is_for_host: bool,
+    /// Hashes of the offers of this run, the newest last.
+    seen: VecDeque<Bytes>,
+    /// The last offer came before, or was answered without the host: a server could have its verdict without end.
+    is_provoked: bool,
 }
+
+/// So many FAILED offers, and so many offers at all, are remembered.
+const MEMORY: usize = 16;
 
 impl Offers {
     /// An offer that the host never answered is forgotten, so that it is delivered again.
@@ -60,7 +66,8 @@ impl Offers {
             applied: carry.applied.clone(),
             failed: carry.failed.clone(),
             reported: carry.verdict.clone(),
-            is_for_host: false,
+            seen: VecDeque::new(),
+            is_provoked: false,
         }
     }
 
@@ -93,7 +100,7 @@ impl Offers {
             .as_ref()
             .filter(|last| last.hash == hash)
             .map(|last| last.state);
-        let failed = self.failed.as_ref().filter(|failed| *failed.hash() == hash);
+        let failed = self.failed.iter().find(|failed| *failed.hash() == hash);
         match same {
             Some(ConfigState::Failed) if config.redeliver_failed && may_repeat => {}
             Some(_) => return Answer::Nothing,
@@ -114,8 +121,8 @@ impl Offers {
             let text = format!("{files} files, the limit is {}", config.offer_files_limit);
             let status = RemoteConfigStatus::failed(hash, text);
             self.on_verdict(&status);
-            self.is_for_host = true;
             self.note(status.hash().clone(), ConfigState::Failed, now);
+            self.is_provoked = true;
             return Answer::Refuse {
                 files,
                 status: Some(status),
@@ -141,15 +148,19 @@ impl Offers {
                 // A later offer without a hash is what the agent runs.
                 let is_past = self.last.as_ref().is_some_and(|last| last.hash.is_empty());
                 self.applied = Some(hash.clone()).filter(|_| !is_past);
-                self.failed.take_if(|failed| failed.hash() == hash);
+                self.failed.retain(|failed| failed.hash() != hash);
             }
             ConfigState::Failed => {
                 self.applied.take_if(|applied| applied == hash);
-                self.failed = Some(status.clone());
+                self.failed.retain(|failed| failed.hash() != hash);
+                self.failed.push(status.clone());
+                if self.failed.len() > MEMORY {
+                    self.failed.remove(0);
+                }
             }
             ConfigState::Applying | ConfigState::Unset => {}
         }
-        (self.reported, self.is_for_host) = (Some(status.clone()), false);
+        self.reported = Some(status.clone());
         match &mut self.last {
             Some(last) if last.hash == *hash => last.state = status.state(),
             _ => {}
@@ -172,9 +183,9 @@ impl Offers {
         Some(status)
     }
 
-    /// Whether the last verdict was given for the host, from memory or by a limit.
-    pub(super) const fn is_answered_for_host(&self) -> bool {
-        self.is_for_host
+    /// Whether a verdict on the last offer must be held in a budget.
+    pub(super) const fn is_provoked(&self) -> bool {
+        self.is_provoked
     }
 
     /// Whether the host has not come to an end with the last offer, so that no older verdict holds.
@@ -216,11 +227,18 @@ impl Offers {
 
     fn answer(&mut self, status: RemoteConfigStatus, now: Time) -> Answer {
         self.note(status.hash().clone(), status.state(), now);
-        (self.reported, self.is_for_host) = (Some(status.clone()), true);
+        (self.reported, self.is_provoked) = (Some(status.clone()), true);
         Answer::Status(status)
     }
 
     fn note(&mut self, hash: Bytes, state: ConfigState, delivered: Time) {
+        self.is_provoked = self.seen.contains(&hash);
+        if !self.is_provoked {
+            self.seen.push_back(hash.clone());
+        }
+        if self.seen.len() > MEMORY {
+            self.seen.pop_front();
+        }
         self.last = Some(OfferState {
             hash,
             delivered,

@@ -132,7 +132,7 @@ impl Core {
             && self.tickets.are_waiting();
         let by_host = wishes.poll || wishes.full_by_host || wishes.reconnect || is_asked;
         let verdict = pending.has(Part::RemoteConfigStatus).then(|| {
-            if self.offers.is_answered_for_host() {
+            if self.offers.is_provoked() {
                 self.budgets.offer.next()
             } else {
                 self.now
@@ -229,9 +229,8 @@ impl Core {
         if by_host || self.wishes.poll {
             self.budgets.host.spend(self.now);
         }
-        let is_verdict_for_host =
-            parts.has(Part::RemoteConfigStatus) && self.offers.is_answered_for_host();
-        if is_verdict_for_host && self.budgets.offer.next() <= self.now {
+        let is_provoked = parts.has(Part::RemoteConfigStatus) && self.offers.is_provoked();
+        if is_provoked && self.budgets.offer.next() <= self.now {
             self.budgets.offer.spend(self.now);
         }
         self.identity.is_used = true;

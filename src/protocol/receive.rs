@@ -298,6 +298,7 @@ impl Core {
                 }
                 let overdue = self.config.applying_overdue;
                 self.expect_verdict(self.offers.is_host_busy().then_some(overdue));
+                self.warn_of_provocation();
                 Some(offer)
             }
             Answer::Status(status) => {
@@ -315,11 +316,15 @@ impl Core {
         }
     }
 
-    /// No host slows such answers down: two servers that do not agree, say, would get them without end.
     fn answer_for_host(&mut self, status: &RemoteConfigStatus) {
         self.reported.set_status(status);
         self.expect_verdict(None);
-        if self.budgets.offer.bites_first(self.now) {
+        self.warn_of_provocation();
+    }
+
+    /// Two servers that do not agree, say, could have verdicts without end: they wait for a budget.
+    fn warn_of_provocation(&mut self) {
+        if self.offers.is_provoked() && self.budgets.offer.bites_first(self.now) {
             self.warn(
                 WarningKind::ServerAsksTooOften,
                 "known configurations are offered in turn, again and again",

@@ -105,6 +105,18 @@ class Offers(Stage):
         self.assertLess(len(self.messages(since)), 20)
         self.assertEqual(2, len(self.offers(agent)))
 
+    def test_two_servers_that_do_not_agree_do_not_drive_a_host_that_takes_both(self):
+        """[RCV-03] [SYNC-04] Each offer is delivered, the verdicts leave ever more rarely."""
+        agent = self.started()
+        since = self.now()
+        offers = [{"answer": {"remote_config": {"config_hash_text": text}}} for text in ("one", "other")]
+        self.server.faults({"rules": [{"do": do} for do in offers * 30]})
+        agent.poll_now()
+        while (event := agent.wait("message", "warning")).kind == "message":
+            agent.apply(event)
+        self.assertIn("offered in turn", event.error["text"])
+        self.assertLess(len(self.messages(since)), 20)
+
     def test_what_failed_before_is_delivered_again_when_the_host_asked_for_it(self):
         """[RCV-04]"""
         agent = self.started(options={"REDELIVER_FAILED": 1})
