@@ -51,7 +51,7 @@ fn at_once(reached: Reached, scene: impl Fn() -> (Failure, Duration)) {
     panic!("given up after {took:?}");
 }
 
-/// A server whose script says when the state under test is reached; it is not waited for.
+/// A server whose script says when the state under test is reached, and ends with the client.
 fn scene(
     body: usize,
     make: impl FnOnce(&str) -> Settings,
@@ -134,13 +134,20 @@ fn during_a_handshake_with_a_silent_server() {
 #[test]
 fn while_sending_32_mib_to_a_server_that_does_not_read() {
     at_once(Reached::Maybe, || {
-        scene(32 << 20, settings, |listener, tell| {
+        let (tell, told) = mpsc::channel();
+        let (keep, kept) = mpsc::channel::<()>();
+        let server = Server::start(move |listener| {
             let mut peer = listener.accept().unwrap().0;
             Got::head(&mut peer).unwrap();
             tell.send(()).unwrap();
-            // A wait for the client's end, without taking anything.
-            thread::park_timeout(Duration::from_millis(100));
-        })
+            // Until the client has gone; nothing more is taken.
+            let _ = kept.recv_timeout(LONG);
+        });
+        let rig = Rig::new(&server.url());
+        let result = cut(rig, 32 << 20, || told.recv_timeout(LONG).unwrap());
+        drop(keep);
+        server.join();
+        result
     });
 }
 

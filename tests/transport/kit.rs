@@ -121,7 +121,6 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(script: impl FnOnce(TcpListener) + Send + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        bound_waits(&listener);
         let addr = listener.local_addr().unwrap();
         Server {
             addr,
@@ -144,27 +143,16 @@ impl Server {
         format!("http://{}/v1/opamp", self.addr)
     }
 
+    /// Waits for the end of the script. Its sockets have no time-outs: with one, a call that a stopped process is in
+    /// would end as interrupted.
     pub(crate) fn join(mut self) {
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-/// No accept, read or write of a script waits longer than [`LONG`]; what it accepts inherits that.
-#[allow(unsafe_code)] // std has no timeout for accept
-fn bound_waits(listener: &TcpListener) {
-    use std::os::fd::AsRawFd;
-    let time = libc::timeval {
-        tv_sec: LONG.as_secs() as libc::time_t,
-        tv_usec: 0,
-    };
-    for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
-        let size = size_of::<libc::timeval>() as libc::socklen_t;
-        // SAFETY: a timeval of that size.
-        let result = unsafe {
-            let fd = listener.as_raw_fd();
-            libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const time).cast(), size)
-        };
-        assert_eq!(result, 0);
+        let thread = self.thread.take().unwrap();
+        let until = Instant::now() + 2 * LONG;
+        while !thread.is_finished() {
+            assert!(Instant::now() < until, "the server's script does not end");
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        thread.join().unwrap();
     }
 }
 

@@ -12,7 +12,8 @@ use opamp::transport::{FailKind, Limits, Reached};
 use super::{AT_ONCE, BINARY, PING, PONG, Raw, Rig, url};
 use crate::kit::{Got, LONG, Server, settings};
 
-const PING_EVERY: Duration = Duration::from_millis(100);
+/// Longer than a machine with much to do lets a thread stand still.
+const PING_EVERY: Duration = Duration::from_millis(600);
 
 fn hurried(server: &Server) -> Rig {
     let mut settings = settings(&url(server));
@@ -48,7 +49,7 @@ fn a_peer_without_a_sign_of_life_is_given_up_within_twice_the_ping_interval() {
 #[test]
 fn a_peer_that_answers_pings_is_kept() {
     let server = Raw::serving(|mut peer| {
-        for _ in 0..4 {
+        for _ in 0..3 {
             let (first, payload) = peer.read().unwrap();
             assert_eq!(first, PING);
             peer.frame(PONG, &payload);
@@ -66,14 +67,14 @@ fn a_peer_that_answers_pings_is_kept() {
 #[test]
 fn any_byte_is_a_sign_of_life() {
     let server = Raw::serving(|mut peer| {
-        for byte in super::frame(BINARY, b"\0slow") {
+        for byte in super::frame(BINARY, b"\0a") {
             assert_eq!(peer.read().unwrap().0, PING);
             peer.write(&[byte]);
         }
         peer.until_gone();
     });
     let mut rig = hurried(&server);
-    assert_eq!(rig.message(), "slow");
+    assert_eq!(rig.message(), "a");
     drop(rig);
     server.join();
 }
@@ -115,15 +116,18 @@ fn a_peer_that_takes_nothing_is_given_up() {
 fn nothing_happens_between_two_pings() {
     let server = Raw::serving(Raw::until_gone);
     let mut rig = Rig::connected(&server);
-    let before = switches();
-    assert!(
-        rig.socket
-            .rest(Some(Duration::from_millis(300)), &mut || true)
-            .is_none()
-    );
+    // To be stopped by somebody counts as a wait; five times in a row it is not that.
+    let waits = (0..5).map(|_| {
+        let before = switches();
+        let news = rig
+            .socket
+            .rest(Some(Duration::from_millis(100)), &mut || true);
+        assert!(news.is_none());
+        switches() - before
+    });
     // One wait, and one more should the kernel be early.
-    let waits = switches() - before;
-    assert!(waits <= 2, "{waits} waits in an idle rest");
+    let waits = waits.min();
+    assert!(waits <= Some(2), "{waits:?} waits in an idle rest");
     drop(rig);
     server.join();
 }
