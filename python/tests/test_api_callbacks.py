@@ -26,6 +26,26 @@ class WhatIsHeard(unittest.TestCase):
         self.assertEqual(len(callbacks.threads), 1)
         self.assertNotIn(threading.get_ident(), callbacks.threads)
 
+    def test_a_host_that_is_slower_than_its_server_hears_of_messages_all_the_same(self):
+        """[LOG-06] [LIFE-09] Its on_connect lasts until further answers wait; the offer was among the first."""
+        class Slow(Recorder):
+            is_slow = True
+
+            def on_connect(self, agent, client):
+                if self.is_slow:
+                    server.wait("messages>=%d" % (agent.snapshot()["messages_sent"] + 2))
+                super().on_connect(agent, client)
+
+        with Devserver() as server:
+            server.offer({"a": b"1"})
+            callbacks = Slow()
+            with running(client_of(server.endpoint), callbacks, interval=0.05):
+                self.assertEqual(callbacks.offer().config.config_map["a"].body, b"1")
+                callbacks.next("message")
+                callbacks.is_slow = False
+                for _ in range(2):
+                    callbacks.next("connect")
+
     def test_an_error_response_comes_to_on_error_as_the_server_sent_it_and_not_to_on_message(self):
         """[RCV-01]"""
         error = {"type": "Unavailable", "error_message": "two\nlines", "retry_info": {"retry_after_nanoseconds": 3_600_000_000_000}}

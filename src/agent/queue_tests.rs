@@ -115,6 +115,46 @@ fn a_refusal_waits_without_its_message_where_the_bound_has_no_room_for_it() {
     assert!(!has_message(&queue));
 }
 
+/// [LOG-06] [LIFE-09] A host that needs longer for each answer than the next one takes hears of messages all the same.
+#[test]
+fn of_answers_that_overtake_a_slow_host_it_takes_connections_and_messages_in_turn() {
+    let queue = open();
+    let mut taken = Vec::new();
+    for has_offer in [true, false, false, false, false, false] {
+        queue.push(EventKind::Connected);
+        queue.push(message(
+            if has_offer { "offer" } else { "plain" },
+            has_offer,
+        ));
+        taken.extend(queue.take(now()).map(|event| event.kind.number()));
+    }
+    let (connected, message) = (EventKind::CONNECTED, EventKind::MESSAGE);
+    assert_eq!(
+        taken,
+        [connected, message, connected, message, connected, message]
+    );
+}
+
+/// A message after a failure stays behind the connection that it came on.
+#[test]
+fn no_message_goes_before_the_connection_that_ended_a_failure() {
+    let queue = open();
+    queue.push(EventKind::Connected);
+    assert!(queue.take(now()).is_ok());
+    queue.push(failed("lost"));
+    queue.push(EventKind::Connected);
+    queue.push(message("plain", false));
+    let kinds: Vec<_> = drain(&queue).iter().map(|(kind, _, _)| *kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            EventKind::CONNECT_FAILED,
+            EventKind::CONNECTED,
+            EventKind::MESSAGE
+        ]
+    );
+}
+
 #[test]
 fn a_message_with_an_offer_and_one_without_both_wait() {
     let queue = open();
