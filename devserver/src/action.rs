@@ -402,6 +402,12 @@ impl Action {
         if self.fragments == Some(0) {
             return Err("fragments have at least one byte".into());
         }
+        if self.reserved_bits > 7 {
+            return Err(format!(
+                "reserved_bits are 4, 2 and 1, not {}",
+                self.reserved_bits
+            ));
+        }
         if self.made_bytes() > MOST_BYTES {
             return Err(format!("more than {MOST_BYTES} bytes at once"));
         }

@@ -117,10 +117,10 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         .unwrap_or(if args.port == 0 { 0 } else { 4321 });
     let opamp = Bound::new(SocketAddr::new(args.host, args.port))?;
     let control = Bound::new(SocketAddr::new(args.host, api_port))?;
-    let tls = args
-        .tls
-        .as_ref()
-        .map(|folder| Tls::new(folder, args.host, args.client_auth));
+    let tls = args.tls.as_ref().map(|folder| {
+        Tls::new(folder, args.host, args.client_auth)
+            .map_err(|error| explain(folder)(error.to_string()))
+    });
     let server = Arc::new(Server::new(
         opamp.address()?,
         control.address()?,

@@ -45,6 +45,11 @@ fn what_nothing_can_fulfil_is_refused_and_not_waited_for() {
         (json!({"match": {"chance": 5}, "do": {}}), "from 0 to 1"),
         (json!({"match": {"nth": 0}, "do": {}}), "count from 1"),
         (json!({"do": {"staus": 503}}), "staus"),
+        (json!({"do": {"reserved_bits": 8}}), "4, 2 and 1"),
+        (
+            json!({"do": {"frames": [{"opcode": "ping", "reserved_bits": 9}]}}),
+            "4, 2 and 1",
+        ),
     ] {
         let script = json!({"rules": [rule]});
         let said = refused(&server, "POST", "/faults", Some(script.clone()));
@@ -187,6 +192,17 @@ fn a_port_that_is_taken_is_named() {
         assert!(said.contains(&format!("127.0.0.1:{port}: ")), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+}
+
+#[test]
+fn a_folder_that_can_not_hold_certificates_is_named() {
+    let done = Command::new(env!("CARGO_BIN_EXE_opamp-devserver"))
+        .args(["--port", "0", "--tls", "/proc/none"])
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(2));
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(said.contains("/proc/none: "), "{said}");
 }
 
 #[test]

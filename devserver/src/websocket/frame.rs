@@ -182,6 +182,12 @@ fn yes() -> bool {
 
 impl FrameSpec {
     pub(crate) fn check(&self) -> Result<(), String> {
+        if self.reserved_bits > 7 {
+            return Err(format!(
+                "reserved_bits are 4, 2 and 1, not {}",
+                self.reserved_bits
+            ));
+        }
         self.hex
             .as_deref()
             .map_or(Ok(()), |hex| from_hex(hex).map(drop))
