@@ -64,9 +64,9 @@ class Kept(WireStage):
 
     def test_died_under_the_message(self):
         """[HTTP-14]"""
-        # given a kept connection that ends after the next message, without a byte of an answer
+        # given a kept connection that ends after the second message, without a byte of an answer
+        self.fault_file("http-14-unanswered-on-reuse")
         agent = self.started()
-        self.fault({"drop": "unanswered"})
         since = self.now()
         agent.client.set_effective_config({"a": b"1"})
         agent.flush()

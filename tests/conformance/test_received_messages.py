@@ -122,7 +122,7 @@ class Filters(Stage):
         """[RCV-06]"""
         client = self.client()
         agent = self.started(client)
-        self.server.faults({"rules": [{"times": 3, "do": {"body": "unknown_fields"}}]})
+        self.server.faults("rcv-06-unknown-fields.json")
         self.server.offer({"main": b"x"})
         agent.poll_now()
         offer = agent.wait("message")

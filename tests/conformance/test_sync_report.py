@@ -221,7 +221,7 @@ class FullState(Stage):
 
     def test_a_server_that_always_asks_is_slowed_down(self):
         """[SYNC-04] Three at once, then at least a second and then two; one warning."""
-        self.server.faults({"rules": [{"times": "always", "do": {"answer": {"flags": ["ReportFullState"]}}}]})
+        self.server.faults("sync-04-always-full.json")
         agent = self.agent().start()
         # The first report was not asked for.
         self.wait("full>=6")

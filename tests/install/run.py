@@ -82,7 +82,7 @@ def relative_paths_are_refused(work):
         for name in ("PREFIX", "LIBDIR", "INCLUDEDIR"):
             done = subprocess.run(["make", "--no-print-directory", target, f"DESTDIR={work}/none/", f"{name}=out"], cwd=ROOT,
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            assert done.returncode != 0 and done.stderr.startswith("libopamp: PREFIX, LIBDIR and INCLUDEDIR are absolute paths"), done
+            assert done.returncode != 0 and "libopamp: PREFIX, LIBDIR and INCLUDEDIR are absolute paths" in done.stderr, done
     assert not (work / "none").exists()
     return "a relative path is refused, which the .pc files could not name"
 
