@@ -34,8 +34,8 @@ struct Waiting {
     reports: usize,
     lines: usize,
     lines_lost: u64,
-    /// A connection was told, and no message since.
-    is_message_due: bool,
+    /// A connection was told, and neither a message nor an error since.
+    is_answer_due: bool,
     descriptor: Option<Wake>,
 }
 
@@ -158,7 +158,7 @@ impl Waiting {
     fn clear(&mut self) {
         self.events.clear();
         (self.reports, self.lines, self.lines_lost) = (0, 0, 0);
-        self.is_message_due = false;
+        self.is_answer_due = false;
         self.show();
     }
 
@@ -199,10 +199,11 @@ impl Waiting {
     }
 
     fn pop(&mut self) -> Option<Event> {
-        let event = self.pop_due_message().or_else(|| self.events.pop_front())?;
+        let event = self.pop_due_answer().or_else(|| self.events.pop_front())?;
         match event.kind {
-            EventKind::Connected => self.is_message_due = true,
-            EventKind::Message(_) | EventKind::ConnectFailed(_) => self.is_message_due = false,
+            EventKind::Connected => self.is_answer_due = true,
+            EventKind::ConnectFailed(_) => self.is_answer_due = false,
+            ref kind if is_answer(kind) => self.is_answer_due = false,
             EventKind::ReportDone { .. } => self.reports = self.reports.saturating_sub(1),
             EventKind::Log { .. } => self.lines -= 1,
             _ => {}
@@ -210,14 +211,12 @@ impl Waiting {
         Some(event)
     }
 
-    /// Where a host hears of each answer and takes longer than the next one needs, the message would for ever stay behind
-    /// one more connection: it goes before the second of two that follow each other.
-    fn pop_due_message(&mut self) -> Option<Event> {
+    /// Where a host hears of each answer and takes longer than the next one needs, message and error would for ever stay
+    /// behind one more connection: one goes before the second of two that follow each other.
+    fn pop_due_answer(&mut self) -> Option<Event> {
         let is_second =
-            self.is_message_due && matches!(self.events.front()?.kind, EventKind::Connected);
-        is_second
-            .then(|| self.remove(|kind| matches!(kind, EventKind::Message(_))))
-            .flatten()
+            self.is_answer_due && matches!(self.events.front()?.kind, EventKind::Connected);
+        is_second.then(|| self.remove(is_answer)).flatten()
     }
 
     fn remove(&mut self, is_it: impl Fn(&EventKind) -> bool) -> Option<Event> {
@@ -278,6 +277,11 @@ impl Waiting {
             _ => {}
         }
     }
+}
+
+/// What a server said, one way or the other.
+fn is_answer(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::Message(_) | EventKind::ServerError { .. })
 }
 
 /// For a message: whether it brings an offer.

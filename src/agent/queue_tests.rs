@@ -135,6 +135,36 @@ fn of_answers_that_overtake_a_slow_host_it_takes_connections_and_messages_in_tur
     );
 }
 
+/// [LOG-06] [RCV-01] Of errors as well; the message that follows stays behind its connection.
+#[test]
+fn of_errors_that_overtake_a_slow_host_it_takes_connections_and_errors_in_turn() {
+    let queue = open();
+    let refusal = || EventKind::ServerError {
+        error: Error::new(Code::Failed, Kind::Server, "refused"),
+        message: None,
+    };
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        queue.push(EventKind::Connected);
+        queue.push(refusal());
+        taken.extend(queue.take(now()).map(|event| event.kind.number()));
+    }
+    queue.push(message("plain", false));
+    taken.extend(drain(&queue).iter().map(|(kind, _, _)| *kind));
+    let (connected, error) = (EventKind::CONNECTED, EventKind::SERVER_ERROR);
+    assert_eq!(
+        taken,
+        [
+            connected,
+            error,
+            connected,
+            error,
+            connected,
+            EventKind::MESSAGE
+        ]
+    );
+}
+
 /// A message after a failure stays behind the connection that it came on.
 #[test]
 fn no_message_goes_before_the_connection_that_ended_a_failure() {
