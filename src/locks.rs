@@ -98,11 +98,15 @@ impl Condvar {
         self.wait_at_most(guard, None);
     }
 
-    /// `true`: the time was over.
-    pub(crate) fn is_late<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now());
-        self.wait_at_most(guard, Some(left)); // lets others have the mutex even when nothing is left
-        Instant::now() >= deadline
+    /// Waits; `true`: the time was over, which it never is without a deadline.
+    pub(crate) fn is_late<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Option<Instant>,
+    ) -> bool {
+        let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        self.wait_at_most(guard, left); // lets others have the mutex even when nothing is left
+        deadline.is_some_and(|end| Instant::now() >= end)
     }
 
     fn notify(&self, count: i32) {
@@ -180,7 +184,7 @@ mod tests {
             for turn in 0..10_000 {
                 let mut at = other.0.lock();
                 while *at != 2 * turn + 1 {
-                    assert!(!other.1.is_late(&mut at, Instant::now() + SOON));
+                    assert!(!other.1.is_late(&mut at, Some(Instant::now() + SOON)));
                 }
                 *at += 1;
                 other.1.notify_all();
@@ -203,8 +207,8 @@ mod tests {
         let (mutex, changed) = (Mutex::new(()), Condvar::new());
         let mut guard = mutex.lock();
         let deadline = Instant::now() + Duration::from_millis(20);
-        while !changed.is_late(&mut guard, deadline) {}
+        while !changed.is_late(&mut guard, Some(deadline)) {}
         assert!(Instant::now() >= deadline);
-        assert!(changed.is_late(&mut guard, deadline));
+        assert!(changed.is_late(&mut guard, Some(deadline)));
     }
 }

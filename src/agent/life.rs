@@ -1,5 +1,7 @@
 //! One running connection for one client: start, stop, and what the host calls in between.
 
+mod delivery;
+
 use std::{
     sync::{
         Arc, OnceLock,
@@ -17,7 +19,7 @@ use super::{
     error::{Code, Error, Kind, Result},
     event::{Event, EventKind},
     log::Level,
-    queue::{Nothing, Queue, deadline_after},
+    queue::{Queue, deadline_after},
     run::Run,
     snapshot::Snapshot,
     start,
@@ -267,50 +269,6 @@ impl Agent {
         self.tickets.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A descriptor that is readable exactly while an event waits; valid until free.
-    pub fn poll_fd(&self) -> Result<i32> {
-        self.check_poll()?;
-        self.queue
-            .descriptor()
-            .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))
-    }
-
-    /// The next event; the caller is its own handler.
-    pub fn next_event(&self, timeout: Option<Duration>) -> Result<Event> {
-        self.check_poll()?;
-        self.queue
-            .take(deadline_after(self.bounded(timeout)))
-            .map_err(why_nothing)
-    }
-
-    /// Calls the host for what waited at entry, or for the first that comes within the time. How many it served.
-    pub fn dispatch(&self, timeout: Option<Duration>) -> Result<u32> {
-        self.check_poll()?;
-        let host = self.enter_delivery()?;
-        let waiting = self.queue.len().max(1);
-        let mut served = 0;
-        let mut until = deadline_after(self.bounded(timeout));
-        let result = loop {
-            match self.queue.take(until) {
-                Ok(event) => {
-                    host.on_event(event);
-                    served += 1;
-                }
-                Err(_) if served > 0 => break Ok(served),
-                Err(nothing) => break Err(why_nothing(nothing)),
-            }
-            if served as usize >= waiting || self.life.lock().is_freed {
-                break Ok(served);
-            }
-            until = Some(Instant::now());
-        };
-        drop(host);
-        if self.leave_delivery() {
-            self.carry_out_free();
-        }
-        result
-    }
-
     /// What is known of the connection; of the last run when none runs.
     pub fn snapshot(&self) -> Snapshot {
         let life = self.life.lock();
@@ -340,14 +298,6 @@ impl Agent {
         &self.queue
     }
 
-    /// How long a call may wait: the worker, in the log callback, must not wait for itself.
-    fn bounded(&self, timeout: Option<Duration>) -> Option<Duration> {
-        match self.life.lock().is_worker_here() {
-            true => Some(Duration::ZERO),
-            false => timeout,
-        }
-    }
-
     fn idle(&self) -> Result<MutexGuard<'_, Life>> {
         let life = self.life.lock();
         let is_ended = life.is_running && life.is_over() && !life.is_callback_here();
@@ -363,49 +313,11 @@ impl Agent {
         Ok(life)
     }
 
-    fn check_poll(&self) -> Result<()> {
-        match self.life.lock().delivery {
-            Delivery::Poll => Ok(()),
-            Delivery::Thread => Err(Error::state("events come on a thread of the library")),
-        }
-    }
-
-    fn enter_delivery(&self) -> Result<Arc<dyn Host>> {
-        let mut life = self.life.lock();
-        if life.delivering.is_some() {
-            return Err(Error::state("a dispatch is under way"));
-        }
-        let host = self
-            .host
-            .lock()
-            .clone()
-            .ok_or_else(|| Error::state("the agent was freed"))?;
-        life.delivering = Some(std::thread::current().id());
-        Ok(host)
-    }
-
-    /// `true`: the host freed the agent in the callback that just returned, and it is to be carried out now.
-    fn leave_delivery(&self) -> bool {
-        let mut life = self.life.lock();
-        life.delivering = None;
-        let is_freed = life.takes_end_here();
-        drop(life);
-        self.changed.notify_all();
-        is_freed
-    }
-
     /// Waits for the end of a run and joins its threads.
     fn see_through(&self, deadline: Option<Instant>) -> Result<()> {
         let mut life = self.life.lock();
         while !life.is_over() || life.is_joining {
-            let is_late = match deadline {
-                None => {
-                    self.changed.wait(&mut life);
-                    false
-                }
-                Some(deadline) => self.changed.is_late(&mut life, deadline),
-            };
-            if is_late && !life.is_over() {
+            if self.changed.is_late(&mut life, deadline) && !life.is_over() {
                 return Err(convert::timeout("the agent has not stopped yet"));
             }
         }
@@ -451,28 +363,6 @@ impl Agent {
         }
     }
 
-    /// The delivery thread.
-    fn deliver_all(&self) {
-        let mut is_freed = false;
-        while let Ok(event) = self.queue.take(None) {
-            let Ok(host) = self.enter_delivery() else {
-                break;
-            };
-            let is_last = matches!(event.kind, EventKind::Stopped { .. });
-            host.on_event(event);
-            drop(host);
-            is_freed = self.leave_delivery();
-            if is_last || is_freed {
-                break;
-            }
-        }
-        self.life.lock().is_delivery_over = true;
-        self.changed.notify_all();
-        if is_freed {
-            self.carry_out_free();
-        }
-    }
-
     /// Owed since a free in a callback.
     fn carry_out_free(&self) {
         // Not within the call: the client must not be locked meanwhile.
@@ -512,13 +402,6 @@ impl Life {
         let here = std::thread::current().id();
         let is_free_of_calls = self.delivering.is_none_or(|thread| thread == here);
         self.is_worker_over && self.is_delivery_over && is_free_of_calls
-    }
-}
-
-fn why_nothing(nothing: Nothing) -> Error {
-    match nothing {
-        Nothing::Timeout => convert::timeout("nothing waits"),
-        Nothing::Closed => Error::state("the agent does not run, and its last event was taken"),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod defaults;
 pub mod error;
 pub mod event;
 mod exchange;
+mod flush;
 pub mod fork;
 mod host_message;
 mod identity;

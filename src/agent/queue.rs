@@ -127,14 +127,9 @@ impl Queue {
             if !waiting.is_open {
                 return Err(Nothing::Closed);
             }
-            match deadline {
-                None => self.changed.wait(&mut waiting),
-                Some(deadline) => {
-                    let late = self.changed.is_late(&mut waiting, deadline);
-                    if late && waiting.events.is_empty() && waiting.is_open {
-                        return Err(Nothing::Timeout);
-                    }
-                }
+            let late = self.changed.is_late(&mut waiting, deadline);
+            if late && waiting.events.is_empty() && waiting.is_open {
+                return Err(Nothing::Timeout);
             }
         }
     }

@@ -1,23 +1,24 @@
 //! One run of an agent, from start to stop: the core with all that it needs, shared by the worker and the calls.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     ops::ControlFlow,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
-use crate::locks::{Condvar, Mutex};
+use crate::locks::Mutex;
 
 use super::{
     client::Client,
     clock, convert,
-    error::{Code, Error, Kind, Result},
+    error::Result,
     event::EventKind,
+    flush::{self, Flushes},
     identity,
     journal::Journal,
     log,
-    mailbox::{Mailbox, Report},
+    mailbox::Mailbox,
     queue::Queue,
 };
 use crate::{
@@ -28,11 +29,6 @@ use crate::{
 /// Buffers of messages larger than this are given back after use.
 const KEPT_BUFFER: usize = 64 << 10;
 
-/// Marks the tickets of those who wait in a flush; all others are told by an event.
-const FLUSH: u64 = 1 << 63;
-/// Flushes that may wait at a time; with the completions of the queue they have room in the core.
-const FLUSHES_MAX: usize = 64;
-
 /// Shared by the worker, the client's setters (through the mailbox) and the agent's calls.
 pub(crate) struct Run {
     pub(crate) mailbox: Arc<Mailbox>,
@@ -41,8 +37,7 @@ pub(crate) struct Run {
     is_host_transport: bool,
     client: Arc<Client>,
     shell: Mutex<Shell>,
-    flushes: Mutex<Flushes>,
-    flushed: Condvar,
+    flushes: Flushes,
 }
 
 /// What the core is and what it wants; locked for moments only, never across a wait or a call of the host.
@@ -114,13 +109,6 @@ pub(crate) enum Next {
     Over,
 }
 
-#[derive(Debug, Default)]
-struct Flushes {
-    /// Tickets of those who wait, and how it ended.
-    waiting: BTreeMap<u64, Option<Outcome>>,
-    is_over: bool,
-}
-
 impl Run {
     pub(crate) fn new(
         (client, queue, mailbox): (&Arc<Client>, &Arc<Queue>, Arc<Mailbox>),
@@ -150,8 +138,7 @@ impl Run {
             is_host_transport,
             client: client.clone(),
             shell: Mutex::new(shell),
-            flushes: Mutex::default(),
-            flushed: Condvar::new(),
+            flushes: Flushes::default(),
         })
     }
 
@@ -243,64 +230,17 @@ impl Run {
         let late = std::mem::take(&mut unread.reports);
         state.detach(carry, unread);
         drop(state);
-        for report in late.iter().filter(|report| report.ticket & FLUSH == 0) {
+        for report in late.iter().filter(|report| !flush::is_flush(report.ticket)) {
             let error = convert::error_of_outcome(Outcome::Stopped);
             let ticket = report.ticket;
             self.queue.push(EventKind::ReportDone { ticket, error });
         }
-        self.flushes.lock().is_over = true;
-        self.flushed.notify_all();
+        self.flushes.end();
     }
 
     /// Waits until all that was set before is confirmed.
     pub(crate) fn flush(&self, ticket: u64, timeout: Option<Duration>) -> Result<()> {
-        let deadline = super::queue::deadline_after(timeout);
-        let ticket = ticket | FLUSH;
-        let mut flushes = self.flushes.lock();
-        if flushes.waiting.len() >= FLUSHES_MAX {
-            let text = "64 threads wait in a flush already";
-            return Err(Error::new(Code::Again, Kind::Argument, text));
-        }
-        flushes.waiting.insert(ticket, None);
-        drop(flushes);
-        let report = Report {
-            ticket,
-            tries: None,
-            is_forced: false,
-        };
-        self.mailbox.put(|mail| mail.reports.push(report));
-        let mut flushes = self.flushes.lock();
-        let outcome = loop {
-            if let Some(Some(_)) = flushes.waiting.get(&ticket) {
-                break flushes.waiting.remove(&ticket).flatten();
-            }
-            if flushes.is_over || is_late(&self.flushed, &mut flushes, deadline) {
-                break flushes.waiting.remove(&ticket).flatten();
-            }
-        };
-        match outcome {
-            Some(Outcome::Confirmed) => Ok(()),
-            Some(Outcome::HeldBack) => Err(Error::state(
-                "a part of it is held back: the server refused it, or it is over the message limit",
-            )),
-            None if !flushes.is_over => {
-                drop(flushes);
-                self.withdraw(ticket);
-                Err(convert::timeout("not confirmed yet"))
-            }
-            _ => Err(Error::state("the agent stopped")),
-        }
-    }
-
-    /// Nobody waits for this flush any more, so it must not take a place for as long as the server is away.
-    fn withdraw(&self, ticket: u64) {
-        self.mailbox.put(|mail| {
-            let before = mail.reports.len();
-            mail.reports.retain(|report| report.ticket != ticket);
-            if mail.reports.len() == before {
-                mail.withdrawn.push(ticket);
-            }
-        });
+        self.flushes.wait(&self.mailbox, ticket, timeout)
     }
 
     /// Locks the core, then hands out what was logged meanwhile.
@@ -411,12 +351,8 @@ impl Run {
                 shell.is_over = true;
             }
             protocol::Event::ReportDone { ticket, outcome } => {
-                if ticket & FLUSH != 0 {
-                    // Who asked may have gone meanwhile.
-                    if let Some(slot) = self.flushes.lock().waiting.get_mut(&ticket) {
-                        *slot = Some(outcome);
-                    }
-                    self.flushed.notify_all();
+                if flush::is_flush(ticket) {
+                    self.flushes.on_done(ticket, outcome);
                 } else {
                     let error = convert::error_of_outcome(outcome);
                     self.queue.push(EventKind::ReportDone { ticket, error });
@@ -523,20 +459,5 @@ impl Shell {
             }
             _ => {}
         }
-    }
-}
-
-/// Waits for a change; `true` when the time is over instead.
-fn is_late<T>(
-    changed: &Condvar,
-    guard: &mut crate::locks::MutexGuard<'_, T>,
-    deadline: Option<Instant>,
-) -> bool {
-    match deadline {
-        None => {
-            changed.wait(guard);
-            false
-        }
-        Some(deadline) => changed.is_late(guard, deadline),
     }
 }
