@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::action::{Accept, Action};
 use crate::answer::{Plan, plan};
-use crate::api;
+use crate::control;
 use crate::faults::{Fault, Occasion, On};
 use crate::http::{Head, Stream, Wire};
 use crate::line::{How, Line, Tripped, tripped};
@@ -25,7 +25,7 @@ use crate::tls::is_refusal;
 use crate::websocket::{self, judge};
 
 /// How long a polite end may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 pub(crate) struct Ending {
@@ -142,26 +142,6 @@ fn vanish(server: &Server, info: LinkInfo, wire: &Wire, ending: &Ending) {
         };
         state.push(now, agent, Some(info), Vec::new(), what);
     });
-}
-
-/// Serves a connection of the control port.
-pub(crate) async fn serve_api(server: Arc<Server>, tcp: TcpStream) {
-    let _ = tcp.set_nodelay(true);
-    let mut wire = Wire::new(Stream::Plain(Line::new(tcp)));
-    loop {
-        let head = match wire.read_head().await {
-            Ok(Some(head)) => head,
-            Ok(None) => return,
-            Err(error) => return refuse_api(&mut wire, &error).await,
-        };
-        let body = match wire.read_body(&head).await {
-            Ok(body) => body,
-            Err(error) => return refuse_api(&mut wire, &error).await,
-        };
-        if !answer_api(&server, &mut wire, &head, body).await {
-            return;
-        }
-    }
 }
 
 fn open(
@@ -340,11 +320,11 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
             let body = match wire.read_body(&head).await {
                 Ok(body) => body,
                 Err(error) => {
-                    refuse_api(wire, &error).await;
+                    control::refuse(wire, &error).await;
                     return Ending::agent(format!("in a control call: {error}"));
                 }
             };
-            let is_kept = answer_api(server, wire, &head, body).await;
+            let is_kept = control::answer(server, wire, &head, body).await;
             (!is_kept).then(|| Ending::server("as a control call asked"))
         } else if websocket::is_wanted(&head) {
             websocket::serve(server, info, wire, head).await
@@ -464,43 +444,4 @@ async fn finish(mut wire: Wire, ending: &Ending) {
     } else if ending.by != "agent" {
         let _ = tokio::time::timeout(GOODBYE, wire.stream.shutdown()).await;
     }
-}
-
-/// Answers a control call; false when the connection shall end.
-async fn answer_api(server: &Arc<Server>, wire: &mut Wire, head: &Head, body: Bytes) -> bool {
-    let (status, json) = tokio::select! {
-        answer = api::answer(server, head, &body) => answer,
-        _ = wire.peer_gone() => return false,
-    };
-    let keeps_alive = head.keeps_alive();
-    write_json(wire, status, &json, keeps_alive).await.is_ok() && keeps_alive
-}
-
-/// Says what is wrong with a call that is no HTTP, and lets the caller read it before the end.
-async fn refuse_api(wire: &mut Wire, error: &io::Error) {
-    if error.kind() != ErrorKind::InvalidData {
-        return;
-    }
-    let json = json!({"error": error.to_string()});
-    if write_json(wire, 400, &json, false).await.is_ok() {
-        let _ = wire.stream.shutdown().await;
-        let _ = tokio::time::timeout(GOODBYE, wire.peer_gone()).await;
-    }
-}
-
-async fn write_json(
-    wire: &mut Wire,
-    status: u16,
-    json: &Json,
-    keeps_alive: bool,
-) -> io::Result<()> {
-    let mut body = serde_json::to_vec_pretty(json).expect("JSON is serializable");
-    body.push(b'\n');
-    let connection = if keeps_alive { "keep-alive" } else { "close" };
-    let head = format!(
-        "HTTP/1.1 {status} API\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Connection: {connection}\r\n\r\n",
-        body.len()
-    );
-    write(wire, &[head.as_bytes(), &body].concat()).await
 }

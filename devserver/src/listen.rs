@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::connection::{serve, serve_api};
+use crate::connection::serve;
+use crate::control;
 use crate::server::Server;
 
 const BACKLOG: u32 = 1024;
@@ -115,7 +116,7 @@ async fn hang(bound: Bound) -> io::Result<(TcpListener, Vec<TcpStream>)> {
 pub(crate) async fn control(server: Arc<Server>, listener: TcpListener) -> io::Result<()> {
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => drop(tokio::spawn(serve_api(Arc::clone(&server), tcp))),
+            Ok((tcp, _)) => drop(tokio::spawn(control::serve(Arc::clone(&server), tcp))),
             Err(_) => tokio::time::sleep(OUT_OF_DESCRIPTORS).await,
         }
     }

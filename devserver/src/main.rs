@@ -8,6 +8,7 @@ mod bodies;
 mod calls;
 mod codec;
 mod connection;
+mod control;
 mod expect;
 mod faults;
 mod http;

@@ -151,6 +151,30 @@ fn a_call_that_is_no_http_gets_a_reason_on_both_ports() {
 }
 
 #[test]
+fn a_page_of_somebody_elses_can_not_call() {
+    let server = Server::start(&[]);
+    let offer = "{\"files\": []}";
+    for (origin, host, status) in [
+        ("http://evil.example", "127.0.0.1:4321", 403),
+        ("null", "127.0.0.1:4321", 403),
+        ("http://127.0.0.1:4321", "127.0.0.1:4321", 200),
+    ] {
+        let mut tcp = connect(server.port);
+        let head = format!(
+            "POST /api/config HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nContent-Length: {}\r\n\r\n",
+            offer.len()
+        );
+        tcp.write_all([head.as_bytes(), offer.as_bytes()].concat().as_slice())
+            .unwrap();
+        assert_eq!(
+            Answer::read(&mut tcp).expect("an answer").status,
+            status,
+            "{origin}"
+        );
+    }
+}
+
+#[test]
 fn a_refusal_of_the_servers_own_says_why() {
     let server = Server::start(&[]);
     let mut tcp = connect(server.port);

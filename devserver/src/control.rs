@@ -1,0 +1,79 @@
+//! Control calls on a connection: one after the other, each with its answer as JSON.
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::api;
+use crate::connection::GOODBYE;
+use crate::http::{Head, Stream, Wire};
+use crate::line::Line;
+use crate::server::Server;
+use crate::steps::write;
+
+/// Serves a connection of the control port.
+pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream) {
+    let _ = tcp.set_nodelay(true);
+    let mut wire = Wire::new(Stream::Plain(Line::new(tcp)));
+    loop {
+        let head = match wire.read_head().await {
+            Ok(Some(head)) => head,
+            Ok(None) => return,
+            Err(error) => return refuse(&mut wire, &error).await,
+        };
+        let body = match wire.read_body(&head).await {
+            Ok(body) => body,
+            Err(error) => return refuse(&mut wire, &error).await,
+        };
+        if !answer(&server, &mut wire, &head, body).await {
+            return;
+        }
+    }
+}
+
+/// Answers a control call; false when the connection shall end.
+pub(crate) async fn answer(
+    server: &Arc<Server>,
+    wire: &mut Wire,
+    head: &Head,
+    body: Bytes,
+) -> bool {
+    let (status, json) = tokio::select! {
+        answer = api::answer(server, head, &body) => answer,
+        _ = wire.peer_gone() => return false,
+    };
+    let keeps_alive = head.keeps_alive();
+    write_json(wire, status, &json, keeps_alive).await.is_ok() && keeps_alive
+}
+
+/// Says what is wrong with a call that is no HTTP, and lets the caller read it before the end.
+pub(crate) async fn refuse(wire: &mut Wire, error: &io::Error) {
+    if error.kind() != ErrorKind::InvalidData {
+        return;
+    }
+    let json = json!({"error": error.to_string()});
+    if write_json(wire, 400, &json, false).await.is_ok() {
+        let _ = wire.stream.shutdown().await;
+        let _ = tokio::time::timeout(GOODBYE, wire.peer_gone()).await;
+    }
+}
+
+async fn write_json(
+    wire: &mut Wire,
+    status: u16,
+    json: &Json,
+    keeps_alive: bool,
+) -> io::Result<()> {
+    let mut body = serde_json::to_vec_pretty(json).expect("JSON is serializable");
+    body.push(b'\n');
+    let connection = if keeps_alive { "keep-alive" } else { "close" };
+    let head = format!(
+        "HTTP/1.1 {status} API\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: {connection}\r\n\r\n",
+        body.len()
+    );
+    write(wire, &[head.as_bytes(), &body].concat()).await
+}
