@@ -6,6 +6,7 @@ import os
 
 from . import _checks, _fork, _library, _log
 from .callbacks import OpAMPCallbacks
+from .client import OpAMPClient
 
 try:  # with the package, so that start() finds it loaded
     from . import _builders, _run  # pyright: ignore[reportUnusedImport]  # noqa: F401
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ._handle import Handle
     from ._run import Run
     from ._sends import Done, Sends
-    from .client import OpAMPClient
     from .transport.exceptions import OpAMPException
 
 #: How long the end of the process may take, in seconds.
@@ -67,11 +67,15 @@ class OpAMPAgent:
         `on_connect_failed` and in the log. With `thread=False` nothing is called by itself: call `dispatch`, or iterate over `events`.
 
         A started agent lives until `stop`, even when nothing refers to it; at a normal end of the process it says goodbye, within a second.
-        Where the library is missing (`opamp.available`) one warning is logged and nothing starts. Raises RuntimeError when it runs already, or where no thread can be had.
+        Where the library is missing (`opamp.available`) one warning is logged and nothing starts. Raises RuntimeError when it runs already,
+        or where no thread can be had, TypeError for a client that is a mock or anything else.
         """
         self._check_process()
         if self._run is not None:
             raise RuntimeError("the agent is already started")
+        # Of its type, as a mock's class is what the mock says: ctypes would look for a pointer in a mock without an end.
+        if not issubclass(type(self._client), OpAMPClient):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"client must be an OpAMPClient, not {type(self._client).__name__}")
         if _library.library() is None:
             _log.warn_once("agent", f"no OpAMP agent runs: {_library.reason()}")
             return

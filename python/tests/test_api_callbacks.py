@@ -6,7 +6,7 @@ from unittest import mock
 
 from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, python, running
 
-from opamp import MessageData, OpAMPAgent, OpAMPCallbacks, _run
+from opamp import MessageData, OpAMPAgent, OpAMPCallbacks, OpAMPClient, _run
 from opamp.exceptions import OpAMPException
 from opamp.proto import opamp_pb2
 
@@ -293,6 +293,9 @@ class Sends(unittest.TestCase):
                                  (lambda: client_of("url", capabilities=2), ValueError, "OpAMP capabilities must include ReportsStatus")):
             with self.assertRaisesRegex(kind, name):
                 call()
+        for wrong in (None, object(), mock.create_autospec(OpAMPClient), mock.MagicMock()):
+            with self.assertRaisesRegex(TypeError, "client must be an OpAMPClient"):
+                OpAMPAgent(callbacks=None, client=wrong).start()
         # A variable that is not set is such an endpoint.
         for endpoint in ("url", None, b"http://127.0.0.1:9/", ""):
             with self.assertRaises(OpAMPException):
