@@ -130,13 +130,16 @@ impl Core {
     }
 
     pub(super) fn state(&self) -> State {
+        let has_failed = self.journal.failures_in_a_row > 0;
         match (&self.stop, &self.link) {
             _ if self.is_stopped() => State::Stopped,
             (Some(_), _) => State::Stopping,
             _ if !self.is_started => State::Idle,
             (None, Link::Open(_)) => State::Connected,
-            (None, Link::Down) if self.gate.closed(self.now).is_some() => State::Waiting,
-            _ if self.is_answered => State::Connected,
+            (None, Link::Down) if has_failed || self.gate.closed(self.now).is_some() => {
+                State::Waiting
+            }
+            _ if self.is_answered && !has_failed => State::Connected,
             _ => State::Connecting,
         }
     }

@@ -90,11 +90,12 @@ class Goodbye(Stage):
         agent.stop()
         self.assertEqual([], self.goodbyes())
     def test_after_a_413_the_server_is_there_for_a_goodbye(self):
-        """[LIFE-01] No gate is closed, and nothing of what is held back comes with it."""
+        """[LIFE-01] [LOG-04] No gate is closed, and nothing of what is held back comes with it."""
         agent = self.started()
         self.server.faults({"rules": [{"do": {"status": 413}}]})
         agent.client.set_effective_config({"a": b"too large"})
         self.assertEqual(413, agent.wait("connect_failed").error["status"])
+        self.assertEqual("waiting", agent.snapshot()["state"])
         agent.stop()
         (goodbye,) = self.goodbyes()
         self.assertEqual(["agent_disconnect"], goodbye["_parts"])

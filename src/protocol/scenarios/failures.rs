@@ -178,6 +178,22 @@ fn after_413_the_parts_are_held_back_and_polls_go_on() {
     );
 }
 
+/// LOG-04.
+#[test]
+fn after_413_the_last_try_has_failed_until_the_next_answer() {
+    let mut scene = Scene::http();
+    let state = |scene: &Scene| scene.core.snapshot().state;
+    assert_eq!(state(&scene), State::Connected);
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("large"))));
+    assert_eq!(state(&scene), State::Connected);
+    scene.status(413, None);
+    assert_eq!(state(&scene), State::Waiting);
+    scene.pass(scene.wait_for());
+    assert_eq!(state(&scene), State::Connecting);
+    scene.answer(ServerToAgent::default());
+    assert_eq!(state(&scene), State::Connected);
+}
+
 /// [PROXY-01]
 #[test]
 fn a_proxys_413_says_nothing_about_the_message() {
