@@ -37,14 +37,17 @@ pub(super) struct Offers {
     /// The newest last.
     failed: Vec<RemoteConfigStatus>,
     reported: Option<RemoteConfigStatus>,
-    /// Hashes of the offers of this run, the newest last.
-    seen: VecDeque<Bytes>,
+    /// Digests of the hashes of this run's offers, the newest last.
+    seen: VecDeque<u64>,
     /// The last offer came before, or was answered without the host: a server could have its verdict without end.
     is_provoked: bool,
 }
 
 /// So many FAILED offers, and so many offers at all, are remembered.
 const MEMORY: usize = 16;
+
+/// Of more than the last FAILED one: hashes and texts are as long as a peer makes them.
+const MEMORY_BYTES: usize = 64 << 10;
 
 impl Offers {
     /// An offer that the host never answered is forgotten, so that it is delivered again.
@@ -154,9 +157,7 @@ impl Offers {
                 self.applied.take_if(|applied| applied == hash);
                 self.failed.retain(|failed| failed.hash() != hash);
                 self.failed.push(status.clone());
-                if self.failed.len() > MEMORY {
-                    self.failed.remove(0);
-                }
+                self.forget_failed();
             }
             ConfigState::Applying | ConfigState::Unset => {}
         }
@@ -204,7 +205,10 @@ impl Offers {
         now: Time,
         may_repeat: bool,
     ) -> Answer {
-        let digest = digest(&map);
+        let files = map.config_map.iter();
+        let words = files
+            .flat_map(|(name, file)| [name.as_bytes(), file.content_type.as_bytes(), &file.body]);
+        let digest = digest(words);
         let repeats = self.nameless.replace(digest) == Some(digest);
         if repeats && !may_repeat {
             return Answer::Nothing;
@@ -231,10 +235,19 @@ impl Offers {
         Answer::Status(status)
     }
 
+    fn forget_failed(&mut self) {
+        let size = |failed: &RemoteConfigStatus| failed.hash().len() + failed.error().len();
+        let mut bytes: usize = self.failed.iter().map(size).sum();
+        while self.failed.len() > MEMORY || self.failed.len() > 1 && bytes > MEMORY_BYTES {
+            bytes -= size(&self.failed.remove(0));
+        }
+    }
+
     fn note(&mut self, hash: Bytes, state: ConfigState, delivered: Time) {
-        self.is_provoked = self.seen.contains(&hash);
+        let seen = digest([&hash[..]]);
+        self.is_provoked = self.seen.contains(&seen);
         if !self.is_provoked {
-            self.seen.push_back(hash.clone());
+            self.seen.push_back(seen);
         }
         if self.seen.len() > MEMORY {
             self.seen.pop_front();
@@ -247,21 +260,17 @@ impl Offers {
     }
 }
 
-/// After FNV-1a, over names, types and bodies. It only tells a repetition from news.
-fn digest(map: &proto::AgentConfigMap) -> u64 {
+/// After FNV-1a, over words of any length. It only tells a repetition from news.
+fn digest<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     let mut digest = 0xCBF2_9CE4_8422_2325_u64;
-    let mut add = |bytes: &[u8]| {
-        digest = (digest ^ bytes.len() as u64).wrapping_mul(0x0100_0000_01B3);
+    let mut add = |word: u64| digest = (digest ^ word).wrapping_mul(0x0100_0000_01B3);
+    for bytes in words {
+        add(bytes.len() as u64);
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
-            digest = (digest ^ u64::from_le_bytes(word)).wrapping_mul(0x0100_0000_01B3);
+            add(u64::from_le_bytes(word));
         }
-    };
-    for (name, file) in &map.config_map {
-        add(name.as_bytes());
-        add(file.content_type.as_bytes());
-        add(&file.body);
     }
     digest
 }
