@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceRef;
 
 use super::error::{Code, Error, Kind, Result};
 use crate::transport;
@@ -17,8 +17,9 @@ pub struct Token(NonZeroU64);
 
 /// A child inherits the count, so its token differs from that of every process it descends from.
 static COUNT: AtomicU64 = AtomicU64::new(0);
-/// Tried again by the next client when the system had no memory for it.
-static PAGE: OnceCell<&'static AtomicU64> = OnceCell::new();
+/// Tried again by the next client when the system had no memory for it. Nobody waits for whoever makes it, which may be a
+/// thread that a fork left behind: of two the first counts.
+static PAGE: OnceRef<'static, AtomicU64> = OnceRef::new();
 
 /// This process's token. The first call maps the page and registers the handler that runs in forked children.
 pub fn process() -> Result<Token> {

@@ -1,6 +1,7 @@
 /* A forked child: every call on an inherited handle answers E_FORKED, frees do nothing, messages and maps stay readable, a new
- * client works under its own uid; a map stays readable also where another thread just read it; the parent's session goes on untouched, also when the child exits, and when several
- * children come while it is busy. [LIFE-05] [native] */
+ * client works under its own uid; neither a map that another thread just read nor another thread's first call holds the child
+ * up; the parent's session goes on untouched, also when the child exits, and when several children come while it is busy.
+ * [LIFE-05] [native] */
 #include "kit.h"
 
 static opamp_client *client;
@@ -122,8 +123,54 @@ static void a_map_that_is_being_read(void) {
   }
 }
 
+static void *make_first(void *started) {
+  opamp_client *mine = NULL;
+  kit_add((kit_flag *)started, 1);
+  OK(opamp_client_new("http://127.0.0.1:9/", &mine, NULL));
+  opamp_client_unref(mine);
+  return NULL;
+}
+
+/* In a process that has not called the library yet: a fork at some point of another thread's first call. */
+static void fork_in_the_first_call(int wait) {
+  kit_flag started = KIT_FLAG;
+  opamp_client *mine = NULL;
+  pthread_t first;
+  volatile int turn;
+  int status;
+  pid_t child;
+  CHECK(pthread_create(&first, NULL, make_first, &started) == 0);
+  kit_until(&started, 1);
+  for (turn = 0; turn < wait; turn++) continue;
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(SOON_MS / 1000);
+    OK(opamp_client_new("http://127.0.0.1:9/", &mine, NULL));
+    _exit(0);
+  }
+  CHECK(waitpid(child, &status, 0) == child);
+  SAME(status, 0);
+  CHECK(pthread_join(first, NULL) == 0);
+}
+
+static void a_first_call_that_is_under_way(void) {
+  int round, status;
+  for (round = 0; round < 300; round++) {
+    pid_t fresh = fork();
+    CHECK(fresh >= 0);
+    if (fresh == 0) {
+      fork_in_the_first_call(round * 37 % 6000);
+      _exit(0);
+    }
+    CHECK(waitpid(fresh, &status, 0) == fresh);
+    SAME(status, 0);
+  }
+}
+
 int main(void) {
   char uid[37], condition[160];
+  a_first_call_that_is_under_way();
   a_map_that_is_being_read();
   client = kit_client();
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
