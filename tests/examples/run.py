@@ -181,9 +181,14 @@ class AgentTest(ServerTest):
         self.assert_stops(agent, signal.SIGINT)
 
     def test_stops_in_the_middle_of_a_command(self):
-        agent = self.agent("--validate", "sleep 60")
+        started = self.work / "started"
+        agent = self.agent("--validate", self.script("validate", f"touch {started}; exec sleep 60"))
         offered = self.server.offer({"a": b"1"})
         self.server.wait(f"status=APPLYING:{offered['hash']}", since=offered["since"])
+        end = time.monotonic() + 10
+        while not started.exists():
+            self.assertLess(time.monotonic(), end, "the command did not start")
+            os.sched_yield()
         self.assert_stops(agent)
         self.assertEqual(self.live() if (self.folder / "current").exists() else {}, {})
 
