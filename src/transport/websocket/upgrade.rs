@@ -46,10 +46,10 @@ impl Upgrade<'_> {
         super::draw(&mut nonce)?;
         let key = STANDARD.encode(nonce);
         wire.send(&mut [&self.request(&key)])?;
-        let mut input = Vec::new();
+        let (mut input, mut passed_over) = (Vec::new(), 0);
         loop {
             let end = input.len();
-            if end >= MOST_HEAD {
+            if end + passed_over >= MOST_HEAD {
                 return Err(Broken::LongHead.into());
             }
             lengthen(&mut input, end + ROOM);
@@ -72,6 +72,7 @@ impl Upgrade<'_> {
                 }
             }
             input.drain(..begin);
+            passed_over += begin;
         }
     }
 
