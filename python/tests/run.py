@@ -27,7 +27,7 @@ import tools  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
 
 MEETING = ["test_api_callbacks.Logging", "test_api_loop", "test_api_messages", "test_api_transport"]
-QUICK = ["test_agent", "test_api_callbacks", "test_api_loop", "test_api_messages", "test_api_transport"]
+QUICK = ["test_agent", "test_api_callbacks", "test_api_loop", "test_api_messages", "test_api_transport", "test_api_ways"]
 # A result is written here for the process that runs them all.
 RESULTS = "OPAMP_TEST_RESULTS"
 
