@@ -130,7 +130,7 @@ class WhatACallbackMayDo(unittest.TestCase):
                 agent.stop(timeout=1)
             server.wait("disconnected")
             leave.set()
-            self.assertEqual(server.problems(row="SYNC-01"), [])
+            self.assertEqual([problem for problem in server.problems() if problem["row"] == "SYNC-01"], [])
 
     def test_one_that_was_left_behind_by_a_stop_disturbs_no_later_run(self):
         """[LIFE-05]"""
