@@ -95,7 +95,8 @@ pub unsafe extern "C" fn opamp_client_set_effective_config(
 /// Gives the verdict on an offered configuration, named by its hash: one of `enum opamp_remote_config_state`. An offer is
 /// applied only when the host says so here: APPLYING when it takes time, then APPLIED or FAILED with the reason. hash,
 /// error_message: copied; the message goes with FAILED only, NULL: none. Before the first offer a verdict from the host's
-/// own storage may be set.
+/// own storage may be set. It leaves at once, whatever the options for changes say; only where offers that came before come
+/// in turn again and again (two servers that do not agree) it waits up to 30 s.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown
 /// state, a message without FAILED, or a hash that is neither the last offer's nor the last reported one),
