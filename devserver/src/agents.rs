@@ -40,6 +40,8 @@ pub(crate) struct Agent {
 pub(crate) struct Watch {
     /// How many answers in a row asked for the full state.
     pub(crate) asked_full: u32,
+    /// Over WebSocket the full state may come behind messages that crossed the question.
+    pub(crate) owes_full: bool,
     /// The last answer was spoiled, or never left: much is allowed.
     pub(crate) excused: bool,
     /// Exchanges that may have been lost on the way since its last message.

@@ -133,6 +133,9 @@ impl State {
         let what = What::Received(received);
         let index = self.push(now, Some(uid), Some(link), verdicts, what);
         self.remember(now, link, uid, &message, index, is_heartbeat);
+        if let Some(agent) = self.agents.get_mut(&uid).filter(|_| full) {
+            agent.watch.owes_full = false;
+        }
         let asks_full = is_gap && !full;
         let again = fault.as_ref().is_some_and(|fault| fault.action.offer_again);
         let content = Content::Message(self.compose(uid, &message, asks_full, again).into());

@@ -244,6 +244,7 @@ impl State {
         }
         let asks = answer.flags & ServerToAgentFlags::ReportFullState as u64 != 0;
         agent.watch.asked_full = if asks { agent.watch.asked_full + 1 } else { 0 };
+        agent.watch.owes_full |= asks && agent.transport.starts_with("ws");
         let settings = answer.connection_settings.as_ref();
         let opamp = settings.and_then(|settings| settings.opamp.as_ref());
         let seconds = opamp.map_or(0, |opamp| opamp.heartbeat_interval_seconds);

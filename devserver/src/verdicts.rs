@@ -278,7 +278,8 @@ fn repetition(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
     // What the last connection left unconfirmed comes again on the next.
     let is_first = facts.socket.is_some_and(|socket| socket.messages == 0);
     let is_new_life = agent.gone.is_some() || facts.message.sequence_num == 0 || is_first;
-    if agent.watch.excused || agent.watch.asked_full > 0 || agent.watch.lost > 0 || is_new_life {
+    let is_asked = agent.watch.asked_full > 0 || agent.watch.owes_full;
+    if agent.watch.excused || is_asked || agent.watch.lost > 0 || is_new_life {
         return;
     }
     let (new, old) = (facts.message, &agent.known);

@@ -73,6 +73,26 @@ fn a_session_stands_in_the_timeline_from_the_upgrade_to_the_end() {
 }
 
 #[test]
+fn a_full_report_may_come_behind_a_message_that_crossed_the_question() {
+    let ask = |server: &Server, agent: &mut Socket| {
+        server.post("/push", json!({"answer": {"flags": ["ReportFullState"]}}));
+        agent.next_message().expect("a message comes unasked");
+    };
+    let rows = broken(|server, agent| {
+        ask(server, agent);
+        agent.exchange(&[]).expect("an answer");
+        agent.exchange(&description()).expect("an answer");
+    });
+    assert_eq!(rows, [""; 0]);
+    let rows = broken(|server, agent| {
+        ask(server, agent);
+        agent.exchange(&description()).expect("an answer");
+        agent.exchange(&description()).expect("an answer");
+    });
+    assert_eq!(rows, ["SYNC-02"]);
+}
+
+#[test]
 fn an_offer_a_message_and_a_ping_are_pushed_to_who_is_there() {
     let server = Server::start(&[]);
     let mut agent = started(&server);
