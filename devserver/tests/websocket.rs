@@ -185,13 +185,15 @@ fn a_host_that_vanished_sends_nothing_in_return() {
 
 /// Bytes in the send queue of the agent's socket, from the kernel's table.
 fn unacknowledged(agent: &Socket) -> u64 {
-    let port = format!(":{:04X} ", agent.tcp.local_addr().unwrap().port());
+    let ports = [agent.tcp.local_addr(), agent.tcp.peer_addr()]
+        .map(|address| format!(":{:04X}", address.unwrap().port()));
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let mut lines = table
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // A port of ours may serve another connection, too, to another port.
     let own = lines
-        .find(|fields| format!("{} ", fields[1]).ends_with(&port))
+        .find(|fields| fields[1].ends_with(&ports[0]) && fields[2].ends_with(&ports[1]))
         .expect("a line");
     u64::from_str_radix(own[4].split(':').next().unwrap(), 16).unwrap()
 }
