@@ -76,7 +76,7 @@ class Freezes(unittest.TestCase):
     def test_a_process_that_was_stopped_goes_on_without_a_burst(self):
         """[LIFE-12] What was flushed before is known; afterwards its messages keep the interval."""
         script = PRELUDE + """
-agent = OpAMPAgent(interval=0.4, callbacks=OpAMPCallbacks(), client=client_of())
+agent = OpAMPAgent(interval=1, callbacks=OpAMPCallbacks(), client=client_of())
 agent.start()
 agent._client.update_effective_config({"a": "flushed"}, "text/plain")
 assert agent.flush(20)
@@ -88,13 +88,13 @@ time.sleep(60)
             os.waitid(os.P_PID, host.process.pid, os.WSTOPPED | os.WNOWAIT)
             since = server.call("GET", "")["next"]
             with self.assertRaises(AssertionError):
-                server.wait("messages>=1", since=since, timeout=1.5)  # several intervals
+                server.wait("messages>=1", since=since, timeout=2.5)  # several intervals
             host.process.send_signal(signal.SIGCONT)
-            server.wait("messages>=1", since=since, timeout=10)
+            server.wait("messages>=1", since=since, timeout=3)
             server.wait("messages>=4", since=since, timeout=10)
             times = [entry["at_ms"] for entry in server.timeline(kind="received", since=since)]
-            # Those that were due meanwhile would come at once; a busy machine may delay one by most of an interval.
-            self.assertGreater(min(late - early for early, late in zip(times, times[1:])), 50)
+            # Those that were due meanwhile would come at once; a busy machine may delay one by a part of an interval.
+            self.assertGreater(min(late - early for early, late in zip(times, times[1:])), 500)
             self.assertEqual(server.problems(), [])
 
 
