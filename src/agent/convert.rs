@@ -18,6 +18,8 @@ use crate::{
 /// What the core takes in for the mail of the host, changes before the questions about them, and the stop last.
 pub(crate) fn inputs_of(mail: Mail) -> impl Iterator<Item = Input> {
     let changes = [
+        // First: what the others send leaves with them.
+        mail.headers.map(|_| Change::Headers),
         mail.capabilities.map(Change::Capabilities),
         mail.description.map(Change::Description),
         mail.effective_config
@@ -25,7 +27,6 @@ pub(crate) fn inputs_of(mail: Mail) -> impl Iterator<Item = Input> {
         mail.verdict.map(Change::RemoteConfigStatus),
         mail.interval.map(Change::Interval),
         mail.request_uid.then_some(Change::RequestInstanceUid),
-        mail.headers.map(|_| Change::Headers),
         mail.report_full_state.then_some(Change::ReportFullState),
         mail.reconnect.then_some(Change::Reconnect),
         mail.poll_now.then_some(Change::PollNow),
