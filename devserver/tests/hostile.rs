@@ -105,13 +105,6 @@ fn no_call_and_no_rule_can_make_more_than_the_server_survives() {
 #[test]
 fn a_call_that_is_no_http_gets_a_reason_on_both_ports() {
     let server = Server::start(&[]);
-    let api = server.ready["api"]
-        .as_str()
-        .unwrap()
-        .rsplit(':')
-        .next()
-        .unwrap();
-    let api: u16 = api.trim_end_matches("/api").parse().unwrap();
     for (call, reason) in [
         (
             "POST /api/config HTTP/1.1\r\nContent-Length: x\r\n\r\n",
@@ -126,7 +119,7 @@ fn a_call_that_is_no_http_gets_a_reason_on_both_ports() {
             "no chunk size",
         ),
     ] {
-        for port in [api, server.port] {
+        for port in [server.api_port, server.port] {
             let mut tcp = connect(port);
             tcp.write_all(call.as_bytes()).unwrap();
             let answer = Answer::read(&mut tcp).expect("an answer");
@@ -137,11 +130,11 @@ fn a_call_that_is_no_http_gets_a_reason_on_both_ports() {
             );
         }
     }
-    let mut tcp = connect(api);
+    let mut tcp = connect(server.api_port);
     tcp.write_all(b"no HTTP at all\r\n\r\n").unwrap();
     assert_eq!(Answer::read(&mut tcp).expect("an answer").status, 400);
     // Half a call is nobody's.
-    let mut tcp = connect(api);
+    let mut tcp = connect(server.api_port);
     tcp.write_all(b"POST /api/config HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
         .unwrap();
     tcp.shutdown(Shutdown::Write).unwrap();
@@ -232,17 +225,10 @@ fn a_folder_that_can_not_hold_certificates_is_named() {
 #[test]
 fn many_callers_wait_at_once_and_a_signal_ends_them_all() {
     let mut server = Server::start(&[]);
-    let api = server.ready["api"]
-        .as_str()
-        .unwrap()
-        .rsplit(':')
-        .next()
-        .unwrap();
-    let api: u16 = api.trim_end_matches("/api").parse().unwrap();
     let call = "GET /api/wait?until=full&timeout=1h HTTP/1.1\r\n\r\n";
     let mut waiting: Vec<_> = (0..200)
         .map(|_| {
-            let mut tcp = connect(api);
+            let mut tcp = connect(server.api_port);
             tcp.write_all(call.as_bytes()).unwrap();
             tcp
         })
@@ -261,7 +247,7 @@ fn many_callers_wait_at_once_and_a_signal_ends_them_all() {
     for tcp in &mut waiting {
         assert_eq!(Answer::read(tcp).expect("an answer").status, 200);
     }
-    let mut late = connect(api);
+    let mut late = connect(server.api_port);
     late.set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
     late.write_all(b"GET /api/wait?until=full&since=1000&timeout=1h HTTP/1.1\r\n\r\n")

@@ -74,22 +74,8 @@ def host(endpoint, trust=None):
         raise AssertionError(f"status {process.returncode}: {errors.decode()}")
 
 
-class AgainstTheDevelopmentServer(unittest.TestCase):
-    def usage(self, scheme):
-        with contextlib.ExitStack() as stack:
-            trust = stack.enter_context(tempfile.TemporaryDirectory()) if scheme in ("https", "wss") else None
-            server = stack.enter_context(Devserver(tls=trust, client_auth=bool(trust)))
-            server.offer({"a.json": ("application/json", b'{"a": 1}')})
-            with host(server.endpoints["ws" if scheme.startswith("ws") else "http"], trust):
-                server.wait("status=APPLIED:offered", timeout=f"{PATIENCE_S}s")
-                server.wait("effective=offered", timeout=f"{PATIENCE_S}s")
-                server.wait("heartbeats>=3", timeout=f"{PATIENCE_S}s")
-            server.wait("disconnected")
-            received = server.timeline(kind="received")
-            self.assertEqual([entry["sequence_number"] for entry in received], list(range(len(received))))
-            self.assertEqual(["agent_disconnect" in entry["message"] for entry in received], [False] * (len(received) - 1) + [True])
-            self.assertEqual({entry["transport"] for entry in received}, {scheme})
-            self.assertEqual(server.problems(), [])
+class OverEachScheme:
+    """Beside a TestCase whose `usage` lives through it."""
 
     def test_over_http(self):
         """[LIFE-01] [SYNC-01] [SYNC-12]"""
@@ -108,7 +94,25 @@ class AgainstTheDevelopmentServer(unittest.TestCase):
         self.usage("wss")
 
 
-class AgainstTheServerOfOpampGo(unittest.TestCase):
+class AgainstTheDevelopmentServer(OverEachScheme, unittest.TestCase):
+    def usage(self, scheme):
+        with contextlib.ExitStack() as stack:
+            trust = stack.enter_context(tempfile.TemporaryDirectory()) if scheme in ("https", "wss") else None
+            server = stack.enter_context(Devserver(tls=trust, client_auth=bool(trust)))
+            server.offer({"a.json": ("application/json", b'{"a": 1}')})
+            with host(server.endpoints["ws" if scheme.startswith("ws") else "http"], trust):
+                server.wait("status=APPLIED:offered", timeout=f"{PATIENCE_S}s")
+                server.wait("effective=offered", timeout=f"{PATIENCE_S}s")
+                server.wait("heartbeats>=3", timeout=f"{PATIENCE_S}s")
+            server.wait("disconnected")
+            received = server.timeline(kind="received")
+            self.assertEqual([entry["sequence_number"] for entry in received], list(range(len(received))))
+            self.assertEqual(["agent_disconnect" in entry["message"] for entry in received], [False] * (len(received) - 1) + [True])
+            self.assertEqual({entry["transport"] for entry in received}, {scheme})
+            self.assertEqual(server.problems(), [])
+
+
+class AgainstTheServerOfOpampGo(OverEachScheme, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         if goserver.lacking():
@@ -137,22 +141,6 @@ class AgainstTheServerOfOpampGo(unittest.TestCase):
                 self.assertEqual([message.is_disconnect for message in messages], [False] * (len(messages) - 1) + [True])
             finally:
                 server.close()
-
-    def test_over_http(self):
-        """[LIFE-01] [SYNC-01]"""
-        self.usage("http")
-
-    def test_over_https_with_own_authority_and_client_certificate(self):
-        """[TLS-04]"""
-        self.usage("https")
-
-    def test_over_ws(self):
-        """[WS-01] [LIFE-01]"""
-        self.usage("ws")
-
-    def test_over_wss_with_own_authority_and_client_certificate(self):
-        """[WS-01] [TLS-04]"""
-        self.usage("wss")
 
 
 if __name__ == "__main__":

@@ -247,20 +247,11 @@ class Secrets(OverWebSocket, test_secrets.Secrets):
         for status in (200, 401, 500, 503):
             with self.subTest(status):
                 self.fault({"status": status, "body": {"text": echo}, "content_type": "text/plain"}, on="upgrade")
-                agent = self.agent_with_secrets().start()
-                error = self.failure(agent)
-                self.assertIn("bad credentials", error["text"])
-                self.said.append(error["text"])
-                self.note(agent)
-                agent.stop()
+                self.assert_told(self.agent_with_secrets().start(), "bad credentials")
         agent = self.agent_with_secrets().start()
         agent.flush()
         self.server.post("connections", {"how": "close", "code": 1008, "reason": echo})
-        error = self.failure(agent)
-        self.assertIn("1008", error["text"])
-        self.said.append(error["text"])
-        self.note(agent)
-        agent.stop()
+        self.assert_told(agent, "1008")
         self.assert_silent(least=5)
 
     def test_when_the_answer_is_spoilt(self):

@@ -23,7 +23,7 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) ready: Json,
     pub(crate) port: u16,
-    api_port: u16,
+    pub(crate) api_port: u16,
 }
 
 impl Server {
