@@ -46,16 +46,16 @@ WAITING = [
     ("reconnect", PYTHON + ["tests/reconnect/run.py"], None),
 ]
 STEPS = [BUILD] + COMPUTING + WAITING
+# Compilers leave the processors to the tests that talk over sockets meanwhile.
+PATIENTLY = ["nice", "-n", "10"]
 
 
 def run(name, command):
     """(exit status, log text)"""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{name}.log"
-    # Compilers leave the processors to the tests that talk over sockets meanwhile.
-    own = ["nice", "-n", "10", *command] if name in [step[0] for step in COMPUTING] else command
     with open(log, "wb") as out:
-        status = subprocess.run(own, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT).returncode
     return status, log.read_text(encoding="utf-8", errors="replace")
 
 
@@ -82,9 +82,9 @@ class Verdict:
         self.failed, self.skipped = [], []
         self.lock = threading.Lock()
 
-    def run(self, name, command, shape):
+    def run(self, name, command, shape, before=()):
         begin = time.monotonic()
-        status, text = run(name, command)
+        status, text = run(name, [*before, *command])
         took = time.monotonic() - begin
         skips = sorted({line for line in text.splitlines() if line.startswith("skipped:")})
         lines = skips + [line for line in closing_lines(text, shape) if line not in skips]
@@ -98,9 +98,9 @@ class Verdict:
             print("\n".join(f"   {line}" for line in lines + [f"{took:.1f} s"]), flush=True)
         return status == 0
 
-    def run_all(self, steps):
+    def run_all(self, steps, before):
         for step in steps:
-            self.run(*step)
+            self.run(*step, before)
 
 
 def main(names):
@@ -119,7 +119,8 @@ def main(names):
     forget_proxies()
     verdict = Verdict()
     if all(verdict.run(*step) for step in chosen([BUILD])):
-        rows = [threading.Thread(target=verdict.run_all, args=(chosen(steps),)) for steps in (COMPUTING, WAITING)]
+        rows = [threading.Thread(target=verdict.run_all, args=(chosen(steps), before))
+                for steps, before in ((COMPUTING, PATIENTLY), (WAITING, ()))]
         for row in rows:
             row.start()
         for row in rows:
