@@ -345,9 +345,10 @@ static void loop(opamp_agent *agent) {
 
 /* ---- setting up ---- */
 
-static void must(opamp_status status, opamp_error *error, const char *what) {
+/* Takes a pointer to the error: an argument that read it could do so before the call beside it has set it. */
+static void must(opamp_status status, opamp_error **error, const char *what) {
   if (status == OPAMP_OK) return;
-  die(what, error != NULL ? opamp_error_text(error) : opamp_status_name(status));
+  die(what, *error != NULL ? opamp_error_text(*error) : opamp_status_name(status));
 }
 
 static void set_uid(uint8_t uid[UID_SIZE]) {
@@ -364,7 +365,7 @@ static void set_uid(uint8_t uid[UID_SIZE]) {
     digits += 1;
   }
   if (digits != (size_t)UID_SIZE * 2) die("--uid", "not 32 hexadecimal digits");
-  must(opamp_client_set_instance_uid(client, uid, UID_SIZE, &error), error, "--uid");
+  must(opamp_client_set_instance_uid(client, uid, UID_SIZE, &error), &error, "--uid");
 }
 
 static void set_headers(void) {
@@ -373,7 +374,7 @@ static void set_headers(void) {
     const char *line = options.headers.values[i], *colon = strchr(line, ':');
     char *name = colon == NULL ? NULL : strndup(line, (size_t)(colon - line));
     if (name == NULL) die("--header is not 'Name: value'", NULL);
-    must(opamp_client_set_header(client, name, colon + 1 + strspn(colon + 1, " "), &error), error, "--header");
+    must(opamp_client_set_header(client, name, colon + 1 + strspn(colon + 1, " "), &error), &error, "--header");
     free(name);
   }
 }
@@ -385,7 +386,7 @@ static void set_numbers(void) {
     const char *text = options.numbers.values[i], *equals = strchr(text, '=');
     if (equals == NULL || (size_t)(equals - text) >= sizeof id) die("--option is not ID=N", NULL);
     (void)snprintf(id, sizeof id, "%.*s", (int)(equals - text), text);
-    must(opamp_client_set_option(client, (int32_t)number("--option", id), number("--option", equals + 1), &error), error, "--option");
+    must(opamp_client_set_option(client, (int32_t)number("--option", id), number("--option", equals + 1), &error), &error, "--option");
   }
 }
 
@@ -393,13 +394,13 @@ static void set_connection(void) {
   opamp_error *error = NULL;
   static const int32_t limits[] = {OPAMP_OPTION_RESOLVE_TIMEOUT_MS, OPAMP_OPTION_CONNECT_TIMEOUT_MS, OPAMP_OPTION_TLS_TIMEOUT_MS,
                                    OPAMP_OPTION_FIRST_BYTE_TIMEOUT_MS};
-  if (options.proxy != NULL) must(opamp_client_set_proxy(client, options.proxy, &error), error, "--proxy");
-  if (options.ca != NULL) must(opamp_client_set_ca_file(client, options.ca, &error), error, "--ca");
-  if (options.cert != NULL) must(opamp_client_set_client_certificate_files(client, options.cert, options.key, &error), error, "--cert");
+  if (options.proxy != NULL) must(opamp_client_set_proxy(client, options.proxy, &error), &error, "--proxy");
+  if (options.ca != NULL) must(opamp_client_set_ca_file(client, options.ca, &error), &error, "--ca");
+  if (options.cert != NULL) must(opamp_client_set_client_certificate_files(client, options.cert, options.key, &error), &error, "--cert");
   else if (options.key != NULL) die("--key without --cert", NULL);
   for (size_t i = 0; options.timeout_ms != NULL && i < sizeof limits / sizeof *limits; i++)
-    must(opamp_client_set_option(client, limits[i], number("--timeout-ms", options.timeout_ms), &error), error, "--timeout-ms");
-  must(opamp_client_set_option(client, OPAMP_OPTION_STOP_GRACE_MS, STOP_GRACE_MS, &error), error, "stop grace");
+    must(opamp_client_set_option(client, limits[i], number("--timeout-ms", options.timeout_ms), &error), &error, "--timeout-ms");
+  must(opamp_client_set_option(client, OPAMP_OPTION_STOP_GRACE_MS, STOP_GRACE_MS, &error), &error, "stop grace");
   set_numbers();
   set_headers();
 }
@@ -435,7 +436,7 @@ static void set_up(void) {
   opamp_error *error = NULL;
   config_why why;
   set_log();
-  must(opamp_client_new(options.endpoint, &client, &error), error, "--endpoint");
+  must(opamp_client_new(options.endpoint, &client, &error), &error, "--endpoint");
   set_uid(uid);
   check(opamp_client_instance_uid(client, uid, UID_SIZE), "instance uid");
   set_connection();
@@ -445,7 +446,7 @@ static void set_up(void) {
                                          OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG |
                                          OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG,
                                      &error),
-       error, "capabilities");
+       &error, "capabilities");
   if (options.config_dir != NULL && config_dir_open(options.config_dir, &dir, &why) != 0) die("--config-dir", why.text);
   report_effective(NULL);
   begin("starting"), field_hex("uid", uid, UID_SIZE), end();
@@ -457,10 +458,10 @@ int main(int argc, char **argv) {
   read_options(argc, argv);
   catch_signals();
   set_up();
-  must(opamp_agent_new(client, NULL, NULL, NULL, &agent, &error), error, "agent");
+  must(opamp_agent_new(client, NULL, NULL, NULL, &agent, &error), &error, "agent");
   check(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL), "delivery");
   if (options.interval_ms != NULL) check(opamp_agent_set_interval(agent, number("--interval-ms", options.interval_ms)), "--interval-ms");
-  must(opamp_agent_start(agent, &error), error, "start");
+  must(opamp_agent_start(agent, &error), &error, "start");
 
   loop(agent);
 

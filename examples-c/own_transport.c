@@ -123,26 +123,36 @@ static void on_request(opamp_agent *agent, opamp_client *client, opamp_request *
   (void)agent, (void)client;
 }
 
+/* Says what failed. It takes a pointer to the error (or NULL): an argument that read the error itself
+ * could do so before the call beside it has set it. */
+static int is_good(opamp_status status, opamp_error **error, const char *what) {
+  const char *why = opamp_status_name(status);
+  if (status == OPAMP_OK) return 1;
+  if (error != NULL && *error != NULL) why = opamp_error_text(*error);
+  (void)fprintf(stderr, "own_transport: %s: %s\n", what, why);
+  return 0;
+}
+
+static void must(opamp_status status, opamp_error **error, const char *what) {
+  if (!is_good(status, error, what)) exit(1);
+}
+
 static void on_message(opamp_agent *agent, opamp_client *client, const opamp_message *message, void *user) {
   opamp_slice hash;
   const opamp_config_map *config = opamp_message_remote_config(message, &hash);
   if (config == NULL) return;
-  (void)printf("a configuration of %zu files\n", opamp_config_map_len(config));
+  (void)printf("received a configuration of %zu files\n", opamp_config_map_len(config));
   (void)fflush(stdout);
-  (void)opamp_client_set_effective_config(client, config);
-  (void)opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL);
+  (void)is_good(opamp_client_set_effective_config(client, config), NULL, "effective config");
+  (void)is_good(opamp_client_set_remote_config_status(client, hash.data, hash.len,
+                                                      OPAMP_REMOTE_CONFIG_APPLIED, NULL),
+                NULL, "remote config status");
   (void)agent, (void)user;
 }
 
 static void on_log(int32_t level, const char *line, void *user) {
   (void)level, (void)user;
   (void)fprintf(stderr, "%s\n", line);
-}
-
-static void must(opamp_status status, opamp_error *error) {
-  if (status == OPAMP_OK) return;
-  (void)fprintf(stderr, "own_transport: %s\n", error != NULL ? opamp_error_text(error) : opamp_status_name(status));
-  exit(1);
 }
 
 /* Says goodbye through curl; an exchange that hangs is given up. */
@@ -154,6 +164,11 @@ static opamp_status stop(opamp_agent *agent) {
 }
 
 int main(int argc, char **argv) {
+  static const uint64_t capabilities =
+      OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
+      OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG |
+      OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG;
+  const char *endpoint = argc > 1 ? argv[1] : "http://127.0.0.1:4320/v1/opamp";
   opamp_callbacks callbacks = OPAMP_CALLBACKS_INIT;
   opamp_client *client = NULL;
   opamp_agent *agent = NULL;
@@ -171,20 +186,16 @@ int main(int argc, char **argv) {
 
   callbacks.on_request = on_request;
   callbacks.on_message = on_message;
-  must(opamp_set_log(OPAMP_LOG_INFO, on_log, NULL), NULL);
-  must(opamp_client_new(argc > 1 ? argv[1] : "http://127.0.0.1:4320/v1/opamp", &client, &error), error);
-  must(opamp_client_use_host_transport(client, 1), NULL);
-  must(opamp_attributes_new(&about), NULL);
-  must(opamp_attributes_set_string(about, "service.name", "own-transport"), NULL);
-  must(opamp_client_set_description(client, about, NULL), NULL);
-  must(opamp_client_set_capabilities(client,
-                                     OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
-                                         OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG |
-                                         OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG,
-                                     &error),
-       error);
-  must(opamp_agent_new(client, &callbacks, curl, curl_easy_cleanup, &agent, &error), error);
-  must(opamp_agent_start(agent, &error), error);
+  must(opamp_set_log(OPAMP_LOG_INFO, on_log, NULL), NULL, "log");
+  must(opamp_client_new(endpoint, &client, &error), &error, "client");
+  must(opamp_client_use_host_transport(client, 1), NULL, "host transport");
+  must(opamp_attributes_new(&about), NULL, "attributes");
+  must(opamp_attributes_set_string(about, "service.name", "own-transport"), NULL, "service.name");
+  must(opamp_client_set_description(client, about, NULL), NULL, "description");
+  must(opamp_client_set_capabilities(client, capabilities, &error), &error, "capabilities");
+  must(opamp_agent_new(client, &callbacks, curl, curl_easy_cleanup, &agent, &error), &error,
+       "agent");
+  must(opamp_agent_start(agent, &error), &error, "start");
 
   (void)sigwait(&ends, &number);
   opamp_status stopped = stop(agent);

@@ -13,6 +13,20 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+/* Says what failed. It takes a pointer to the error (or NULL): an argument that read the error itself
+ * could do so before the call beside it has set it. */
+static int is_good(opamp_status status, opamp_error **error, const char *what) {
+  const char *why = opamp_status_name(status);
+  if (status == OPAMP_OK) return 1;
+  if (error != NULL && *error != NULL) why = opamp_error_text(*error);
+  (void)fprintf(stderr, "poll_loop: %s: %s\n", what, why);
+  return 0;
+}
+
+static void must(opamp_status status, opamp_error **error, const char *what) {
+  if (!is_good(status, error, what)) exit(1);
+}
+
 static void on_connect(opamp_agent *agent, opamp_client *client, void *user) {
   (void)agent, (void)client;
   *(int *)user += 1;
@@ -21,7 +35,7 @@ static void on_connect(opamp_agent *agent, opamp_client *client, void *user) {
 
 static void on_connect_failed(opamp_agent *agent, opamp_client *client, const opamp_error *why, void *user) {
   (void)agent, (void)client, (void)user;
-  (void)printf("no connection: %s\n", opamp_error_text(why));
+  (void)printf("connection attempt failed: %s\n", opamp_error_text(why));
 }
 
 static void on_message(opamp_agent *agent, opamp_client *client, const opamp_message *message, void *user) {
@@ -31,32 +45,27 @@ static void on_message(opamp_agent *agent, opamp_client *client, const opamp_mes
   if (config == NULL) return;
   for (size_t i = 0; i < opamp_config_map_len(config); i++)
     if (opamp_config_map_at(config, i, &name, &content_type, &body) == OPAMP_OK)
-      (void)printf("file %.*s, %zu bytes\n", (int)name.len, (const char *)name.data, body.len);
-  (void)opamp_client_set_effective_config(client, config);
-  (void)opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL);
-}
-
-static void must(opamp_status status, opamp_error *error) {
-  if (status == OPAMP_OK) return;
-  (void)fprintf(stderr, "poll_loop: %s\n", error != NULL ? opamp_error_text(error) : opamp_status_name(status));
-  exit(1);
+      (void)printf("file %.*s: %zu bytes\n", (int)name.len, (const char *)name.data, body.len);
+  (void)is_good(opamp_client_set_effective_config(client, config), NULL, "effective config");
+  (void)is_good(opamp_client_set_remote_config_status(client, hash.data, hash.len,
+                                                      OPAMP_REMOTE_CONFIG_APPLIED, NULL),
+                NULL, "remote config status");
 }
 
 static opamp_client *make_client(const char *endpoint) {
+  static const uint64_t capabilities =
+      OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
+      OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG |
+      OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG;
   opamp_client *client = NULL;
   opamp_attributes *about = NULL;
   opamp_error *error = NULL;
-  must(opamp_client_new(endpoint, &client, &error), error);
-  must(opamp_attributes_new(&about), NULL);
-  must(opamp_attributes_set_string(about, "service.name", "poll-loop"), NULL);
-  must(opamp_client_set_description(client, about, NULL), NULL);
+  must(opamp_client_new(endpoint, &client, &error), &error, "client");
+  must(opamp_attributes_new(&about), NULL, "attributes");
+  must(opamp_attributes_set_string(about, "service.name", "poll-loop"), NULL, "service.name");
+  must(opamp_client_set_description(client, about, NULL), NULL, "description");
   opamp_attributes_free(about);
-  must(opamp_client_set_capabilities(client,
-                                     OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
-                                         OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG |
-                                         OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG,
-                                     &error),
-       error);
+  must(opamp_client_set_capabilities(client, capabilities, &error), &error, "capabilities");
   return client;
 }
 
@@ -83,13 +92,14 @@ int main(int argc, char **argv) {
   opamp_error *error = NULL;
   int connects = 0, agent_fd = -1, signals = signal_descriptor(), loop = epoll_create1(EPOLL_CLOEXEC);
 
+  (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* a reader at a pipe sees each line as it comes */
   callbacks.on_connect = on_connect;
   callbacks.on_connect_failed = on_connect_failed;
   callbacks.on_message = on_message;
-  must(opamp_agent_new(client, &callbacks, &connects, NULL, &agent, &error), error);
-  must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL), NULL);
-  must(opamp_agent_start(agent, &error), error);
-  must(opamp_agent_poll_fd(agent, &agent_fd), NULL);
+  must(opamp_agent_new(client, &callbacks, &connects, NULL, &agent, &error), &error, "agent");
+  must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL), NULL, "delivery");
+  must(opamp_agent_start(agent, &error), &error, "start");
+  must(opamp_agent_poll_fd(agent, &agent_fd), NULL, "poll descriptor");
   watch(loop, agent_fd);
   watch(loop, signals);
 
@@ -101,7 +111,7 @@ int main(int argc, char **argv) {
     else is_over = opamp_agent_dispatch(agent, 0, NULL) == OPAMP_E_STATE;
   }
 
-  must(opamp_agent_stop(agent, 3000), NULL);
+  must(opamp_agent_stop(agent, 3000), NULL, "stop");
   while (opamp_agent_dispatch(agent, 0, NULL) == OPAMP_OK) continue; /* the last events, if they matter to you */
   opamp_agent_free(agent);
   opamp_client_unref(client);

@@ -46,6 +46,19 @@ class PartsTest(unittest.TestCase):
         self.run_c("command_test", "examples-c/command.c")
 
 
+class SourcesTest(unittest.TestCase):
+    def test_no_call_reads_what_the_call_beside_it_sets(self):
+        """Arguments are evaluated in any order: in `must(f(&error), error)` the second may be read first."""
+        out_and_read = re.compile(r"&(\w+)\)\s*,\s*\1\b")
+        files = [ROOT / name for name in subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard", "--", "*.c", "*.h", "*.cpp", "*.md", "*.rs", "*.txt"],
+            cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()]
+        self.assertGreater(len(files), 50)
+        found = [f"{file.relative_to(ROOT)}: {hit.group()}" for file in files if file.exists()
+                 for hit in out_and_read.finditer(file.read_text(encoding="utf-8"))]
+        self.assertEqual([], found)
+
+
 class Example:
     """A running example; its standard output is read line by line."""
 
@@ -60,6 +73,13 @@ class Example:
 
     def events(self):
         return [json.loads(line) for line in self.said.read_text(encoding="utf-8").splitlines()]
+
+    def wait_for(self, words, seconds=10):
+        end = time.monotonic() + seconds
+        while words not in self.text():
+            if time.monotonic() > end:
+                raise AssertionError(f"{words!r} is not in: {self.text()}")
+            os.sched_yield()
 
     def stop(self, number=signal.SIGTERM):
         """(exit status, seconds until the end)"""
@@ -239,13 +259,21 @@ class AgentTest(ServerTest):
         self.assert_stops(agent)
 
     def test_says_why_it_does_not_start(self):
-        for arguments, reason in [(["--endpoint", "ftp://127.0.0.1/"], "--endpoint"), (["--nonsense", "1"], "no such option"),
-                                  ([], "--endpoint is missing"), (["--endpoint", self.server.endpoint, "--uid", "123"], "--uid"),
-                                  (["--endpoint", self.server.endpoint, "--ca", "/dev/null"], "--ca"),
-                                  (["--endpoint", self.server.endpoint, "--interval-ms", "soon"], "--interval-ms")]:
-            done = subprocess.run([PROGRAMS / "agent", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
-            self.assertEqual(done.returncode, 2, arguments)
-            self.assertIn(reason, done.stderr)
+        server = ["--endpoint", self.server.endpoint]
+        secure = ["--endpoint", "https://127.0.0.1:1/"]
+        for arguments, said in [(["--endpoint", "ftp://127.0.0.1/"], ["--endpoint: ", "ftp", "https"]),
+                                (["--nonsense", "1"], ["option", "--nonsense"]), ([], ["--endpoint"]), ([*server, "--uid", "123"], ["--uid: ", "32"]),
+                                ([*secure, "--ca", "/nonexistent"], ["--ca: ", "/nonexistent", "No such file"]),
+                                ([*server, "--ca", "/dev/null"], ["--ca: ", "/dev/null"]),
+                                ([*secure, "--cert", "/nonexistent"], ["--cert: ", "/nonexistent", "No such file"]),
+                                ([*server, "--header", "a b: c"], ["--header: ", "header"]), ([*server, "--proxy", "ftp://127.0.0.1/"], ["--proxy: ", "socks5"]),
+                                ([*server, "--option", "99=1"], ["--option: ", "option "]), ([*server, "--interval-ms", "soon"], ["--interval-ms: "])]:
+            with self.subTest(arguments=arguments):
+                done = subprocess.run([PROGRAMS / "agent", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+                self.assertEqual(done.returncode, 2, arguments)
+                for words in said:
+                    self.assertIn(words, done.stderr)
+                self.assertNotIn("OPAMP_E_", done.stderr)
 
     def test_takes_uid_headers_and_name(self):
         uid = "018f3c6e-7c00-7000-8000-0000000000aa"
@@ -276,6 +304,24 @@ class ReadmeTest(ServerTest):
 
 
 class OtherExamplesTest(ServerTest):
+    def test_each_says_which_call_failed_and_why(self):
+        for name in ["minimal", "poll_loop", "own_transport"]:
+            if not (PROGRAMS / name).exists():
+                continue
+            with self.subTest(name=name):
+                done = subprocess.run([PROGRAMS / name, "ftp://127.0.0.1/"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, f"^{name}: client: .*ftp.*https")
+
+    def test_minimal_ends_with_1_after_a_call_without_error_text(self):
+        """Given an offer without a hash, whose status nobody can name."""
+        self.server.offer({"a": b"1"}, hash_hex="")
+        example = self.start("minimal", self.server.endpoint)
+        self.server.wait("full")
+        example.wait_for("remote config status: ")
+        example.process.stdin.close()
+        self.assertEqual(example.process.wait(10), 1, example.text())
+
     def test_minimal(self):
         self.server.offer({"a": b"1"})
         example = self.start("minimal", self.server.endpoint)
@@ -283,7 +329,7 @@ class OtherExamplesTest(ServerTest):
         example.process.stdin.write(b"\n")
         example.process.stdin.flush()
         self.assertEqual(example.process.wait(10), 0, example.text())
-        self.assertIn("a configuration of 1 files", example.text())
+        self.assertIn("received a configuration of 1 files", example.text())
         self.server.wait("disconnected")
 
     def test_poll_loop(self):
@@ -293,7 +339,7 @@ class OtherExamplesTest(ServerTest):
         status, seconds = example.stop()
         self.assertEqual(status, 0, example.text())
         self.assertLess(seconds, STOP_BOUND)
-        self.assertIn("file a, 1 bytes", example.text())
+        self.assertIn("file a: 1 bytes", example.text())
 
     def test_own_transport(self):
         if not (PROGRAMS / "own_transport").exists():
@@ -304,7 +350,7 @@ class OtherExamplesTest(ServerTest):
         status, seconds = example.stop()
         self.assertEqual(status, 0, example.text())
         self.assertLess(seconds, STOP_BOUND)
-        self.assertIn("a configuration of 1 files", example.text())
+        self.assertIn("received a configuration of 1 files", example.text())
         self.server.wait("disconnected", agent=entry["agent"])
 
 
@@ -315,7 +361,8 @@ def main():
     module = sys.modules[__name__]
     suite = loader.loadTestsFromNames(names, module) if names else loader.loadTestsFromModule(module)
     result = unittest.TextTestRunner(sys.stdout, verbosity=2).run(suite)
-    failed = len(result.failures) + len(result.errors)
+    # a subtest that fails is its test's failure, which counts once
+    failed = len({getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors})
     for test, why in result.skipped:
         print(f"skipped: {test.id().split('.', 1)[1]} ({why})")
     print(f"examples: {result.testsRun - failed - len(result.skipped)} passed, {failed} failed, {len(result.skipped)} skipped")
