@@ -35,9 +35,6 @@ pub(crate) async fn answer(server: &Arc<Server>, head: &Head, body: &[u8]) -> (u
 }
 
 async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
-    if is_foreign(head) {
-        return Err((403, "not for pages of another origin".into()));
-    }
     let path = head.path();
     let path = path.strip_prefix("/api").unwrap_or(path).trim_matches('/');
     let query = Query::parse(head.query()).only(keys(&head.method, path))?;
@@ -83,13 +80,6 @@ async fn route(server: &Arc<Server>, head: &Head, body: &[u8]) -> Answer {
         )),
         (method, _) => Err((405, format!("{method} is not used here"))),
     }
-}
-
-/// Whether a browser calls for a page that is not from here: it may reach loopback, and an offer can be a command.
-fn is_foreign(head: &Head) -> bool {
-    let origin = head.header("origin");
-    origin
-        .is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != head.header("host"))
 }
 
 /// What the query string of a call may hold.

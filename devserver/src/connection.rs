@@ -316,6 +316,9 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
             }
             Err(error) => return Ending::of(&error).lossy(),
         };
+        if control::is_refused(server, wire, &head).await {
+            return Ending::server("its Host or Origin is not served");
+        }
         let ending = if head.path() == "/api" || head.path().starts_with("/api/") {
             let body = match wire.read_body(&head).await {
                 Ok(body) => body,

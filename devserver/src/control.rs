@@ -24,6 +24,9 @@ pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream) {
             Ok(None) => return,
             Err(error) => return refuse(&mut wire, &error).await,
         };
+        if is_refused(&server, &mut wire, &head).await {
+            return;
+        }
         let body = match wire.read_body(&head).await {
             Ok(body) => body,
             Err(error) => return refuse(&mut wire, &error).await,
@@ -49,13 +52,27 @@ pub(crate) async fn answer(
     write_json(wire, status, &json, keeps_alive).await.is_ok() && keeps_alive
 }
 
-/// Says what is wrong with a call that is no HTTP, and lets the caller read it before the end.
+/// Whether a request may not be served here, on whichever port it came; then it was told so, and the connection ends.
+pub(crate) async fn is_refused(server: &Server, wire: &mut Wire, head: &Head) -> bool {
+    let Some(reason) = server.hosts.refusal(head) else {
+        return false;
+    };
+    server.change(|state, now| state.note(now, None, format!("403: {reason}")));
+    last_word(wire, 403, &reason).await;
+    true
+}
+
+/// Says what is wrong with a call that is no HTTP.
 pub(crate) async fn refuse(wire: &mut Wire, error: &io::Error) {
-    if error.kind() != ErrorKind::InvalidData {
-        return;
+    if error.kind() == ErrorKind::InvalidData {
+        last_word(wire, 400, &error.to_string()).await;
     }
-    let json = json!({"error": error.to_string()});
-    if write_json(wire, 400, &json, false).await.is_ok() {
+}
+
+/// Lets the caller read it before the end.
+async fn last_word(wire: &mut Wire, status: u16, error: &str) {
+    let json = json!({"error": error});
+    if write_json(wire, status, &json, false).await.is_ok() {
         let _ = wire.stream.shutdown().await;
         let _ = tokio::time::timeout(GOODBYE, wire.peer_gone()).await;
     }

@@ -1,6 +1,7 @@
 //! A small OpAMP server to develop and test agents against. README.md shows what it can.
 mod action;
 mod agents;
+mod allowed_hosts;
 mod answer;
 mod api;
 mod authority;
@@ -42,6 +43,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::allowed_hosts::AllowedHosts;
 use crate::expect::{List, Verdict};
 use crate::faults::Script;
 use crate::listen::Bound;
@@ -63,6 +65,9 @@ struct Args {
     /// Port of the control API; 4321, or a free one with --port 0
     #[arg(long)]
     api_port: Option<u16>,
+    /// Serve requests whose Host has this name, too (a container's, a proxy's); may be repeated
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     /// Print one JSON line when ready, and end when the parent process does
     #[arg(long)]
     ready_json: bool,
@@ -126,6 +131,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         opamp.address()?,
         control.address()?,
         tls.transpose()?,
+        AllowedHosts::new(args.host, args.allow_host),
     ));
     if let Some(file) = &args.fault {
         let script: Script = read(file)?;

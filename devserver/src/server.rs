@@ -6,6 +6,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value as Json, json};
 use tokio::sync::{Notify, watch};
 
+use crate::allowed_hosts::AllowedHosts;
 use crate::listen::Port;
 use crate::state::State;
 use crate::tls::Tls;
@@ -19,12 +20,18 @@ pub(crate) struct Server {
     /// Held by the call that moves the port: one that contradicts it comes after it.
     pub(crate) moving: tokio::sync::Mutex<()>,
     pub(crate) tls: Option<Tls>,
+    pub(crate) hosts: AllowedHosts,
     pub(crate) address: SocketAddr,
     pub(crate) api_address: SocketAddr,
 }
 
 impl Server {
-    pub(crate) fn new(address: SocketAddr, api_address: SocketAddr, tls: Option<Tls>) -> Self {
+    pub(crate) fn new(
+        address: SocketAddr,
+        api_address: SocketAddr,
+        tls: Option<Tls>,
+        hosts: AllowedHosts,
+    ) -> Self {
         Self {
             state: Mutex::new(State::new(tls.is_some())),
             changed: Notify::new(),
@@ -32,6 +39,7 @@ impl Server {
             port: watch::Sender::new(Port::Accepts),
             moving: tokio::sync::Mutex::new(()),
             tls,
+            hosts,
             address,
             api_address,
         }

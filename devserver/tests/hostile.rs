@@ -143,28 +143,78 @@ fn a_call_that_is_no_http_gets_a_reason_on_both_ports() {
     assert_eq!(server.fetch("")["agents"], 0);
 }
 
+/// The status of one request with these lines in its header section, and what was said.
+fn asked(port: u16, request: &str, lines: &str) -> (u16, String) {
+    let mut tcp = connect(port);
+    let head = format!("{request} HTTP/1.1\r\n{lines}Content-Length: 0\r\n\r\n");
+    tcp.write_all(head.as_bytes()).unwrap();
+    let answer = Answer::read(&mut tcp).expect("an answer");
+    (answer.status, String::from_utf8_lossy(&answer.body).into())
+}
+
 #[test]
-fn a_page_of_somebody_elses_can_not_call() {
+fn page_of_another_origin_is_refused() {
     let server = Server::start(&[]);
-    let offer = "{\"files\": []}";
-    for (origin, host, status) in [
-        ("http://evil.example", "127.0.0.1:4321", 403),
-        ("null", "127.0.0.1:4321", 403),
-        ("http://127.0.0.1:4321", "127.0.0.1:4321", 200),
+    for (origin, status) in [
+        ("http://evil.example", 403),
+        ("null", 403),
+        ("http://127.0.0.1:4321", 200),
     ] {
-        let mut tcp = connect(server.port);
-        let head = format!(
-            "POST /api/config HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nContent-Length: {}\r\n\r\n",
-            offer.len()
-        );
-        tcp.write_all([head.as_bytes(), offer.as_bytes()].concat().as_slice())
-            .unwrap();
-        assert_eq!(
-            Answer::read(&mut tcp).expect("an answer").status,
-            status,
-            "{origin}"
-        );
+        let lines = format!("Host: 127.0.0.1:4321\r\nOrigin: {origin}\r\n");
+        for port in [server.port, server.api_port] {
+            let (found, said) = asked(port, "DELETE /api/config", &lines);
+            assert_eq!(found, status, "{origin}: {said}");
+        }
+        let (found, said) = asked(server.port, "GET /v1/opamp", &lines);
+        assert_eq!(found == 403, status == 403, "{origin}: {said}");
     }
+}
+
+#[test]
+fn foreign_host_is_refused_on_both_ports() {
+    let server = Server::start(&["--allow-host", "Devserver", "--allow-host", "proxy.test"]);
+    for (host, is_allowed) in [
+        ("evil.example", false),
+        ("127.0.0.1.evil.example:4321", false),
+        ("localhost.evil.example", false),
+        ("", false),
+        ("192.168.0.1:4321", false),
+        ("[fe80::1]:4321", false),
+        ("127.0.0.1", true),
+        ("127.1.2.3:4321", true),
+        ("[::1]:4321", true),
+        ("LocalHost:4321", true),
+        ("localhost.", true),
+        ("opamp.localhost:1", true),
+        ("devserver:4320", true),
+        ("proxy.test", true),
+    ] {
+        // As a page does whose name was made to resolve to this machine.
+        let lines = format!("Host: {host}\r\nOrigin: http://{host}\r\n");
+        let upgrade = format!(
+            "{lines}Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        );
+        for (port, request, lines, good) in [
+            (server.api_port, "DELETE /api/config", &lines, 200),
+            (server.port, "DELETE /api/config", &lines, 200),
+            (server.port, "GET /v1/opamp", &lines, 405),
+            (server.port, "GET /v1/opamp", &upgrade, 101),
+        ] {
+            let (status, said) = asked(port, request, lines);
+            let wanted = if is_allowed { good } else { 403 };
+            assert_eq!(status, wanted, "{request} for {host:?}: {said}");
+            assert_eq!(said.contains("--allow-host"), !is_allowed, "{said}");
+        }
+    }
+}
+
+#[test]
+fn any_address_is_a_host_where_all_are_listened_on() {
+    let server = Server::start(&["--host", "0.0.0.0"]);
+    let status = |host: &str| asked(server.port, "GET /api", &format!("Host: {host}\r\n")).0;
+    assert_eq!(status("192.0.2.7:4320"), 200);
+    assert_eq!(status("evil.example"), 403);
 }
 
 #[test]

@@ -21,7 +21,9 @@ class Devserver:
 
     def __init__(self, tls=None, client_auth=False, *more, transport="http"):
         self.transport = transport
-        self.arguments = [binary(), "--port", "0", "--ready-json", *more]
+        # Proxies of the tests take agents to the server under this name.
+        names = ["--allow-host", "opamp.invalid"]
+        self.arguments = [binary(), "--port", "0", "--ready-json", *names, *more]
         if tls:
             self.arguments += ["--tls", str(tls)]
         if client_auth:

@@ -59,7 +59,7 @@ impl Server {
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<Json>) -> (u16, Json) {
         let body = body.map_or(String::new(), |body| body.to_string());
         let head = format!(
-            "{method} /api{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            "{method} /api{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let mut tcp = connect(self.api_port);
@@ -258,7 +258,7 @@ impl Agent {
     pub(crate) fn send_only(&mut self, parts: &[u8]) {
         let body = self.message(parts);
         let mut head = format!(
-            "POST /v1/opamp HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n\
+            "POST /v1/opamp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n\
              OpAMP-Instance-UID: {}\r\nContent-Length: {}\r\n\r\n",
             text_uid(&self.uid),
             body.len()

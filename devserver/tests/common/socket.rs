@@ -38,7 +38,7 @@ pub(crate) fn upgrade(server: &Server, lines: &[&str]) -> (TcpStream, Option<Ans
 /// The request alone, with these lines in place of, or beside, the usual ones; `Name:` leaves one out.
 pub(crate) fn ask(server: &Server, lines: &[&str]) -> TcpStream {
     let usual = [
-        "Host: x",
+        "Host: localhost",
         "Upgrade: websocket",
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
