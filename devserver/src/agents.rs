@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use prost::Message;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -11,7 +12,10 @@ use crate::codec;
 use crate::reply::Next;
 use crate::text::{hex, millis};
 use crate::wire::AgentToServer;
-use crate::wire::proto::{AgentCapabilities, RemoteConfigStatuses};
+use crate::wire::proto::{AgentCapabilities, ConnectionSettingsStatuses, RemoteConfigStatuses};
+
+/// How an agent went that said so.
+const DISCONNECTED: &str = "AgentDisconnect";
 
 pub(crate) struct Agent {
     pub(crate) uid: Uuid,
@@ -48,6 +52,10 @@ pub(crate) struct Watch {
     pub(crate) lost: u64,
     /// The interval it was told.
     pub(crate) interval: Option<Duration>,
+    /// The hash of the connection settings that told it, and the interval before.
+    pub(crate) interval_offer: Option<(Bytes, Option<Duration>)>,
+    /// A hash of its last message's bytes.
+    pub(crate) last_body: Option<u64>,
     /// Until then it was told to be silent, and the row that says so.
     pub(crate) not_before: Option<(Duration, &'static str)>,
     /// The last capabilities it was told.
@@ -92,6 +100,41 @@ impl Agent {
         self.known.capabilities & capability as u64 != 0
     }
 
+    /// Another process under the same uid, or another run of the same: it begins with the full state, which may be
+    /// less than the former one's.
+    /// Where the number simply goes on, what is left out may be what was confirmed.
+    pub(crate) fn is_new_run(&self, message: &AgentToServer) -> bool {
+        let number = message.sequence_num;
+        let has_gone = self.gone.is_some_and(|(_, why)| why == DISCONNECTED);
+        let begins = has_gone && number != self.known.sequence_num.wrapping_add(1);
+        message.agent_description.is_some() && (number == 0 || begins)
+    }
+
+    /// What was reported belongs to the former run.
+    pub(crate) fn begin_run(&mut self) {
+        let sequence_num = self.known.sequence_num;
+        self.known = AgentToServer {
+            sequence_num,
+            ..Default::default()
+        };
+        self.watch.asked_full = 0;
+        self.watch.owes_full = false;
+    }
+
+    /// The same bytes again, after an exchange that was refused or lost.
+    pub(crate) fn is_repeated(&self, body: u64) -> bool {
+        let has_no_response = self.watch.excused || self.watch.lost > 0;
+        has_no_response && self.watch.last_body == Some(body)
+    }
+
+    /// An interval in connection settings is for agents that report heartbeats.
+    pub(crate) fn on_interval(&mut self, interval: Duration, settings: &Bytes) {
+        if self.can(AgentCapabilities::ReportsHeartbeat) {
+            let before = self.watch.interval.replace(interval);
+            self.watch.interval_offer = Some((settings.clone(), before));
+        }
+    }
+
     /// Takes over what a message says. The caller has judged it before.
     pub(crate) fn take(&mut self, message: &AgentToServer, now: Duration) {
         let known = &mut self.known;
@@ -117,8 +160,25 @@ impl Agent {
         );
         self.messages += 1;
         self.last_seen = now;
-        self.gone = message.agent_disconnect.map(|_| (now, "AgentDisconnect"));
+        self.gone = message.agent_disconnect.map(|_| (now, DISCONNECTED));
+        self.take_settings_status(message);
         self.take_verdict(message, now);
+    }
+
+    /// An interval that the agent could not apply is not in force.
+    fn take_settings_status(&mut self, message: &AgentToServer) {
+        let Some(status) = &message.connection_settings_status else {
+            return;
+        };
+        let is_failed = status.status() == ConnectionSettingsStatuses::Failed;
+        let hash = &status.last_connection_settings_hash;
+        let offer = self
+            .watch
+            .interval_offer
+            .take_if(|(of, _)| is_failed && of == hash);
+        if let Some((_, before)) = offer {
+            self.watch.interval = before;
+        }
     }
 
     fn take_verdict(&mut self, message: &AgentToServer, now: Duration) {

@@ -1,4 +1,5 @@
 //! A request comes in: what is wrong with it, what it says, what is remembered of it.
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::time::Duration;
 
@@ -116,9 +117,10 @@ impl State {
             }
         };
         let uid = self.rename(uid);
+        let run = self.run(uid, &message, &body);
         let (parts, full) = (parts(&message), is_full(&message, self.agents.get(&uid)));
-        let verdicts = self.judge(now, link, uid, &message, &parts, full, carrier.head());
-        let is_gap = self.is_gap(uid, &message);
+        let verdicts = self.judge(now, link, uid, &message, &parts, full, run, carrier.head());
+        let is_gap = !run.is_new && !run.is_repeated && self.is_gap(uid, &message);
         let fault = self.message_fault(link, &carrier, Some(uid), &parts, early);
         let has_news = !parts.is_empty();
         let received = Received {
@@ -133,6 +135,9 @@ impl State {
         let what = What::Received(received);
         let index = self.push(now, Some(uid), Some(link), verdicts, what);
         self.remember(now, link, uid, &message, index, is_heartbeat);
+        if let Some(agent) = self.agents.get_mut(&uid) {
+            agent.watch.last_body = Some(run.body);
+        }
         if let Some(agent) = self.agents.get_mut(&uid).filter(|_| full) {
             agent.watch.owes_full = false;
         }
@@ -231,6 +236,7 @@ impl State {
         message: &AgentToServer,
         parts: &[&'static str],
         is_full: bool,
+        run: Run,
         http: Option<&Head>,
     ) -> Vec<Verdict> {
         let live = self.links.get(&link.number);
@@ -241,12 +247,38 @@ impl State {
             is_full,
             uid,
             header_uid: http.map(|head| head.header("opamp-instance-uid")),
+            is_new_run: run.is_new,
+            is_repeated: run.is_repeated,
             agent: self.agents.get(&uid),
             is_offered: &|hash| self.offers.has(hash),
             socket: live.and_then(|link| link.socket.as_ref()),
         });
         verdicts.extend(live.and_then(|link| overlap(self, now, link)));
         verdicts
+    }
+
+    /// Where in the agent's life the message stands; with a new run the former one's report is forgotten.
+    fn run(&mut self, uid: Uuid, message: &AgentToServer, body: &Bytes) -> Run {
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        let body = hasher.finish();
+        let Some(agent) = self.agents.get_mut(&uid) else {
+            return Run {
+                is_new: false,
+                is_repeated: false,
+                body,
+            };
+        };
+        let is_repeated = agent.is_repeated(body);
+        let is_new = !is_repeated && agent.is_new_run(message);
+        if is_new {
+            agent.begin_run();
+        }
+        Run {
+            is_new,
+            is_repeated,
+            body,
+        }
     }
 
     /// A message under a uid that was assigned makes that uid the agent's.
@@ -311,6 +343,15 @@ impl State {
             }
         }
     }
+}
+
+/// What a message is to the ones before it.
+#[derive(Clone, Copy)]
+struct Run {
+    is_new: bool,
+    is_repeated: bool,
+    /// A hash of its bytes.
+    body: u64,
 }
 
 /// Why a request is not taken.

@@ -248,8 +248,8 @@ impl State {
         let settings = answer.connection_settings.as_ref();
         let opamp = settings.and_then(|settings| settings.opamp.as_ref());
         let seconds = opamp.map_or(0, |opamp| opamp.heartbeat_interval_seconds);
-        if seconds > 0 {
-            agent.watch.interval = Some(Duration::from_secs(seconds));
+        if let Some(settings) = settings.filter(|_| seconds > 0) {
+            agent.on_interval(Duration::from_secs(seconds), &settings.hash);
         }
         if let Some(error) = &answer.error_response {
             let row = if agent.transport.starts_with("ws") {

@@ -56,6 +56,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) uid: Uuid,
     /// The header of that name; none where the transport has no headers.
     pub(crate) header_uid: Option<Option<&'a str>>,
+    /// The first message of another run of the agent.
+    pub(crate) is_new_run: bool,
+    /// The same bytes as the last message, whose exchange was refused or lost.
+    pub(crate) is_repeated: bool,
     /// The agent as it was before this message.
     pub(crate) agent: Option<&'a Agent>,
     /// Whether any agent was offered a configuration of that hash.
@@ -79,8 +83,12 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
         return verdicts;
     };
     number(facts, agent, &mut verdicts);
-    full_report(facts, agent, &mut verdicts);
-    repetition(facts, agent, &mut verdicts);
+    if facts.is_new_run {
+        first(facts, &mut verdicts);
+    } else {
+        full_report(facts, agent, &mut verdicts);
+        repetition(facts, agent, &mut verdicts);
+    }
     echo(facts, agent, &mut verdicts);
     after_the_end(facts, agent, &mut verdicts);
     pace(facts, agent, &mut verdicts);
@@ -225,7 +233,7 @@ fn config_status(facts: &Facts<'_>, verdicts: &mut Vec<Verdict>) {
 
 fn first(facts: &Facts<'_>, verdicts: &mut Vec<Verdict>) {
     // With a later number the agent is older than this server's memory and may not know that yet.
-    if facts.message.sequence_num == 0 {
+    if facts.message.sequence_num == 0 || facts.is_new_run {
         verdicts.push(if facts.is_full {
             Verdict::pass("SYNC-01", "the first report is complete")
         } else {
@@ -247,8 +255,11 @@ fn number(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
             "SYNC-12",
             format!("{new} after {last}, {lost} may have been lost"),
         )
-    } else if new == 0 && facts.is_full {
-        Verdict::pass("SYNC-12", format!("0 after {last}: the agent began anew"))
+    } else if facts.is_new_run {
+        Verdict::pass("SYNC-12", format!("{new} after {last}: another run began"))
+    } else if facts.is_repeated {
+        let text = format!("{new} again: the exchange before was refused or lost");
+        Verdict::pass("SYNC-12", text)
     } else {
         Verdict::fail(
             "SYNC-12",

@@ -11,6 +11,12 @@ fn started(server: &Server) -> Agent {
     agent
 }
 
+/// An effective configuration of one file.
+fn effective() -> Vec<u8> {
+    let entry = [field(1, b"a.yaml"), field(2, &field(1, b"a: 1"))].concat();
+    field(6, &field(1, &field(1, &entry)))
+}
+
 /// The rows that this exchange breaks.
 fn broken(exchange: impl FnOnce(&Server, &mut Agent)) -> Vec<String> {
     let server = Server::start(&[]);
@@ -64,6 +70,54 @@ fn numbers_rise_by_one_unless_messages_were_lost() {
         agent.send(&[]);
     });
     assert_eq!(too_many, ["SYNC-12"]);
+}
+
+#[test]
+fn run_may_report_less_than_the_one_before() {
+    let rows = broken(|server, agent| {
+        let offer = server.post("/config", json!({"files": [{"body": "x"}]}));
+        let hash = from_hex(offer["hash"].as_str().unwrap());
+        agent.send(&config_status(&hash, 1));
+        agent.send(&effective());
+        // It was killed; the next process keeps the uid alone.
+        agent.number = 0;
+        agent.send(&description());
+        agent.send(&[]);
+        agent.send(&[effective(), disconnect()].concat());
+        // With a goodbye, and with a number that goes on.
+        agent.send(&description());
+        agent.send(&disconnect());
+        agent.number = 0;
+        agent.send(&description());
+        agent.send(&[]);
+    });
+    assert_eq!(rows, [""; 0]);
+    let half = broken(|_, agent| {
+        agent.send(&disconnect());
+        agent.number = 0;
+        agent.send(&effective());
+    });
+    assert!(half.contains(&"SYNC-12".to_owned()), "{half:?}");
+}
+
+#[test]
+fn refused_message_may_be_sent_again_as_it_was() {
+    let retried = |refusal: Option<serde_json::Value>| {
+        broken(|server, agent| {
+            if let Some(rule) = refusal {
+                server.spoil(json!({"do": rule}));
+            }
+            agent.try_send(&effective());
+            agent.reconnect(server);
+            agent.number -= 1;
+            agent.send(&effective());
+            agent.send(&[]);
+        })
+    };
+    assert_eq!(retried(Some(json!({"status": 500}))), [""; 0]);
+    assert_eq!(retried(Some(json!({"drop": "unanswered"}))), [""; 0]);
+    // Where it had a good response, the number must rise.
+    assert!(retried(None).contains(&"SYNC-12".to_owned()));
 }
 
 #[test]
@@ -219,6 +273,25 @@ fn heartbeats_keep_their_time() {
         agent.send(&[]);
     });
     assert_eq!(offered, ["HTTP-05"]);
+    let not_accepted = |capabilities: u64, status: Option<u64>| {
+        broken(|server, agent| {
+            agent.capabilities = capabilities;
+            agent.send(&[]);
+            let opamp = json!({"heartbeat_interval_seconds": 3600});
+            let settings = json!({"connection_settings": {"hash": "6868", "opamp": opamp}});
+            server.post("/next", json!({"answer": settings}));
+            agent.send(&[]);
+            if let Some(status) = status {
+                agent.send(&field(15, &[field(1, b"hh"), number(2, status)].concat()));
+            }
+            agent.send(&[]);
+        })
+    };
+    // Connection settings status: 1 APPLIED, 3 FAILED.
+    let settings = USUAL | 1 << 15;
+    assert_eq!(not_accepted(USUAL & !HEARTBEAT, None), [""; 0]);
+    assert_eq!(not_accepted(settings, Some(3)), [""; 0]);
+    assert_eq!(not_accepted(settings, Some(1)), ["HTTP-05"]);
 }
 
 #[test]
