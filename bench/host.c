@@ -39,7 +39,7 @@ static void on_message(opamp_agent *on_agent, opamp_client *on_client, const opa
     opamp_message_bytes(message, &body);
     body_bytes = body.len;
   }
-  (void)opamp_client_set_remote_config_status(on_client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL);
+  (void)opamp_client_set_remote_config_status(on_client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, NULL);
   offers_seen = offers_seen + 1;
   if (offers_seen >= wanted_offers) (void)sem_post(&arrived);
   (void)on_agent, (void)user;

@@ -16,8 +16,8 @@ static inline opamp_client *new_client(const char *url) {
   must(opamp_client_new(url, &client, NULL), "client");
   if (getenv("BENCH_CA") != NULL) must(opamp_client_set_ca_file(client, getenv("BENCH_CA"), NULL), "ca");
   must(opamp_attributes_new(&about), "attributes");
-  must(opamp_attributes_set_string(about, "service.name", "bench"), "attributes");
-  must(opamp_client_set_description(client, about, NULL), "description");
+  must(opamp_attributes_set_string(about, "service.name", "bench", NULL), "attributes");
+  must(opamp_client_set_description(client, about, NULL, NULL), "description");
   opamp_attributes_free(about);
   must(opamp_client_set_capabilities(client,
                                      OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
@@ -30,7 +30,7 @@ static inline opamp_client *new_client(const char *url) {
 static inline opamp_agent *new_agent(opamp_client *client, const opamp_callbacks *callbacks, int is_poll, uint64_t interval_ms) {
   opamp_agent *agent = NULL;
   must(opamp_agent_new(client, callbacks, NULL, NULL, &agent, NULL), "agent");
-  if (is_poll) must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL), "delivery");
-  must(opamp_agent_set_interval(agent, interval_ms), "interval");
+  if (is_poll) must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, NULL), "delivery");
+  must(opamp_agent_set_interval(agent, interval_ms, NULL), "interval");
   return agent;
 }

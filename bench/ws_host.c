@@ -28,7 +28,7 @@ static void on_message(opamp_agent *agent, opamp_client *client, const opamp_mes
   memcpy(&sent, hash.data, sizeof sent);
   if (seen == WARM_UP) cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
   if (is_push && seen >= WARM_UP && seen < wanted) samples[seen - WARM_UP] = now - sent;
-  (void)opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL);
+  (void)opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, NULL);
   seen++;
   if (seen == wanted) (void)sem_post(&done);
   (void)agent, (void)user;
@@ -80,7 +80,7 @@ static void many(const char *url, size_t count) {
     must(opamp_agent_start(agents[i], NULL), "start");
     await(agents[i], OPAMP_EVENT_CONNECTED);
   }
-  for (size_t i = 0; i < count; i++) must(opamp_agent_flush(agents[i], 60000), "flush");
+  for (size_t i = 0; i < count; i++) must(opamp_agent_flush(agents[i], 60000, NULL), "flush");
   pause_ms(3000);
   for (size_t i = 0; i < count; i++) must(opamp_agent_report_full_state(agents[i]), "full");
   pause_ms(3000);

@@ -221,7 +221,7 @@ static void check(opamp_status status, const char *what) {
 
 static void report(opamp_slice hash, int32_t state, const char *why) {
   static const char *const names[] = {"UNSET", "APPLIED", "APPLYING", "FAILED"};
-  opamp_status status = opamp_client_set_remote_config_status(client, hash.data, hash.len, state, why);
+  opamp_status status = opamp_client_set_remote_config_status(client, hash.data, hash.len, state, why, why != NULL ? strlen(why) : 0, NULL);
   begin("remote_config_status");
   field_hex("hash", hash.data, hash.len);
   field_text("state", names[state]);
@@ -235,7 +235,7 @@ static int add_live_file(const config_file *file, void *user) {
   size_t n = file->content_type_len < sizeof content_type ? file->content_type_len : 0;
   memcpy(content_type, file->content_type, n);
   content_type[n] = 0;
-  return opamp_config_map_add(user, file->name, file->name_len, content_type, file->body, file->body_len) == OPAMP_OK ? 0 : -1;
+  return opamp_config_map_add(user, file->name, file->name_len, content_type, file->body, file->body_len, NULL) == OPAMP_OK ? 0 : -1;
 }
 
 /* Tells the server what is live: read back from the disk, or, without a folder, the offer itself. */
@@ -243,12 +243,12 @@ static void report_effective(const opamp_config_map *offer) {
   opamp_config_map *live = NULL;
   config_why why;
   if (dir == NULL && offer != NULL) {
-    check(opamp_client_set_effective_config(client, offer), "effective config");
+    check(opamp_client_set_effective_config(client, offer, NULL), "effective config");
     return;
   }
   check(opamp_config_map_new(&live), "config map");
   if (dir != NULL && config_dir_read(dir, add_live_file, live, &why) != 0) (void)fprintf(stderr, "agent: reading what is live: %s\n", why.text);
-  else check(opamp_client_set_effective_config(client, live), "effective config");
+  else check(opamp_client_set_effective_config(client, live, NULL), "effective config");
   opamp_config_map_unref(live);
 }
 
@@ -412,12 +412,12 @@ static void set_description(const uint8_t uid[UID_SIZE]) {
   (void)gethostname(host, sizeof host - 1);
   check(opamp_attributes_new(&identifying), "attributes");
   check(opamp_attributes_new(&other), "attributes");
-  check(opamp_attributes_set_string(identifying, "service.name", options.service_name), "--service-name");
-  check(opamp_attributes_set_string(identifying, "service.instance.id", text), "attributes");
-  check(opamp_attributes_set_string(other, "os.type", "linux"), "attributes");
-  check(opamp_attributes_set_string(other, "host.name", host), "attributes");
-  check(opamp_attributes_set_int(other, "process.pid", getpid()), "attributes");
-  check(opamp_client_set_description(client, identifying, other), "description");
+  check(opamp_attributes_set_string(identifying, "service.name", options.service_name, NULL), "--service-name");
+  check(opamp_attributes_set_string(identifying, "service.instance.id", text, NULL), "attributes");
+  check(opamp_attributes_set_string(other, "os.type", "linux", NULL), "attributes");
+  check(opamp_attributes_set_string(other, "host.name", host, NULL), "attributes");
+  check(opamp_attributes_set_int(other, "process.pid", getpid(), NULL), "attributes");
+  check(opamp_client_set_description(client, identifying, other, NULL), "description");
   opamp_attributes_free(identifying);
   opamp_attributes_free(other);
 }
@@ -459,8 +459,8 @@ int main(int argc, char **argv) {
   catch_signals();
   set_up();
   must(opamp_agent_new(client, NULL, NULL, NULL, &agent, &error), &error, "agent");
-  check(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL), "delivery");
-  if (options.interval_ms != NULL) check(opamp_agent_set_interval(agent, number("--interval-ms", options.interval_ms)), "--interval-ms");
+  check(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, NULL), "delivery");
+  if (options.interval_ms != NULL) check(opamp_agent_set_interval(agent, number("--interval-ms", options.interval_ms), NULL), "--interval-ms");
   must(opamp_agent_start(agent, &error), &error, "start");
 
   loop(agent);

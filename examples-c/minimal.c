@@ -23,9 +23,9 @@ static void on_message(opamp_agent *agent, opamp_client *client, const opamp_mes
   if (config == NULL) return;
   printf("received a configuration of %zu files\n", opamp_config_map_len(config));
   /* here you would apply it */
-  is_good(opamp_client_set_effective_config(client, config), &error, "effective config");
+  is_good(opamp_client_set_effective_config(client, config, &error), &error, "effective config");
   is_good(opamp_client_set_remote_config_status(client, hash.data, hash.len,
-                                                OPAMP_REMOTE_CONFIG_APPLIED, NULL),
+                                                OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, &error),
           &error, "remote config status");
   (void)agent, (void)user;
 }
@@ -52,8 +52,9 @@ int main(int argc, char **argv) {
   if (is_good(opamp_set_log(OPAMP_LOG_INFO, on_log, NULL), &error, "log") &&
       is_good(opamp_client_new(endpoint, &client, &error), &error, "client") &&
       is_good(opamp_attributes_new(&about), &error, "attributes") &&
-      is_good(opamp_attributes_set_string(about, "service.name", "minimal"), &error, "service.name") &&
-      is_good(opamp_client_set_description(client, about, NULL), &error, "description") &&
+      is_good(opamp_attributes_set_string(about, "service.name", "minimal", &error), &error,
+              "service.name") &&
+      is_good(opamp_client_set_description(client, about, NULL, &error), &error, "description") &&
       is_good(opamp_client_set_capabilities(client, capabilities, &error), &error, "capabilities") &&
       is_good(opamp_agent_new(client, &callbacks, NULL, NULL, &agent, &error), &error, "agent") &&
       is_good(opamp_agent_start(agent, &error), &error, "start")) {

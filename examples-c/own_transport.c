@@ -112,7 +112,7 @@ static void on_request(opamp_agent *agent, opamp_client *client, opamp_request *
   if (code == CURLE_OK) {
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     (void)opamp_request_complete(request, (int32_t)status, (const char *const *)to.headers, to.header_count / 2,
-                                 (const uint8_t *)to.body, to.len);
+                                 (const uint8_t *)to.body, to.len, NULL);
   } else {
     (void)opamp_request_fail(request, !has_not_reached(code), curl_easy_strerror(code));
   }
@@ -143,9 +143,9 @@ static void on_message(opamp_agent *agent, opamp_client *client, const opamp_mes
   if (config == NULL) return;
   (void)printf("received a configuration of %zu files\n", opamp_config_map_len(config));
   (void)fflush(stdout);
-  (void)is_good(opamp_client_set_effective_config(client, config), NULL, "effective config");
+  (void)is_good(opamp_client_set_effective_config(client, config, NULL), NULL, "effective config");
   (void)is_good(opamp_client_set_remote_config_status(client, hash.data, hash.len,
-                                                      OPAMP_REMOTE_CONFIG_APPLIED, NULL),
+                                                      OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, NULL),
                 NULL, "remote config status");
   (void)agent, (void)user;
 }
@@ -188,10 +188,10 @@ int main(int argc, char **argv) {
   callbacks.on_message = on_message;
   must(opamp_set_log(OPAMP_LOG_INFO, on_log, NULL), NULL, "log");
   must(opamp_client_new(endpoint, &client, &error), &error, "client");
-  must(opamp_client_use_host_transport(client, 1), NULL, "host transport");
+  must(opamp_client_use_host_transport(client, 1, NULL), NULL, "host transport");
   must(opamp_attributes_new(&about), NULL, "attributes");
-  must(opamp_attributes_set_string(about, "service.name", "own-transport"), NULL, "service.name");
-  must(opamp_client_set_description(client, about, NULL), NULL, "description");
+  must(opamp_attributes_set_string(about, "service.name", "own-transport", NULL), NULL, "service.name");
+  must(opamp_client_set_description(client, about, NULL, NULL), NULL, "description");
   must(opamp_client_set_capabilities(client, capabilities, &error), &error, "capabilities");
   must(opamp_agent_new(client, &callbacks, curl, curl_easy_cleanup, &agent, &error), &error,
        "agent");

@@ -46,9 +46,9 @@ static void on_message(opamp_agent *agent, opamp_client *client, const opamp_mes
   for (size_t i = 0; i < opamp_config_map_len(config); i++)
     if (opamp_config_map_at(config, i, &name, &content_type, &body) == OPAMP_OK)
       (void)printf("file %.*s: %zu bytes\n", (int)name.len, (const char *)name.data, body.len);
-  (void)is_good(opamp_client_set_effective_config(client, config), NULL, "effective config");
+  (void)is_good(opamp_client_set_effective_config(client, config, NULL), NULL, "effective config");
   (void)is_good(opamp_client_set_remote_config_status(client, hash.data, hash.len,
-                                                      OPAMP_REMOTE_CONFIG_APPLIED, NULL),
+                                                      OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, NULL),
                 NULL, "remote config status");
 }
 
@@ -62,8 +62,8 @@ static opamp_client *make_client(const char *endpoint) {
   opamp_error *error = NULL;
   must(opamp_client_new(endpoint, &client, &error), &error, "client");
   must(opamp_attributes_new(&about), NULL, "attributes");
-  must(opamp_attributes_set_string(about, "service.name", "poll-loop"), NULL, "service.name");
-  must(opamp_client_set_description(client, about, NULL), NULL, "description");
+  must(opamp_attributes_set_string(about, "service.name", "poll-loop", NULL), NULL, "service.name");
+  must(opamp_client_set_description(client, about, NULL, NULL), NULL, "description");
   opamp_attributes_free(about);
   must(opamp_client_set_capabilities(client, capabilities, &error), &error, "capabilities");
   return client;
@@ -97,7 +97,7 @@ int main(int argc, char **argv) {
   callbacks.on_connect_failed = on_connect_failed;
   callbacks.on_message = on_message;
   must(opamp_agent_new(client, &callbacks, &connects, NULL, &agent, &error), &error, "agent");
-  must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL), NULL, "delivery");
+  must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, NULL), NULL, "delivery");
   must(opamp_agent_start(agent, &error), &error, "start");
   must(opamp_agent_poll_fd(agent, &agent_fd), NULL, "poll descriptor");
   watch(loop, agent_fd);

@@ -247,7 +247,7 @@ opamp_status opamp_client_set_instance_uid(opamp_client *client,
                                            size_t len,
                                            opamp_error **err);
 opamp_status opamp_client_instance_uid(const opamp_client *client, uint8_t *uid, size_t len);
-opamp_status opamp_client_request_instance_uid(opamp_client *client, int32_t on);
+opamp_status opamp_client_request_instance_uid(opamp_client *client, int32_t on, opamp_error **err);
 opamp_status opamp_client_set_header(opamp_client *client,
                                      const char *name,
                                      const char *value,
@@ -256,7 +256,8 @@ opamp_status opamp_client_set_user_agent_prefix(opamp_client *client,
                                                 const char *prefix,
                                                 opamp_error **err);
 opamp_status opamp_client_use_host_transport(opamp_client *client,
-                                             int32_t on);
+                                             int32_t on,
+                                             opamp_error **err);
 opamp_status opamp_client_set_proxy(opamp_client *client,
                                     const char *url,
                                     opamp_error **err);
@@ -265,7 +266,8 @@ opamp_status opamp_client_set_proxy_header(opamp_client *client,
                                            const char *value,
                                            opamp_error **err);
 opamp_status opamp_client_use_proxy_environment(opamp_client *client,
-                                                int32_t on);
+                                                int32_t on,
+                                                opamp_error **err);
 opamp_status opamp_client_allow_redirect_to(opamp_client *client,
                                             const char *origin,
                                             opamp_error **err);
@@ -296,14 +298,18 @@ opamp_status opamp_client_set_capabilities(opamp_client *client,
 opamp_status opamp_client_capabilities(const opamp_client *client, uint64_t *out);
 opamp_status opamp_client_set_description(opamp_client *client,
                                           const opamp_attributes *identifying,
-                                          const opamp_attributes *non_identifying);
+                                          const opamp_attributes *non_identifying,
+                                          opamp_error **err);
 opamp_status opamp_client_set_effective_config(opamp_client *client,
-                                               const opamp_config_map *config);
+                                               const opamp_config_map *config,
+                                               opamp_error **err);
 opamp_status opamp_client_set_remote_config_status(opamp_client *client,
                                                    const uint8_t *hash,
                                                    size_t hash_len,
                                                    int32_t state,
-                                                   const char *error_message);
+                                                   const char *error_text,
+                                                   size_t error_text_len,
+                                                   opamp_error **err);
 opamp_status opamp_client_set_option(opamp_client *client,
                                      int32_t option,
                                      uint64_t value,
@@ -317,43 +323,65 @@ opamp_status opamp_client_exchange(opamp_client *client,
                                    opamp_error **err);
 opamp_status opamp_attributes_new(opamp_attributes **out);
 void opamp_attributes_free(opamp_attributes *attributes);
-opamp_status opamp_attributes_set_string(opamp_attributes *attributes, const char *key, const char *value);
-opamp_status opamp_attributes_set_bool(opamp_attributes *attributes, const char *key, int32_t value);
-opamp_status opamp_attributes_set_int(opamp_attributes *attributes, const char *key, int64_t value);
-opamp_status opamp_attributes_set_double(opamp_attributes *attributes, const char *key, double value);
+opamp_status opamp_attributes_set_string(opamp_attributes *attributes,
+                                         const char *key,
+                                         const char *value,
+                                         opamp_error **err);
+opamp_status opamp_attributes_set_bool(opamp_attributes *attributes,
+                                       const char *key,
+                                       int32_t value,
+                                       opamp_error **err);
+opamp_status opamp_attributes_set_int(opamp_attributes *attributes,
+                                      const char *key,
+                                      int64_t value,
+                                      opamp_error **err);
+opamp_status opamp_attributes_set_double(opamp_attributes *attributes,
+                                         const char *key,
+                                         double value,
+                                         opamp_error **err);
 opamp_status opamp_attributes_set_bytes(opamp_attributes *attributes,
                                         const char *key,
                                         const uint8_t *value,
-                                        size_t len);
-opamp_status opamp_attributes_set_empty(opamp_attributes *attributes, const char *key);
+                                        size_t len,
+                                        opamp_error **err);
+opamp_status opamp_attributes_set_empty(opamp_attributes *attributes, const char *key, opamp_error **err);
 opamp_status opamp_attributes_set_array(opamp_attributes *attributes,
                                         const char *key,
-                                        const opamp_array *value);
+                                        const opamp_array *value,
+                                        opamp_error **err);
 opamp_status opamp_attributes_set_map(opamp_attributes *attributes,
                                       const char *key,
-                                      const opamp_attributes *value);
+                                      const opamp_attributes *value,
+                                      opamp_error **err);
 opamp_status opamp_array_new(opamp_array **out);
 void opamp_array_free(opamp_array *array);
-opamp_status opamp_array_add_string(opamp_array *array, const char *value);
-opamp_status opamp_array_add_bool(opamp_array *array, int32_t value);
-opamp_status opamp_array_add_int(opamp_array *array, int64_t value);
-opamp_status opamp_array_add_double(opamp_array *array, double value);
-opamp_status opamp_array_add_bytes(opamp_array *array, const uint8_t *value, size_t len);
-opamp_status opamp_array_add_empty(opamp_array *array);
+opamp_status opamp_array_add_string(opamp_array *array, const char *value, opamp_error **err);
+opamp_status opamp_array_add_bool(opamp_array *array, int32_t value, opamp_error **err);
+opamp_status opamp_array_add_int(opamp_array *array, int64_t value, opamp_error **err);
+opamp_status opamp_array_add_double(opamp_array *array, double value, opamp_error **err);
+opamp_status opamp_array_add_bytes(opamp_array *array,
+                                   const uint8_t *value,
+                                   size_t len,
+                                   opamp_error **err);
+opamp_status opamp_array_add_empty(opamp_array *array, opamp_error **err);
 opamp_status opamp_array_add_array(opamp_array *array,
-                                   const opamp_array *value);
+                                   const opamp_array *value,
+                                   opamp_error **err);
 opamp_status opamp_array_add_map(opamp_array *array,
-                                 const opamp_attributes *value);
+                                 const opamp_attributes *value,
+                                 opamp_error **err);
 opamp_status opamp_config_map_new(opamp_config_map **out);
 opamp_status opamp_config_map_decode(const uint8_t *bytes,
                                      size_t len,
-                                     opamp_config_map **out);
+                                     opamp_config_map **out,
+                                     opamp_error **err);
 opamp_status opamp_config_map_add(opamp_config_map *map,
                                   const char *name,
                                   size_t name_len,
                                   const char *content_type,
                                   const uint8_t *body,
-                                  size_t body_len);
+                                  size_t body_len,
+                                  opamp_error **err);
 opamp_config_map *opamp_config_map_ref(const opamp_config_map *map);
 void opamp_config_map_unref(opamp_config_map *map);
 size_t opamp_config_map_len(const opamp_config_map *map);
@@ -382,11 +410,14 @@ opamp_status opamp_agent_new(opamp_client *client,
                              opamp_error **err);
 void opamp_agent_free(opamp_agent *agent);
 opamp_status opamp_agent_set_delivery(opamp_agent *agent,
-                                      int32_t delivery);
+                                      int32_t delivery,
+                                      opamp_error **err);
 opamp_status opamp_agent_set_log_events(opamp_agent *agent,
-                                        int32_t level);
+                                        int32_t level,
+                                        opamp_error **err);
 opamp_status opamp_agent_set_interval(opamp_agent *agent,
-                                      uint64_t milliseconds);
+                                      uint64_t milliseconds,
+                                      opamp_error **err);
 opamp_status opamp_agent_start(opamp_agent *agent,
                                opamp_error **err);
 opamp_status opamp_agent_request_stop(opamp_agent *agent);
@@ -396,7 +427,8 @@ opamp_status opamp_agent_poll_now(opamp_agent *agent);
 opamp_status opamp_agent_report_full_state(opamp_agent *agent);
 opamp_status opamp_agent_reconnect(opamp_agent *agent);
 opamp_status opamp_agent_flush(opamp_agent *agent,
-                               int64_t timeout_ms);
+                               int64_t timeout_ms,
+                               opamp_error **err);
 opamp_status opamp_agent_send(opamp_agent *agent,
                               const uint8_t *agent_to_server,
                               size_t len,
@@ -443,7 +475,8 @@ opamp_status opamp_request_complete(opamp_request *request,
                                     const char *const *headers,
                                     size_t header_count,
                                     const uint8_t *body,
-                                    size_t body_len);
+                                    size_t body_len,
+                                    opamp_error **err);
 opamp_status opamp_request_fail(opamp_request *request, int32_t reached_server, const char *text);
 opamp_request *opamp_request_ref(opamp_request *request);
 void opamp_request_unref(opamp_request *request);

@@ -14,8 +14,8 @@
  *       if (!offer) return;
  *       for (i = 0; opamp_config_map_at(offer, i, &name, &type, &body) == OPAMP_OK; i++)
  *         printf("%.*s: %zu bytes\n", (int)name.len, (const char *)name.data, body.len);
- *       opamp_client_set_effective_config(client, offer);
- *       opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL);
+ *       opamp_client_set_effective_config(client, offer, NULL);
+ *       opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, NULL);
  *     }
  *
  *     int main(void) {
@@ -25,9 +25,9 @@
  *       opamp_agent *agent = NULL;
  *       opamp_error *err = NULL;
  *       callbacks.on_message = on_message;
- *       if (opamp_attributes_new(&who) || opamp_attributes_set_string(who, "service.name", "example") ||
+ *       if (opamp_attributes_new(&who) || opamp_attributes_set_string(who, "service.name", "example", NULL) ||
  *           opamp_client_new("http://127.0.0.1:4320/v1/opamp", &client, &err) ||
- *           opamp_client_set_description(client, who, NULL) ||
+ *           opamp_client_set_description(client, who, NULL, NULL) ||
  *           opamp_client_set_capabilities(client, OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
  *             OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG |
  *             OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG, &err) ||
@@ -56,8 +56,9 @@
  * no header value, no key, no body of a configuration.
  *
  * Outputs come last and are written only on success; one that you do not want may be NULL where the function says so
- * or where it is one of several. An `opamp_error **err` follows them, may be NULL, and is written only on failure:
- * free it.
+ * or where it is one of several. A function that can fail for more than one reason takes an `opamp_error **err` behind
+ * them: it may be NULL, and is written only on failure; free what it holds. Never give `f(.., &err)` and `err` to one and
+ * the same call: C may read the pointer before f has written it.
  *
  * Errors. A status is 0 (OPAMP_OK) or negative, never positive. Beside what a function names, any function with a
  * handle may answer the common ones: OPAMP_E_INVALID_ARG for a NULL handle or a pointer, length or text that can not
@@ -711,7 +712,7 @@ opamp_status opamp_client_instance_uid(const opamp_client *client, uint8_t *uid,
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_STATE for 0 while an agent runs. Since: 0.1.
  */
-opamp_status opamp_client_request_instance_uid(opamp_client *client, int32_t on);
+opamp_status opamp_client_request_instance_uid(opamp_client *client, int32_t on, opamp_error **err);
 
 /**
  * Sets a header of every request, or with a NULL value takes it away. Used from the next request on, so a fresh token
@@ -745,7 +746,8 @@ opamp_status opamp_client_set_user_agent_prefix(opamp_client *client,
  * OPAMP_E_STATE while an agent runs. Since: 0.1.
  */
 opamp_status opamp_client_use_host_transport(opamp_client *client,
-                                             int32_t on);
+                                             int32_t on,
+                                             opamp_error **err);
 
 /**
  * Reaches the server through a proxy, whatever the environment says: `[scheme://][user[:password]@]host[:port]`, the
@@ -787,7 +789,8 @@ opamp_status opamp_client_set_proxy_header(opamp_client *client,
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
  */
 opamp_status opamp_client_use_proxy_environment(opamp_client *client,
-                                                int32_t on);
+                                                int32_t on,
+                                                opamp_error **err);
 
 /**
  * Lets a redirect lead to this scheme, host and port as well (`https://gateway.example:8443`); NULL: from now on again to
@@ -892,14 +895,16 @@ opamp_status opamp_client_set_capabilities(opamp_client *client,
 opamp_status opamp_client_capabilities(const opamp_client *client, uint64_t *out);
 
 /**
- * Sets what describes the agent; needed before start. Identifying attributes are those that tell it from others
+ * Sets the agent description; needed before start. Identifying attributes are those that tell it from others
  * (`service.name`, `service.instance.id`, ..). Both are copied and stay yours; each may be NULL, but not both empty.
  *
- * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no attribute of either kind), OPAMP_E_STATE
+ * (another thread is inside a builder). Since: 0.1.
  */
 opamp_status opamp_client_set_description(opamp_client *client,
                                           const opamp_attributes *identifying,
-                                          const opamp_attributes *non_identifying);
+                                          const opamp_attributes *non_identifying,
+                                          opamp_error **err);
 
 /**
  * Sets the configuration that is in force, as it is reported to the server. The map is shared without a copy and frozen
@@ -909,24 +914,27 @@ opamp_status opamp_client_set_description(opamp_client *client,
  * once OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG is declared). Since: 0.1.
  */
 opamp_status opamp_client_set_effective_config(opamp_client *client,
-                                               const opamp_config_map *config);
+                                               const opamp_config_map *config,
+                                               opamp_error **err);
 
 /**
  * Gives the verdict on an offered configuration, named by its hash: one of `enum opamp_remote_config_state`. An offer is
  * applied only when the host says so here: APPLYING when it takes time, then APPLIED or FAILED with the reason. hash,
- * error_message: copied; the message goes with FAILED only, NULL: none. Before the first offer a verdict from the host's
+ * error_text: copied; the text goes with FAILED only, (NULL, 0): none. Before the first offer a verdict from the host's
  * own storage may be set. It leaves at once, whatever the options for changes say; only where offers that came before come
  * in turn again and again (two servers that do not agree) it waits up to 30 s.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown
- * state, a message without FAILED, or a hash that is neither the last offer's nor the last reported one),
+ * state, a text without FAILED, or a hash that is neither the last offer's nor the last reported one),
  * OPAMP_E_CAPABILITY (kept, goes out once OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG is declared). Since: 0.1.
  */
 opamp_status opamp_client_set_remote_config_status(opamp_client *client,
                                                    const uint8_t *hash,
                                                    size_t hash_len,
                                                    int32_t state,
-                                                   const char *error_message);
+                                                   const char *error_text,
+                                                   size_t error_text_len,
+                                                   opamp_error **err);
 
 /**
  * Sets one of the numbers of `enum opamp_option`; their defaults and ranges stand in the table at the top.
@@ -984,28 +992,40 @@ void opamp_attributes_free(opamp_attributes *attributes);
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, not UTF-8). Since: 0.1.
  */
-opamp_status opamp_attributes_set_string(opamp_attributes *attributes, const char *key, const char *value);
+opamp_status opamp_attributes_set_string(opamp_attributes *attributes,
+                                         const char *key,
+                                         const char *value,
+                                         opamp_error **err);
 
 /**
  * Sets a key to a truth value. key: UTF-8, copied. value: 0 is false, any other true.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_attributes_set_bool(opamp_attributes *attributes, const char *key, int32_t value);
+opamp_status opamp_attributes_set_bool(opamp_attributes *attributes,
+                                       const char *key,
+                                       int32_t value,
+                                       opamp_error **err);
 
 /**
  * Sets a key to an integer. key: UTF-8, copied.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_attributes_set_int(opamp_attributes *attributes, const char *key, int64_t value);
+opamp_status opamp_attributes_set_int(opamp_attributes *attributes,
+                                      const char *key,
+                                      int64_t value,
+                                      opamp_error **err);
 
 /**
  * Sets a key to a floating point number. key: UTF-8, copied.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_attributes_set_double(opamp_attributes *attributes, const char *key, double value);
+opamp_status opamp_attributes_set_double(opamp_attributes *attributes,
+                                         const char *key,
+                                         double value,
+                                         opamp_error **err);
 
 /**
  * Sets a key to bytes. key: UTF-8, copied. value: copied; (NULL, 0) is empty.
@@ -1015,14 +1035,15 @@ opamp_status opamp_attributes_set_double(opamp_attributes *attributes, const cha
 opamp_status opamp_attributes_set_bytes(opamp_attributes *attributes,
                                         const char *key,
                                         const uint8_t *value,
-                                        size_t len);
+                                        size_t len,
+                                        opamp_error **err);
 
 /**
  * Sets a key to a value that is none. key: UTF-8, copied.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_attributes_set_empty(opamp_attributes *attributes, const char *key);
+opamp_status opamp_attributes_set_empty(opamp_attributes *attributes, const char *key, opamp_error **err);
 
 /**
  * Sets a key to a copy of an array. key: UTF-8, copied. value: stays yours.
@@ -1031,7 +1052,8 @@ opamp_status opamp_attributes_set_empty(opamp_attributes *attributes, const char
  */
 opamp_status opamp_attributes_set_array(opamp_attributes *attributes,
                                         const char *key,
-                                        const opamp_array *value);
+                                        const opamp_array *value,
+                                        opamp_error **err);
 
 /**
  * Sets a key to a copy of attributes as a map. key: UTF-8, copied. value: stays yours.
@@ -1040,7 +1062,8 @@ opamp_status opamp_attributes_set_array(opamp_attributes *attributes,
  */
 opamp_status opamp_attributes_set_map(opamp_attributes *attributes,
                                       const char *key,
-                                      const opamp_attributes *value);
+                                      const opamp_attributes *value,
+                                      opamp_error **err);
 
 /**
  * Makes an empty array. out: yours to opamp_array_free.
@@ -1061,42 +1084,45 @@ void opamp_array_free(opamp_array *array);
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, not UTF-8). Since: 0.1.
  */
-opamp_status opamp_array_add_string(opamp_array *array, const char *value);
+opamp_status opamp_array_add_string(opamp_array *array, const char *value, opamp_error **err);
 
 /**
  * Appends a truth value. value: 0 is false, any other true.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_array_add_bool(opamp_array *array, int32_t value);
+opamp_status opamp_array_add_bool(opamp_array *array, int32_t value, opamp_error **err);
 
 /**
  * Appends an integer.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_array_add_int(opamp_array *array, int64_t value);
+opamp_status opamp_array_add_int(opamp_array *array, int64_t value, opamp_error **err);
 
 /**
  * Appends a floating point number.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_array_add_double(opamp_array *array, double value);
+opamp_status opamp_array_add_double(opamp_array *array, double value, opamp_error **err);
 
 /**
  * Appends bytes. value: copied; (NULL, 0) is empty.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_array_add_bytes(opamp_array *array, const uint8_t *value, size_t len);
+opamp_status opamp_array_add_bytes(opamp_array *array,
+                                   const uint8_t *value,
+                                   size_t len,
+                                   opamp_error **err);
 
 /**
  * Appends a value that is none.
  *
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
  */
-opamp_status opamp_array_add_empty(opamp_array *array);
+opamp_status opamp_array_add_empty(opamp_array *array, opamp_error **err);
 
 /**
  * Appends a copy of an array. value: stays yours.
@@ -1104,7 +1130,8 @@ opamp_status opamp_array_add_empty(opamp_array *array);
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
  */
 opamp_status opamp_array_add_array(opamp_array *array,
-                                   const opamp_array *value);
+                                   const opamp_array *value,
+                                   opamp_error **err);
 
 /**
  * Appends a copy of attributes as a map. value: stays yours.
@@ -1112,7 +1139,8 @@ opamp_status opamp_array_add_array(opamp_array *array,
  * Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
  */
 opamp_status opamp_array_add_map(opamp_array *array,
-                                 const opamp_attributes *value);
+                                 const opamp_attributes *value,
+                                 opamp_error **err);
 
 /**
  * Makes an empty map. out: one reference, yours to opamp_config_map_unref.
@@ -1129,7 +1157,8 @@ opamp_status opamp_config_map_new(opamp_config_map **out);
  */
 opamp_status opamp_config_map_decode(const uint8_t *bytes,
                                      size_t len,
-                                     opamp_config_map **out);
+                                     opamp_config_map **out,
+                                     opamp_error **err);
 
 /**
  * Copies a file into a map. name: UTF-8, may be empty ((NULL, 0) is); content_type: may be NULL; body: any bytes.
@@ -1142,7 +1171,8 @@ opamp_status opamp_config_map_add(opamp_config_map *map,
                                   size_t name_len,
                                   const char *content_type,
                                   const uint8_t *body,
-                                  size_t body_len);
+                                  size_t body_len,
+                                  opamp_error **err);
 
 /**
  * Adds a reference and answers the same map, which so outlives what it was borrowed from; NULL: NULL.
@@ -1270,19 +1300,23 @@ void opamp_agent_free(opamp_agent *agent);
 /**
  * Chooses where events go: one of `enum opamp_delivery`. Before start.
  *
- * Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_STATE while it runs. Since: 0.1.
+ * Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (an unknown delivery), OPAMP_E_STATE while
+ * it runs. Since: 0.1.
  */
 opamp_status opamp_agent_set_delivery(opamp_agent *agent,
-                                      int32_t delivery);
+                                      int32_t delivery,
+                                      opamp_error **err);
 
 /**
  * Asks for the agent's log lines as events, up to a level of `enum opamp_log_level`; OPAMP_LOG_OFF, the default: none.
  * For hosts that can not take the callback of opamp_set_log from any thread. Before start.
  *
- * Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_STATE while it runs. Since: 0.1.
+ * Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (an unknown level), OPAMP_E_STATE while it
+ * runs. Since: 0.1.
  */
 opamp_status opamp_agent_set_log_events(opamp_agent *agent,
-                                        int32_t level);
+                                        int32_t level,
+                                        opamp_error **err);
 
 /**
  * Sets the time between two polls or heartbeats, counted from the last message; a server's heartbeat interval overrides
@@ -1292,7 +1326,8 @@ opamp_status opamp_agent_set_log_events(opamp_agent *agent,
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG below 10 ms. Since: 0.1.
  */
 opamp_status opamp_agent_set_interval(opamp_agent *agent,
-                                      uint64_t milliseconds);
+                                      uint64_t milliseconds,
+                                      opamp_error **err);
 
 /**
  * Starts the agent. Never fails because of the network, which is not touched here: a server that comes up later is
@@ -1358,7 +1393,8 @@ opamp_status opamp_agent_reconnect(opamp_agent *agent);
  * in one already), OPAMP_E_INVALID_ARG (a time below -1). Since: 0.1.
  */
 opamp_status opamp_agent_flush(opamp_agent *agent,
-                               int64_t timeout_ms);
+                               int64_t timeout_ms,
+                               opamp_error **err);
 
 /**
  * Sends a host-made AgentToServer: its parts become the client's state; uid, number and capabilities are the library's,
@@ -1597,7 +1633,8 @@ opamp_status opamp_request_complete(opamp_request *request,
                                     const char *const *headers,
                                     size_t header_count,
                                     const uint8_t *body,
-                                    size_t body_len);
+                                    size_t body_len,
+                                    opamp_error **err);
 
 /**
  * Ends the request without an answer. reached_server: 0 when surely no byte of it came to the server, else 1 (then its

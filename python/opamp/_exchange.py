@@ -108,7 +108,7 @@ def serve(client: OpAMPClient, request: h.Handle) -> None:
 def _complete(lib: Any, request: Any, status: int, headers: dict[str, str], body: bytes) -> None:
     texts = [text.encode("latin-1", "replace") for pair in headers.items() for text in pair]
     array = (ctypes.c_char_p * len(texts))(*texts)
-    lib.request_complete(request.pointer, status, array, len(headers), body, len(body))
+    lib.request_complete(request.pointer, status, array, len(headers), body, len(body), None)
 
 
 def _fail(lib: Any, request: Any, error: BaseException) -> None:

@@ -90,6 +90,13 @@ def made(function: Any, free: Any, *arguments: Any) -> Handle:
     return Handle(out.value or 0, free)
 
 
+def explained(function: Any, free: Any, *arguments: Any) -> Handle:
+    """What a function with an error puts into the parameter before it. Raises Refused."""
+    out = ctypes.c_void_p()
+    call(function, *arguments, ctypes.byref(out))
+    return Handle(out.value or 0, free)
+
+
 def attributes(values: dict[str, Any]) -> Handle:
     """A filled opamp_attributes."""
     lib = _library.required()
@@ -103,7 +110,7 @@ def _put(prefix: str, handle: Handle, key: tuple[bytes, ...], value: Any) -> Non
     lib = _library.required()
 
     def put(kind: str, *more: Any) -> None:
-        check(getattr(lib, prefix + kind)(handle.pointer, *key, *more))
+        call(getattr(lib, prefix + kind), handle.pointer, *key, *more)
 
     if value is None:
         put("empty")

@@ -112,7 +112,7 @@ class OpAMPAgent:
                 self._handle = self._made(self._client._open())
             # Its end was told, but its thread may be on its way out yet.
             lib.agent_stop(self._handle.pointer, -1)
-            h.check(lib.agent_set_log_events(self._handle.pointer, _log.library_level()))
+            h.call(lib.agent_set_log_events, self._handle.pointer, _log.library_level())
             self._client._call_with_authorities(lib.agent_start, self._handle.pointer)
         except h.Refused as error:
             return error.why
@@ -130,8 +130,8 @@ class OpAMPAgent:
         h.call(lib.client_set_option, client.pointer, _library.BACKOFF_BASE_MS, min(_checks.DAY_S * 1000, max(1, 2 * self._backoff_ms)))
         h.call(lib.agent_new, client.pointer, None, None, None, ctypes.byref(out))
         handle = h.Handle(out.value or 0, lib.agent_free)
-        h.check(lib.agent_set_delivery(handle.pointer, _library.DELIVERY_POLL))
-        h.check(lib.agent_set_interval(handle.pointer, self._interval_ms))
+        h.call(lib.agent_set_delivery, handle.pointer, _library.DELIVERY_POLL)
+        h.call(lib.agent_set_interval, handle.pointer, self._interval_ms)
         return handle
 
     @property
@@ -280,7 +280,7 @@ class OpAMPAgent:
         """Waits until the server has confirmed all that was set before, at most `timeout` seconds. False: it has not, or it refused a
         part. Raises RuntimeError when the agent does not run."""
         wait_ms = -1 if timeout is None else _checks.milliseconds("timeout", timeout)
-        return bool(_library.required().agent_flush(self._running().pointer, wait_ms) == _library.OK)
+        return bool(_library.required().agent_flush(self._running().pointer, wait_ms, None) == _library.OK)
 
     def poll_now(self) -> None:
         """Sends a message now instead of at the next interval. Raises RuntimeError when the agent does not run."""

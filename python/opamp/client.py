@@ -216,9 +216,9 @@ class OpAMPClient:
             h.call(lib.client_set_header, handle.pointer, h.text(name), h.text(value))
         self._declare(lib, handle)
         identifying, other = (h.attributes(values) for values in self._attributes)
-        h.check(lib.client_set_description(handle.pointer, identifying.pointer, other.pointer))
+        h.call(lib.client_set_description, handle.pointer, identifying.pointer, other.pointer)
         if self._transport is not None:
-            h.check(lib.client_use_host_transport(handle.pointer, 1))
+            h.call(lib.client_use_host_transport, handle.pointer, 1)
             if self._proxy is not None or self._proxy_headers or self._redirect_origins:
                 _log.warn_once("client", "the settings of proxy and redirects are ignored: the given transport carries the exchanges")
         else:
@@ -248,7 +248,7 @@ class OpAMPClient:
         from . import _handle as h
 
         if self._proxy is False:
-            h.check(lib.client_use_proxy_environment(handle.pointer, 0))
+            h.call(lib.client_use_proxy_environment, handle.pointer, 0)
         elif self._proxy is not None:
             h.call(lib.client_set_proxy, handle.pointer, h.text(self._proxy))
         for name, value in self._proxy_headers.items():
@@ -307,25 +307,30 @@ class OpAMPClient:
 
         lib, raw = _library.required(), self._config.SerializeToString()
         self._told_config = raw
-        files = h.made(lib.config_map_decode, lib.config_map_unref, *_map_in(raw))
+        files = h.explained(lib.config_map_decode, lib.config_map_unref, *_map_in(raw))
         if self._agent is not None:
             self._agent._sends.forget(6)
-        self._note("effective configuration", lib.client_set_effective_config(handle.pointer, files.pointer))
+        self._push("effective configuration", lib.client_set_effective_config, handle.pointer, files.pointer)
 
     def _push_status(self, handle: Handle) -> None:
         from . import _handle as h
 
         lib, status = _library.required(), self._status
-        why = h.text(status.error_message) if status.status == 3 and status.error_message else None
+        why = h.text(status.error_message) if status.status == 3 else b""
         hash_ = status.last_remote_config_hash
         if self._agent is not None:
             self._agent._sends.forget(7)
-        self._note("status", lib.client_set_remote_config_status(handle.pointer, hash_, len(hash_), status.status, why))
+        self._push("status", lib.client_set_remote_config_status, handle.pointer, hash_, len(hash_), status.status, why, len(why))
 
-    def _note(self, what: str, status: int) -> None:
+    def _push(self, what: str, function: Any, *arguments: Any) -> None:
         """A refused value is no reason to fail in a callback: an offer may have been replaced meanwhile."""
-        if status not in (_library.OK, _library.E_CAPABILITY):
-            _log.logger("client").info("the %s is not reported: %s", what, _library.required().status_name(status).decode())
+        from . import _handle as h
+
+        try:
+            h.call(function, *arguments)
+        except h.Refused as error:
+            if error.status != _library.E_CAPABILITY:
+                _log.logger("client").info("the %s is not reported: %s", what, error)
 
 
 def _text_of(endpoint: Any) -> bytes:

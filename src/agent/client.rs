@@ -266,12 +266,7 @@ impl Client {
     }
 
     /// The host's verdict on an offer. `Code::Capability`: kept, but ReportsRemoteConfig is not declared.
-    pub fn set_remote_config_status(
-        &self,
-        hash: &[u8],
-        state: i32,
-        error: Option<&str>,
-    ) -> Result<()> {
+    pub fn set_remote_config_status(&self, hash: &[u8], state: i32, error: &str) -> Result<()> {
         let status = make_status(hash, state, error)?;
         let mut state = self.state.lock();
         state.check_hash(hash)?;
@@ -503,7 +498,7 @@ pub(crate) fn is_empty(description: &AgentDescription) -> bool {
         && description.non_identifying_attributes.is_empty()
 }
 
-fn make_status(hash: &[u8], state: i32, error: Option<&str>) -> Result<RemoteConfigStatus> {
+fn make_status(hash: &[u8], state: i32, error: &str) -> Result<RemoteConfigStatus> {
     let state = match proto::RemoteConfigStatuses::try_from(state) {
         Ok(proto::RemoteConfigStatuses::Applied) => ConfigState::Applied,
         Ok(proto::RemoteConfigStatuses::Applying) => ConfigState::Applying,
@@ -514,6 +509,6 @@ fn make_status(hash: &[u8], state: i32, error: Option<&str>) -> Result<RemoteCon
             ));
         }
     };
-    RemoteConfigStatus::new(hash, state, error.unwrap_or_default().to_owned())
+    RemoteConfigStatus::new(hash, state, error.to_owned())
         .map_err(|why| Error::argument(why.to_string()))
 }

@@ -82,11 +82,10 @@ fn decode(message: &[u8]) -> Result<Parts> {
 
 fn take_over(client: &Client, parts: Parts) -> Result<()> {
     if let Some(status) = parts.status {
-        let error = (!status.error_message.is_empty()).then_some(status.error_message.as_str());
         kept(client.set_remote_config_status(
             &status.last_remote_config_hash,
             status.status,
-            error,
+            &status.error_message,
         ))?;
     }
     if let Some(description) = parts.description {

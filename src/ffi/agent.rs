@@ -126,42 +126,38 @@ pub unsafe extern "C" fn opamp_agent_free(agent: *mut opamp_agent) {
 
 /// Chooses where events go: one of `enum opamp_delivery`. Before start.
 ///
-/// Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_STATE while it runs. Since: 0.1.
+/// Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (an unknown delivery), OPAMP_E_STATE while
+/// it runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_set_delivery(
     agent: *mut opamp_agent,
     delivery: i32,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    call(
-        &calls::AGENT_SET_DELIVERY,
-        agent,
-        ptr::null_mut(),
-        |agent| {
-            let delivery = match delivery {
-                0 => Delivery::Thread,
-                1 => Delivery::Poll,
-                _ => return Err(Refusal::argument("there is no such delivery")),
-            };
-            Ok(agent.set_delivery(delivery)?)
-        },
-    )
+    call(&calls::AGENT_SET_DELIVERY, agent, err, |agent| {
+        let delivery = match delivery {
+            0 => Delivery::Thread,
+            1 => Delivery::Poll,
+            _ => return Err(Refusal::argument("there is no such delivery")),
+        };
+        Ok(agent.set_delivery(delivery)?)
+    })
 }
 
 /// Asks for the agent's log lines as events, up to a level of `enum opamp_log_level`; OPAMP_LOG_OFF, the default: none.
 /// For hosts that can not take the callback of opamp_set_log from any thread. Before start.
 ///
-/// Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_STATE while it runs. Since: 0.1.
+/// Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (an unknown level), OPAMP_E_STATE while it
+/// runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_agent_set_log_events(
     agent: *mut opamp_agent,
     level: i32,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    call(
-        &calls::AGENT_SET_LOG_EVENTS,
-        agent,
-        ptr::null_mut(),
-        |agent| Ok(agent.set_log_events(log::level(level)?)?),
-    )
+    call(&calls::AGENT_SET_LOG_EVENTS, agent, err, |agent| {
+        Ok(agent.set_log_events(log::level(level)?)?)
+    })
 }
 
 /// Sets the time between two polls or heartbeats, counted from the last message; a server's heartbeat interval overrides
@@ -173,13 +169,11 @@ pub unsafe extern "C" fn opamp_agent_set_log_events(
 pub unsafe extern "C" fn opamp_agent_set_interval(
     agent: *mut opamp_agent,
     milliseconds: u64,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    call(
-        &calls::AGENT_SET_INTERVAL,
-        agent,
-        ptr::null_mut(),
-        |agent| Ok(agent.set_interval(Duration::from_millis(milliseconds))?),
-    )
+    call(&calls::AGENT_SET_INTERVAL, agent, err, |agent| {
+        Ok(agent.set_interval(Duration::from_millis(milliseconds))?)
+    })
 }
 
 /// Starts the agent. Never fails because of the network, which is not touched here: a server that comes up later is
@@ -273,8 +267,9 @@ pub unsafe extern "C" fn opamp_agent_reconnect(agent: *mut opamp_agent) -> opamp
 pub unsafe extern "C" fn opamp_agent_flush(
     agent: *mut opamp_agent,
     timeout_ms: i64,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    call(&calls::AGENT_FLUSH, agent, ptr::null_mut(), |agent| {
+    call(&calls::AGENT_FLUSH, agent, err, |agent| {
         Ok(agent.flush(convert::timeout(timeout_ms)?)?)
     })
 }

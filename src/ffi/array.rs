@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use super::{
     attributes::{Nested, busy, one_more_level, opamp_attributes},
-    calls, convert, guard,
+    calls, convert,
+    error::opamp_error,
+    guard,
     guard::{Handle, Life},
     status::{Outcome, opamp_status},
 };
@@ -73,8 +75,9 @@ pub unsafe extern "C" fn opamp_array_free(array: *mut opamp_array) {
 pub unsafe extern "C" fn opamp_array_add_string(
     array: *mut opamp_array,
     value: *const c_char,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_STRING, array, ptr::null_mut(), |array| {
+    guard::call(&calls::ARRAY_ADD_STRING, array, err, |array| {
         array.add(Nested::plain(Value::StringValue(
             convert::text(value, "the value")?.to_owned(),
         )))
@@ -85,8 +88,12 @@ pub unsafe extern "C" fn opamp_array_add_string(
 ///
 /// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_bool(array: *mut opamp_array, value: i32) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_BOOL, array, ptr::null_mut(), |array| {
+pub unsafe extern "C" fn opamp_array_add_bool(
+    array: *mut opamp_array,
+    value: i32,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    guard::call(&calls::ARRAY_ADD_BOOL, array, err, |array| {
         array.add(Nested::plain(Value::BoolValue(value != 0)))
     })
 }
@@ -95,8 +102,12 @@ pub unsafe extern "C" fn opamp_array_add_bool(array: *mut opamp_array, value: i3
 ///
 /// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_int(array: *mut opamp_array, value: i64) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_INT, array, ptr::null_mut(), |array| {
+pub unsafe extern "C" fn opamp_array_add_int(
+    array: *mut opamp_array,
+    value: i64,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    guard::call(&calls::ARRAY_ADD_INT, array, err, |array| {
         array.add(Nested::plain(Value::IntValue(value)))
     })
 }
@@ -108,8 +119,9 @@ pub unsafe extern "C" fn opamp_array_add_int(array: *mut opamp_array, value: i64
 pub unsafe extern "C" fn opamp_array_add_double(
     array: *mut opamp_array,
     value: f64,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_DOUBLE, array, ptr::null_mut(), |array| {
+    guard::call(&calls::ARRAY_ADD_DOUBLE, array, err, |array| {
         array.add(Nested::plain(Value::DoubleValue(value)))
     })
 }
@@ -122,8 +134,9 @@ pub unsafe extern "C" fn opamp_array_add_bytes(
     array: *mut opamp_array,
     value: *const u8,
     len: usize,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_BYTES, array, ptr::null_mut(), |array| {
+    guard::call(&calls::ARRAY_ADD_BYTES, array, err, |array| {
         array.add(Nested::plain(Value::BytesValue(Bytes::copy_from_slice(
             convert::bytes(value, len, "the value")?,
         ))))
@@ -134,8 +147,11 @@ pub unsafe extern "C" fn opamp_array_add_bytes(
 ///
 /// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_array_add_empty(array: *mut opamp_array) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_EMPTY, array, ptr::null_mut(), |array| {
+pub unsafe extern "C" fn opamp_array_add_empty(
+    array: *mut opamp_array,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    guard::call(&calls::ARRAY_ADD_EMPTY, array, err, |array| {
         array.add(Nested::EMPTY)
     })
 }
@@ -147,8 +163,9 @@ pub unsafe extern "C" fn opamp_array_add_empty(array: *mut opamp_array) -> opamp
 pub unsafe extern "C" fn opamp_array_add_array(
     array: *mut opamp_array,
     value: *const opamp_array,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_ARRAY, array, ptr::null_mut(), |array| {
+    guard::call(&calls::ARRAY_ADD_ARRAY, array, err, |array| {
         array.add(convert::object(value, "the array")?.copy()?)
     })
 }
@@ -160,8 +177,9 @@ pub unsafe extern "C" fn opamp_array_add_array(
 pub unsafe extern "C" fn opamp_array_add_map(
     array: *mut opamp_array,
     value: *const opamp_attributes,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::ARRAY_ADD_MAP, array, ptr::null_mut(), |array| {
+    guard::call(&calls::ARRAY_ADD_MAP, array, err, |array| {
         array.add(convert::object(value, "the map")?.copy()?)
     })
 }

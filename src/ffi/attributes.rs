@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use super::{
     array::opamp_array,
-    calls, convert, guard,
+    calls, convert,
+    error::opamp_error,
+    guard,
     guard::{Handle, Life},
     status::{OPAMP_E_STATE, OPAMP_E_TOO_LARGE, Outcome, Refusal, opamp_status},
 };
@@ -141,11 +143,12 @@ pub unsafe extern "C" fn opamp_attributes_set_string(
     attributes: *mut opamp_attributes,
     key: *const c_char,
     value: *const c_char,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
     guard::call(
         &calls::ATTRIBUTES_SET_STRING,
         attributes,
-        ptr::null_mut(),
+        err,
         |attributes| {
             attributes.set(
                 convert::text(key, "the key")?,
@@ -165,18 +168,14 @@ pub unsafe extern "C" fn opamp_attributes_set_bool(
     attributes: *mut opamp_attributes,
     key: *const c_char,
     value: i32,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::ATTRIBUTES_SET_BOOL,
-        attributes,
-        ptr::null_mut(),
-        |attributes| {
-            attributes.set(
-                convert::text(key, "the key")?,
-                Nested::plain(Value::BoolValue(value != 0)),
-            )
-        },
-    )
+    guard::call(&calls::ATTRIBUTES_SET_BOOL, attributes, err, |attributes| {
+        attributes.set(
+            convert::text(key, "the key")?,
+            Nested::plain(Value::BoolValue(value != 0)),
+        )
+    })
 }
 
 /// Sets a key to an integer. key: UTF-8, copied.
@@ -187,18 +186,14 @@ pub unsafe extern "C" fn opamp_attributes_set_int(
     attributes: *mut opamp_attributes,
     key: *const c_char,
     value: i64,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::ATTRIBUTES_SET_INT,
-        attributes,
-        ptr::null_mut(),
-        |attributes| {
-            attributes.set(
-                convert::text(key, "the key")?,
-                Nested::plain(Value::IntValue(value)),
-            )
-        },
-    )
+    guard::call(&calls::ATTRIBUTES_SET_INT, attributes, err, |attributes| {
+        attributes.set(
+            convert::text(key, "the key")?,
+            Nested::plain(Value::IntValue(value)),
+        )
+    })
 }
 
 /// Sets a key to a floating point number. key: UTF-8, copied.
@@ -209,11 +204,12 @@ pub unsafe extern "C" fn opamp_attributes_set_double(
     attributes: *mut opamp_attributes,
     key: *const c_char,
     value: f64,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
     guard::call(
         &calls::ATTRIBUTES_SET_DOUBLE,
         attributes,
-        ptr::null_mut(),
+        err,
         |attributes| {
             attributes.set(
                 convert::text(key, "the key")?,
@@ -232,11 +228,12 @@ pub unsafe extern "C" fn opamp_attributes_set_bytes(
     key: *const c_char,
     value: *const u8,
     len: usize,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
     guard::call(
         &calls::ATTRIBUTES_SET_BYTES,
         attributes,
-        ptr::null_mut(),
+        err,
         |attributes| {
             attributes.set(
                 convert::text(key, "the key")?,
@@ -257,11 +254,12 @@ pub unsafe extern "C" fn opamp_attributes_set_bytes(
 pub unsafe extern "C" fn opamp_attributes_set_empty(
     attributes: *mut opamp_attributes,
     key: *const c_char,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
     guard::call(
         &calls::ATTRIBUTES_SET_EMPTY,
         attributes,
-        ptr::null_mut(),
+        err,
         |attributes| attributes.set(convert::text(key, "the key")?, Nested::EMPTY),
     )
 }
@@ -274,11 +272,12 @@ pub unsafe extern "C" fn opamp_attributes_set_array(
     attributes: *mut opamp_attributes,
     key: *const c_char,
     value: *const opamp_array,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
     guard::call(
         &calls::ATTRIBUTES_SET_ARRAY,
         attributes,
-        ptr::null_mut(),
+        err,
         |attributes| {
             attributes.set(
                 convert::text(key, "the key")?,
@@ -296,16 +295,12 @@ pub unsafe extern "C" fn opamp_attributes_set_map(
     attributes: *mut opamp_attributes,
     key: *const c_char,
     value: *const opamp_attributes,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::ATTRIBUTES_SET_MAP,
-        attributes,
-        ptr::null_mut(),
-        |attributes| {
-            attributes.set(
-                convert::text(key, "the key")?,
-                convert::object(value, "the map")?.copy()?,
-            )
-        },
-    )
+    guard::call(&calls::ATTRIBUTES_SET_MAP, attributes, err, |attributes| {
+        attributes.set(
+            convert::text(key, "the key")?,
+            convert::object(value, "the map")?.copy()?,
+        )
+    })
 }

@@ -92,14 +92,20 @@ impl Scene {
         assert_eq!(opamp_client_new(uri, &mut scene.client, null_mut()), 0);
         assert_eq!(opamp_attributes_new(&mut scene.attributes), 0);
         let (key, value) = (c"service.name".as_ptr(), c"test".as_ptr());
-        assert_eq!(opamp_attributes_set_string(scene.attributes, key, value), 0);
+        assert_eq!(
+            opamp_attributes_set_string(scene.attributes, key, value, null_mut()),
+            0
+        );
         assert_eq!(opamp_array_new(&mut scene.array), 0);
         assert_eq!(opamp_config_map_new(&mut scene.map), 0);
         assert_eq!(
-            opamp_client_set_description(scene.client, scene.attributes, null()),
+            opamp_client_set_description(scene.client, scene.attributes, null(), null_mut()),
             0
         );
-        assert_eq!(opamp_client_use_host_transport(scene.client, 1), 0);
+        assert_eq!(
+            opamp_client_use_host_transport(scene.client, 1, null_mut()),
+            0
+        );
         let refused = opamp_client_set_option(scene.client, 0, 0, &mut scene.error);
         assert!(refused < 0 && !scene.error.is_null());
         let message = Message::new(Content {
@@ -162,13 +168,13 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_client_set_endpoint" => status(opamp_client_set_endpoint(client, c"http://127.0.0.1:9/".as_ptr(), null_mut())),
         "opamp_client_set_instance_uid" => status(opamp_client_set_instance_uid(client, uid.as_ptr(), 16, null_mut())),
         "opamp_client_instance_uid" => status(opamp_client_instance_uid(client, [0u8; 16].as_mut_ptr(), 16)),
-        "opamp_client_request_instance_uid" => status(opamp_client_request_instance_uid(client, 1)),
+        "opamp_client_request_instance_uid" => status(opamp_client_request_instance_uid(client, 1, null_mut())),
         "opamp_client_set_header" => status(opamp_client_set_header(client, c"X-A".as_ptr(), c"b".as_ptr(), null_mut())),
         "opamp_client_set_user_agent_prefix" => status(opamp_client_set_user_agent_prefix(client, c"a/1".as_ptr(), null_mut())),
-        "opamp_client_use_host_transport" => status(opamp_client_use_host_transport(client, 0)),
+        "opamp_client_use_host_transport" => status(opamp_client_use_host_transport(client, 0, null_mut())),
         "opamp_client_set_proxy" => status(opamp_client_set_proxy(client, null(), null_mut())),
         "opamp_client_set_proxy_header" => status(opamp_client_set_proxy_header(client, c"X-A".as_ptr(), c"b".as_ptr(), null_mut())),
-        "opamp_client_use_proxy_environment" => status(opamp_client_use_proxy_environment(client, 1)),
+        "opamp_client_use_proxy_environment" => status(opamp_client_use_proxy_environment(client, 1, null_mut())),
         "opamp_client_allow_redirect_to" => status(opamp_client_allow_redirect_to(client, c"https://127.0.0.1:9".as_ptr(), null_mut())),
         "opamp_client_set_ca_file" => status(opamp_client_set_ca_file(client, null(), null_mut())),
         "opamp_client_set_ca_dir" => status(opamp_client_set_ca_dir(client, null(), null_mut())),
@@ -178,9 +184,9 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_client_set_insecure_skip_verify" => status(opamp_client_set_insecure_skip_verify(client, 0, null_mut())),
         "opamp_client_set_capabilities" => status(opamp_client_set_capabilities(client, 8193, null_mut())),
         "opamp_client_capabilities" => status(opamp_client_capabilities(client, out)),
-        "opamp_client_set_description" => status(opamp_client_set_description(client, attributes, null())),
-        "opamp_client_set_effective_config" => status(opamp_client_set_effective_config(client, map)),
-        "opamp_client_set_remote_config_status" => status(opamp_client_set_remote_config_status(client, uid.as_ptr(), 16, 1, null())),
+        "opamp_client_set_description" => status(opamp_client_set_description(client, attributes, null(), null_mut())),
+        "opamp_client_set_effective_config" => status(opamp_client_set_effective_config(client, map, null_mut())),
+        "opamp_client_set_remote_config_status" => status(opamp_client_set_remote_config_status(client, uid.as_ptr(), 16, 1, null(), 0, null_mut())),
         "opamp_client_set_option" => status(opamp_client_set_option(client, 9, 100, null_mut())),
         "opamp_client_option" => status(opamp_client_option(client, 9, out)),
         "opamp_client_exchange" => status(opamp_client_exchange(client, null(), 0, 1_000, null_mut(), null_mut())),
@@ -192,14 +198,14 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
             status(answer)
         }
         "opamp_attributes_free" => done(opamp_attributes_free(if s.is_null() { null_mut() } else { fresh(|new| opamp_attributes_new(new)) })),
-        "opamp_attributes_set_string" => status(opamp_attributes_set_string(attributes, key, key)),
-        "opamp_attributes_set_bool" => status(opamp_attributes_set_bool(attributes, key, 1)),
-        "opamp_attributes_set_int" => status(opamp_attributes_set_int(attributes, key, 1)),
-        "opamp_attributes_set_double" => status(opamp_attributes_set_double(attributes, key, 1.0)),
-        "opamp_attributes_set_bytes" => status(opamp_attributes_set_bytes(attributes, key, null(), 0)),
-        "opamp_attributes_set_empty" => status(opamp_attributes_set_empty(attributes, key)),
-        "opamp_attributes_set_array" => status(opamp_attributes_set_array(attributes, key, array)),
-        "opamp_attributes_set_map" => status(opamp_attributes_set_map(attributes, key, attributes)),
+        "opamp_attributes_set_string" => status(opamp_attributes_set_string(attributes, key, key, null_mut())),
+        "opamp_attributes_set_bool" => status(opamp_attributes_set_bool(attributes, key, 1, null_mut())),
+        "opamp_attributes_set_int" => status(opamp_attributes_set_int(attributes, key, 1, null_mut())),
+        "opamp_attributes_set_double" => status(opamp_attributes_set_double(attributes, key, 1.0, null_mut())),
+        "opamp_attributes_set_bytes" => status(opamp_attributes_set_bytes(attributes, key, null(), 0, null_mut())),
+        "opamp_attributes_set_empty" => status(opamp_attributes_set_empty(attributes, key, null_mut())),
+        "opamp_attributes_set_array" => status(opamp_attributes_set_array(attributes, key, array, null_mut())),
+        "opamp_attributes_set_map" => status(opamp_attributes_set_map(attributes, key, attributes, null_mut())),
         "opamp_array_new" => {
             let mut new = null_mut();
             let answer = opamp_array_new(if s.is_null() { null_mut() } else { &mut new });
@@ -207,14 +213,14 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
             status(answer)
         }
         "opamp_array_free" => done(opamp_array_free(if s.is_null() { null_mut() } else { fresh(|new| opamp_array_new(new)) })),
-        "opamp_array_add_string" => status(opamp_array_add_string(array, key)),
-        "opamp_array_add_bool" => status(opamp_array_add_bool(array, 1)),
-        "opamp_array_add_int" => status(opamp_array_add_int(array, 1)),
-        "opamp_array_add_double" => status(opamp_array_add_double(array, 1.0)),
-        "opamp_array_add_bytes" => status(opamp_array_add_bytes(array, null(), 0)),
-        "opamp_array_add_empty" => status(opamp_array_add_empty(array)),
-        "opamp_array_add_array" => status(opamp_array_add_array(array, array)),
-        "opamp_array_add_map" => status(opamp_array_add_map(array, attributes)),
+        "opamp_array_add_string" => status(opamp_array_add_string(array, key, null_mut())),
+        "opamp_array_add_bool" => status(opamp_array_add_bool(array, 1, null_mut())),
+        "opamp_array_add_int" => status(opamp_array_add_int(array, 1, null_mut())),
+        "opamp_array_add_double" => status(opamp_array_add_double(array, 1.0, null_mut())),
+        "opamp_array_add_bytes" => status(opamp_array_add_bytes(array, null(), 0, null_mut())),
+        "opamp_array_add_empty" => status(opamp_array_add_empty(array, null_mut())),
+        "opamp_array_add_array" => status(opamp_array_add_array(array, array, null_mut())),
+        "opamp_array_add_map" => status(opamp_array_add_map(array, attributes, null_mut())),
 
         "opamp_config_map_new" => {
             let mut new = null_mut();
@@ -224,13 +230,13 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         }
         "opamp_config_map_decode" => {
             let mut new = null_mut();
-            let answer = opamp_config_map_decode(null(), 0, if s.is_null() { null_mut() } else { &mut new });
+            let answer = opamp_config_map_decode(null(), 0, if s.is_null() { null_mut() } else { &mut new }, null_mut());
             opamp_config_map_unref(new);
             status(answer)
         }
         "opamp_config_map_add" => {
             let own = if s.is_null() { null_mut() } else { fresh(|new| opamp_config_map_new(new)) };
-            let answer = opamp_config_map_add(own, null(), 0, null(), null(), 0);
+            let answer = opamp_config_map_add(own, null(), 0, null(), null(), 0, null_mut());
             opamp_config_map_unref(own);
             status(answer)
         }
@@ -258,16 +264,16 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
             status(answer)
         }
         "opamp_agent_free" => done(opamp_agent_free(agent)),
-        "opamp_agent_set_delivery" => status(opamp_agent_set_delivery(agent, 1)),
-        "opamp_agent_set_log_events" => status(opamp_agent_set_log_events(agent, 0)),
-        "opamp_agent_set_interval" => status(opamp_agent_set_interval(agent, 30_000)),
+        "opamp_agent_set_delivery" => status(opamp_agent_set_delivery(agent, 1, null_mut())),
+        "opamp_agent_set_log_events" => status(opamp_agent_set_log_events(agent, 0, null_mut())),
+        "opamp_agent_set_interval" => status(opamp_agent_set_interval(agent, 30_000, null_mut())),
         "opamp_agent_start" => status(opamp_agent_start(agent, null_mut())),
         "opamp_agent_request_stop" => status(opamp_agent_request_stop(agent)),
         "opamp_agent_stop" => status(opamp_agent_stop(agent, 10_000)),
         "opamp_agent_poll_now" => status(opamp_agent_poll_now(agent)),
         "opamp_agent_report_full_state" => status(opamp_agent_report_full_state(agent)),
         "opamp_agent_reconnect" => status(opamp_agent_reconnect(agent)),
-        "opamp_agent_flush" => status(opamp_agent_flush(agent, 0)),
+        "opamp_agent_flush" => status(opamp_agent_flush(agent, 0, null_mut())),
         "opamp_agent_send" => status(opamp_agent_send(agent, null(), 0, 1, out, null_mut())),
         "opamp_agent_poll_fd" => status(opamp_agent_poll_fd(agent, &mut 0)),
         "opamp_agent_dispatch" => status(opamp_agent_dispatch(agent, 0, null_mut())),
@@ -308,7 +314,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_request_header_at" => status(opamp_request_header_at(s.request, 0, null_mut(), null_mut())),
         "opamp_request_body" => done(opamp_request_body(s.request, null_mut())),
         "opamp_request_timeout_ms" => status(opamp_request_timeout_ms(s.request, out)),
-        "opamp_request_complete" => status(opamp_request_complete(s.request, 503, null(), 0, null(), 0)),
+        "opamp_request_complete" => status(opamp_request_complete(s.request, 503, null(), 0, null(), 0, null_mut())),
         "opamp_request_fail" => status(opamp_request_fail(s.request, 0, null())),
         "opamp_request_ref" => pointer(opamp_request_ref(s.request)),
         "opamp_request_unref" => done(opamp_request_unref(opamp_request_ref(s.request))),
@@ -496,7 +502,7 @@ fn in_a_callback_each_call_answers_as_its_row_says() {
             opamp_agent_new(client, &callbacks, user, None, &mut agent, null_mut()),
             0
         );
-        assert_eq!(opamp_agent_set_delivery(agent, 1), 0);
+        assert_eq!(opamp_agent_set_delivery(agent, 1, null_mut()), 0);
         assert_eq!(opamp_agent_start(agent, null_mut()), 0);
         while CALLED.load(Ordering::SeqCst) == 0 {
             assert_eq!(opamp_agent_dispatch(agent, 10_000, null_mut()), 0);
@@ -520,7 +526,7 @@ unsafe fn running() -> Scene {
         ),
         0
     );
-    assert_eq!(opamp_agent_set_delivery(scene.agent, 1), 0);
+    assert_eq!(opamp_agent_set_delivery(scene.agent, 1, null_mut()), 0);
     assert_eq!(opamp_agent_start(scene.agent, null_mut()), 0);
     loop {
         let mut event = null_mut();
@@ -679,7 +685,7 @@ fn a_poisoned_agent_says_so_until_it_is_freed_but_gives_its_events_up_to_stopped
         let mut scene = running();
         PLANTED.set("opamp_agent_set_interval");
         assert_eq!(
-            opamp_agent_set_interval(scene.agent, 1_000),
+            opamp_agent_set_interval(scene.agent, 1_000, null_mut()),
             OPAMP_E_PANIC as i32
         );
         PLANTED.set("");

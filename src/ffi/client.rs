@@ -155,11 +155,9 @@ pub unsafe extern "C" fn opamp_client_instance_uid(
 pub unsafe extern "C" fn opamp_client_request_instance_uid(
     client: *mut opamp_client,
     on: i32,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    call(
-        &calls::CLIENT_REQUEST_INSTANCE_UID,
-        client,
-        ptr::null_mut(),
-        |client| Ok(client.request_instance_uid(on != 0)?),
-    )
+    call(&calls::CLIENT_REQUEST_INSTANCE_UID, client, err, |client| {
+        Ok(client.request_instance_uid(on != 0)?)
+    })
 }

@@ -11,6 +11,7 @@ use crate::locks::Mutex;
 use super::{
     calls, convert,
     convert::opamp_slice,
+    error::opamp_error,
     guard,
     guard::{Handle, Life},
     status::{OPAMP_E_NOT_FOUND, OPAMP_E_STATE, Outcome, Refusal, opamp_status},
@@ -125,8 +126,9 @@ pub unsafe extern "C" fn opamp_config_map_decode(
     bytes: *const u8,
     len: usize,
     out: *mut *mut opamp_config_map,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::open(&calls::CONFIG_MAP_DECODE, ptr::null_mut(), || {
+    guard::open(&calls::CONFIG_MAP_DECODE, err, || {
         convert::wanted(out)?;
         let map = ConfigMap::decode(convert::bytes(bytes, len, "the map")?)?;
         out.write(Arc::into_raw(opamp_config_map::received(map)).cast_mut());
@@ -146,8 +148,9 @@ pub unsafe extern "C" fn opamp_config_map_add(
     content_type: *const c_char,
     body: *const u8,
     body_len: usize,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::CONFIG_MAP_ADD, map, ptr::null_mut(), |map| {
+    guard::call(&calls::CONFIG_MAP_ADD, map, err, |map| {
         let name = convert::name(name, name_len, "the name")?;
         let content_type = convert::text_or_none(content_type, "the content type")?;
         map.add(

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{
     calls, convert,
     convert::opamp_slice,
+    error::opamp_error,
     guard,
     guard::{Handle, Life},
     status::{OPAMP_E_NOT_FOUND, OPAMP_E_STATE, Outcome, Refusal, opamp_status},
@@ -146,25 +147,21 @@ pub unsafe extern "C" fn opamp_request_complete(
     header_count: usize,
     body: *const u8,
     body_len: usize,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::REQUEST_COMPLETE,
-        request,
-        ptr::null_mut(),
-        |request| {
-            let status = u16::try_from(http_status)
-                .ok()
-                .filter(|status| (100..1000).contains(status))
-                .ok_or_else(|| Refusal::argument("no HTTP status"))?;
-            let headers = pairs(headers, header_count)?;
-            let body = convert::bytes(body, body_len, "the body")?;
-            ended(
-                request
-                    .request
-                    .complete(status, headers, Bytes::copy_from_slice(body)),
-            )
-        },
-    )
+    guard::call(&calls::REQUEST_COMPLETE, request, err, |request| {
+        let status = u16::try_from(http_status)
+            .ok()
+            .filter(|status| (100..1000).contains(status))
+            .ok_or_else(|| Refusal::argument("no HTTP status"))?;
+        let headers = pairs(headers, header_count)?;
+        let body = convert::bytes(body, body_len, "the body")?;
+        ended(
+            request
+                .request
+                .complete(status, headers, Bytes::copy_from_slice(body)),
+        )
+    })
 }
 
 fn ended<E>(result: Result<(), E>) -> Outcome {

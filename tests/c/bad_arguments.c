@@ -51,7 +51,7 @@ static void proxies(opamp_client *client) {
   REFUSED(opamp_client_set_proxy_header(client, "X-Y", "a\r\nb: c", &err), OPAMP_E_INVALID_ARG);
   OK(opamp_client_set_proxy_header(client, "Proxy-Authorization", "Bearer x", NULL));
   OK(opamp_client_set_proxy_header(client, "Proxy-Authorization", NULL, NULL));
-  OK(opamp_client_use_proxy_environment(client, 0));
+  OK(opamp_client_use_proxy_environment(client, 0, NULL));
   /* On a http endpoint TLS settings need an https proxy, and the proxy stays while they are there. [TLS-01] */
   OK(opamp_client_set_proxy(client, "https://127.0.0.1", NULL));
   OK(opamp_client_set_insecure_skip_verify(client, 1, NULL));
@@ -122,18 +122,18 @@ static void clients(opamp_client *client) {
   OK(opamp_client_capabilities(client, &value));
   SAME(value, OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT);
   OK(opamp_attributes_new(&none));
-  SAME(opamp_client_set_description(client, NULL, NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_client_set_description(client, none, none), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_description(client, NULL, NULL, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_description(client, none, none, &err), OPAMP_E_INVALID_ARG);
   opamp_attributes_free(none);
-  SAME(opamp_client_set_effective_config(client, NULL), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_effective_config(client, NULL, &err), OPAMP_E_INVALID_ARG);
   OK(opamp_config_map_new(&map));
-  SAME(opamp_client_set_effective_config(client, map), OPAMP_E_CAPABILITY);
+  REFUSED(opamp_client_set_effective_config(client, map, &err), OPAMP_E_CAPABILITY);
   opamp_config_map_unref(map);
-  SAME(opamp_client_set_remote_config_status(client, NULL, 0, OPAMP_REMOTE_CONFIG_APPLIED, NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_client_set_remote_config_status(client, NULL, 3, OPAMP_REMOTE_CONFIG_APPLIED, NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_client_set_remote_config_status(client, uid, 3, 9, NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_client_set_remote_config_status(client, uid, 3, OPAMP_REMOTE_CONFIG_APPLIED, "text"), OPAMP_E_INVALID_ARG);
-  SAME(opamp_client_set_remote_config_status(client, uid, 3, OPAMP_REMOTE_CONFIG_FAILED, "\xff"), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_remote_config_status(client, NULL, 0, OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_remote_config_status(client, NULL, 3, OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_remote_config_status(client, uid, 3, 9, NULL, 0, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_remote_config_status(client, uid, 3, OPAMP_REMOTE_CONFIG_APPLIED, "text", sizeof "text" - 1, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_remote_config_status(client, uid, 3, OPAMP_REMOTE_CONFIG_FAILED, "\xff", sizeof "\xff" - 1, &err), OPAMP_E_INVALID_ARG);
   CHECK(opamp_client_set_option(client, 0, 1, NULL) < 0);
   CHECK(opamp_client_set_option(client, 9999, 1, NULL) < 0);
   REFUSED(opamp_client_set_option(client, OPAMP_OPTION_CONNECT_TIMEOUT_MS, 0, &err), OPAMP_E_INVALID_ARG);
@@ -152,7 +152,7 @@ static void websocket(void) {
   opamp_client *client = NULL;
   opamp_agent *agent = NULL;
   OK(opamp_client_new("ws://127.0.0.1:9/", &client, NULL));
-  SAME(opamp_client_use_host_transport(client, 1), OPAMP_E_UNSUPPORTED);
+  REFUSED(opamp_client_use_host_transport(client, 1, &err), OPAMP_E_UNSUPPORTED);
   REFUSED(opamp_client_exchange(client, (const uint8_t *)"", 0, 100, NULL, &err), OPAMP_E_UNSUPPORTED);
   REFUSED(opamp_client_set_insecure_skip_verify(client, 1, &err), OPAMP_E_INVALID_ARG);
   REFUSED(opamp_client_set_header(client, "Sec-WebSocket-Protocol", "x", &err), OPAMP_E_INVALID_ARG);
@@ -161,17 +161,17 @@ static void websocket(void) {
   REFUSED(opamp_client_set_endpoint(client, "ws://127.0.0.1:9/", &err), OPAMP_E_INVALID_ARG);
   OK(opamp_client_set_insecure_skip_verify(client, 0, NULL));
   OK(opamp_client_set_endpoint(client, "http://127.0.0.1:9/", NULL));
-  OK(opamp_client_use_host_transport(client, 1));
+  OK(opamp_client_use_host_transport(client, 1, NULL));
   REFUSED(opamp_client_set_endpoint(client, "ws://127.0.0.1:9/", &err), OPAMP_E_UNSUPPORTED);
-  OK(opamp_client_use_host_transport(client, 0));
+  OK(opamp_client_use_host_transport(client, 0, NULL));
   OK(opamp_client_set_endpoint(client, "ws://127.0.0.1:9/", NULL));
   OK(opamp_attributes_new(&who));
-  OK(opamp_attributes_set_empty(who, "x"));
-  OK(opamp_client_set_description(client, who, NULL));
+  OK(opamp_attributes_set_empty(who, "x", NULL));
+  OK(opamp_client_set_description(client, who, NULL, NULL));
   opamp_attributes_free(who);
   OK(opamp_agent_new(client, &callbacks, NULL, NULL, &agent, NULL));
-  SAME(opamp_agent_set_interval(agent, 9), OPAMP_E_INVALID_ARG);
-  OK(opamp_agent_set_interval(agent, 0));
+  REFUSED(opamp_agent_set_interval(agent, 9, &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_agent_set_interval(agent, 0, NULL));
   OK(opamp_client_set_endpoint(client, "http://127.0.0.1:9/", NULL));
   REFUSED(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG);
   OK(opamp_client_set_endpoint(client, "ws://127.0.0.1:9/", NULL));
@@ -190,36 +190,36 @@ static void builders(void) {
   OK(opamp_attributes_new(&attributes));
   OK(opamp_attributes_new(&inner));
   OK(opamp_array_new(&array));
-  SAME(opamp_attributes_set_string(attributes, NULL, "x"), OPAMP_E_INVALID_ARG);
-  SAME(opamp_attributes_set_string(attributes, "x", NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_attributes_set_string(attributes, "x", "\xc3"), OPAMP_E_INVALID_ARG);
-  SAME(opamp_attributes_set_bytes(attributes, "x", NULL, 1), OPAMP_E_INVALID_ARG);
-  SAME(opamp_attributes_set_array(attributes, "x", NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_attributes_set_map(attributes, "x", NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_array_add_string(array, NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_array_add_bytes(array, NULL, 1), OPAMP_E_INVALID_ARG);
-  SAME(opamp_array_add_array(array, NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_array_add_map(array, NULL), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_attributes_set_string(attributes, NULL, "x", &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_attributes_set_string(attributes, "x", NULL, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_attributes_set_string(attributes, "x", "\xc3", &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_attributes_set_bytes(attributes, "x", NULL, 1, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_attributes_set_array(attributes, "x", NULL, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_attributes_set_map(attributes, "x", NULL, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_array_add_string(array, NULL, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_array_add_bytes(array, NULL, 1, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_array_add_array(array, NULL, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_array_add_map(array, NULL, &err), OPAMP_E_INVALID_ARG);
   /* an object may be given to itself: it is copied */
-  for (i = 0; i < 32; i++) OK(opamp_attributes_set_map(attributes, "self", attributes));
-  SAME(opamp_attributes_set_map(attributes, "self", attributes), OPAMP_E_TOO_LARGE);
-  SAME(opamp_array_add_map(array, attributes), OPAMP_E_TOO_LARGE);
-  OK(opamp_attributes_set_map(inner, "flat", inner));
+  for (i = 0; i < 32; i++) OK(opamp_attributes_set_map(attributes, "self", attributes, NULL));
+  REFUSED(opamp_attributes_set_map(attributes, "self", attributes, &err), OPAMP_E_TOO_LARGE);
+  REFUSED(opamp_array_add_map(array, attributes, &err), OPAMP_E_TOO_LARGE);
+  OK(opamp_attributes_set_map(inner, "flat", inner, NULL));
   opamp_attributes_free(attributes);
   opamp_attributes_free(inner);
   opamp_array_free(array);
   OK(opamp_config_map_new(&map));
-  SAME(opamp_config_map_add(map, NULL, 3, NULL, NULL, 0), OPAMP_E_INVALID_ARG);
-  SAME(opamp_config_map_add(map, "\xff", 1, NULL, NULL, 0), OPAMP_E_INVALID_ARG);
-  SAME(opamp_config_map_add(map, "a", 1, "\xff", NULL, 0), OPAMP_E_INVALID_ARG);
-  SAME(opamp_config_map_add(map, "a", 1, NULL, NULL, 9), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_config_map_add(map, NULL, 3, NULL, NULL, 0, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_config_map_add(map, "\xff", 1, NULL, NULL, 0, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_config_map_add(map, "a", 1, "\xff", NULL, 0, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_config_map_add(map, "a", 1, NULL, NULL, 9, &err), OPAMP_E_INVALID_ARG);
   SAME(opamp_config_map_len(map), 0);
   SAME(opamp_config_map_at(map, 0, &slice, &slice, &slice), OPAMP_E_NOT_FOUND);
   SAME(opamp_config_map_at(map, (size_t)-1, &slice, &slice, &slice), OPAMP_E_NOT_FOUND);
   SAME(opamp_config_map_get(map, "\xff", 1, &slice, &slice), OPAMP_E_INVALID_ARG);
-  SAME(opamp_config_map_decode((const uint8_t *)"\x0a\x05", 2, &map), OPAMP_E_INVALID_ARG); /* cut off */
-  SAME(opamp_config_map_decode((const uint8_t *)"\x0a\x03\x0a\x01\xff", 5, &map), OPAMP_E_INVALID_ARG); /* not UTF-8 */
-  SAME(opamp_config_map_decode(NULL, 9, &map), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_config_map_decode((const uint8_t *)"\x0a\x05", 2, &map, &err), OPAMP_E_INVALID_ARG); /* cut off */
+  REFUSED(opamp_config_map_decode((const uint8_t *)"\x0a\x03\x0a\x01\xff", 5, &map, &err), OPAMP_E_INVALID_ARG); /* not UTF-8 */
+  REFUSED(opamp_config_map_decode(NULL, 9, &map, &err), OPAMP_E_INVALID_ARG);
   CHECK(slice.data == (const uint8_t *)UNTOUCHED && slice.len == 7);
   opamp_config_map_unref(map);
 }
@@ -231,16 +231,16 @@ static void agents(opamp_client *client) {
   opamp_event *event = (opamp_event *)UNTOUCHED;
   uint64_t ticket = 5;
   OK(opamp_agent_new(client, &callbacks, NULL, NULL, &agent, NULL));
-  SAME(opamp_agent_set_delivery(agent, 2), OPAMP_E_INVALID_ARG);
-  SAME(opamp_agent_set_delivery(agent, -1), OPAMP_E_INVALID_ARG);
-  SAME(opamp_agent_set_log_events(agent, 5), OPAMP_E_INVALID_ARG);
-  SAME(opamp_agent_set_interval(agent, 0), OPAMP_E_INVALID_ARG);
-  SAME(opamp_agent_set_interval(agent, 9), OPAMP_E_INVALID_ARG);
-  OK(opamp_agent_set_interval(agent, UINT64_MAX)); /* clamped */
+  REFUSED(opamp_agent_set_delivery(agent, 2, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_set_delivery(agent, -1, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_set_log_events(agent, 5, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_set_interval(agent, 0, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_set_interval(agent, 9, &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_agent_set_interval(agent, UINT64_MAX, NULL)); /* clamped */
   REFUSED(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG); /* no description */
   OK(opamp_attributes_new(&who));
-  OK(opamp_attributes_set_empty(who, "x"));
-  OK(opamp_client_set_description(client, NULL, who));
+  OK(opamp_attributes_set_empty(who, "x", NULL));
+  OK(opamp_client_set_description(client, NULL, who, NULL));
   opamp_attributes_free(who);
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   REFUSED(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG); /* no on_message */
@@ -252,13 +252,13 @@ static void agents(opamp_client *client) {
   OK(opamp_client_set_option(client, OPAMP_OPTION_SERVER_INTERVAL_MAX_MS, 60000, NULL));
   SAME(opamp_agent_stop(agent, -2), OPAMP_E_INVALID_ARG);
   OK(opamp_agent_stop(agent, 0)); /* it does not run */
-  SAME(opamp_agent_flush(agent, 0), OPAMP_E_STATE);
-  SAME(opamp_agent_flush(agent, -7), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_flush(agent, 0, &err), OPAMP_E_STATE);
+  REFUSED(opamp_agent_flush(agent, -7, &err), OPAMP_E_INVALID_ARG);
   SAME(opamp_agent_poll_now(agent), OPAMP_E_STATE);
   SAME(opamp_agent_send(agent, NULL, 0, 1, &ticket, NULL), OPAMP_E_STATE);
   SAME(opamp_agent_send(agent, NULL, 1, 1, &ticket, NULL), OPAMP_E_INVALID_ARG);
   SAME(ticket, 5);
-  OK(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL));
+  OK(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, NULL));
   SAME(opamp_agent_next_event(agent, 0, &event), OPAMP_E_STATE);
   SAME(opamp_agent_next_event(agent, -3, &event), OPAMP_E_INVALID_ARG);
   SAME(opamp_agent_next_event(agent, 0, NULL), OPAMP_E_INVALID_ARG);

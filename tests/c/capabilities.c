@@ -24,11 +24,11 @@ int main(void) {
   kit_client_uid(client, uid);
   kit_post("config", "{\"files\": [{\"name\": \"a\", \"body\": \"offered-body\"}]}");
   OK(opamp_config_map_new(&map));
-  OK(opamp_config_map_add(map, "own.yaml", 8, NULL, (const uint8_t *)"kept-until-declared", 19));
-  SAME(opamp_client_set_effective_config(client, map), OPAMP_E_CAPABILITY);
+  OK(opamp_config_map_add(map, "own.yaml", 8, NULL, (const uint8_t *)"kept-until-declared", 19, NULL));
+  SAME(opamp_client_set_effective_config(client, map, NULL), OPAMP_E_CAPABILITY);
   opamp_config_map_unref(map);
   kit_start(agent);
-  OK(opamp_agent_flush(agent, SOON_MS));
+  OK(opamp_agent_flush(agent, SOON_MS, NULL));
   CHECK(!kit_timeline_has("kind=received", "kept-until-declared"));
   /* No on_message: refused while it runs, and what was declared before stays. */
   SAME(opamp_client_set_capabilities(client, KIT_ALL, &err), OPAMP_E_INVALID_ARG);
@@ -37,10 +37,10 @@ int main(void) {
   OK(opamp_client_capabilities(client, &bits));
   SAME(bits, OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT);
   OK(opamp_client_set_capabilities(client, bits | OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG, NULL));
-  OK(opamp_agent_flush(agent, SOON_MS));
+  OK(opamp_agent_flush(agent, SOON_MS, NULL));
   CHECK(kit_timeline_has("kind=received", "kept-until-declared"));
   /* The interval, while it runs: at once. */
-  OK(opamp_agent_set_interval(agent, 20));
+  OK(opamp_agent_set_interval(agent, 20, NULL));
   snprintf(condition, sizeof condition, "heartbeats%%3E%%3D5&agent=%s", uid);
   kit_wait(condition);
   OK(opamp_agent_stop(agent, -1));

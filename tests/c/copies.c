@@ -36,15 +36,15 @@ int main(void) {
   OK(opamp_client_set_instance_uid(client, (const uint8_t *)uid, 16, NULL));
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   OK(opamp_attributes_new(&who));
-  OK(opamp_attributes_set_string(who, key, text));
-  OK(opamp_client_set_description(client, who, NULL));
-  OK(opamp_attributes_set_string(who, "service.name", "changed afterwards"));
+  OK(opamp_attributes_set_string(who, key, text, NULL));
+  OK(opamp_client_set_description(client, who, NULL, NULL));
+  OK(opamp_attributes_set_string(who, "service.name", "changed afterwards", NULL));
   opamp_attributes_free(who);
   OK(opamp_config_map_new(&map));
-  OK(opamp_config_map_add(map, file, strlen(file), type, (const uint8_t *)body, strlen(body)));
-  OK(opamp_client_set_effective_config(client, map));
+  OK(opamp_config_map_add(map, file, strlen(file), type, (const uint8_t *)body, strlen(body), NULL));
+  OK(opamp_client_set_effective_config(client, map, NULL));
   opamp_config_map_unref(map);
-  OK(opamp_client_set_remote_config_status(client, (const uint8_t *)hash, strlen(hash), OPAMP_REMOTE_CONFIG_FAILED, why));
+  OK(opamp_client_set_remote_config_status(client, (const uint8_t *)hash, strlen(hash), OPAMP_REMOTE_CONFIG_FAILED, why, strlen(why), NULL));
   OK(opamp_callbacks_init(callbacks, sizeof *callbacks));
   OK(opamp_agent_new(client, callbacks, NULL, NULL, &agent, NULL));
   SAME(opamp_agent_start(agent, NULL), OPAMP_E_INVALID_ARG); /* no on_message for an accepted configuration */
@@ -55,10 +55,10 @@ int main(void) {
   free(callbacks);
   gone(endpoint), gone(name), gone(value), gone(prefix), gone(key), gone(text), gone(file), gone(type), gone(body), gone(ca);
   gone(uid), gone(hash), gone(why);
-  OK(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL));
+  OK(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, NULL));
   kit_start(agent);
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
-  OK(opamp_agent_flush(agent, SOON_MS));
+  OK(opamp_agent_flush(agent, SOON_MS, NULL));
   CHECK(kit_timeline_has(kit_requests(), "header-value"));
   CHECK(kit_timeline_has(kit_requests(), "my-host/1.0"));
   CHECK(kit_timeline_has("kind=received", "copied-name"));

@@ -34,7 +34,7 @@ static void failures_and_recovery(void) {
   kit_refuse(kit_is_websocket() ? "\"times\": 5, \"do\": {\"status\": 500}}, {\"on\": \"upgrade\", \"do\": {\"status\": 503, \"retry_after\": 1}"
                                 : "\"times\": 5, \"do\": {\"status\": 500}}, {\"do\": {\"status\": 503, \"retry_after\": 1}");
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
-  OK(opamp_agent_set_log_events(agent, OPAMP_LOG_DEBUG));
+  OK(opamp_agent_set_log_events(agent, OPAMP_LOG_DEBUG, NULL));
   kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_LOG);
   only(event, 0, 0, 0, 0, 1);

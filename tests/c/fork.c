@@ -29,7 +29,7 @@ static void inherited(void) {
   SAME(opamp_agent_stop(agent, -1), OPAMP_E_FORKED);
   SAME(opamp_agent_request_stop(agent), OPAMP_E_FORKED);
   SAME(opamp_agent_poll_now(agent), OPAMP_E_FORKED);
-  SAME(opamp_agent_flush(agent, -1), OPAMP_E_FORKED);
+  SAME(opamp_agent_flush(agent, -1, NULL), OPAMP_E_FORKED);
   SAME(opamp_agent_dispatch(agent, -1, NULL), OPAMP_E_FORKED);
   SAME(opamp_agent_next_event(agent, -1, &none), OPAMP_E_FORKED);
   SAME(opamp_agent_poll_fd(agent, &fd), OPAMP_E_FORKED);
@@ -105,7 +105,7 @@ static void a_map_that_is_being_read(void) {
     kit_flag started = KIT_FLAG;
     pthread_t reader;
     pid_t child;
-    OK(opamp_config_map_decode(encoded, sizeof encoded, &map));
+    OK(opamp_config_map_decode(encoded, sizeof encoded, &map, NULL));
     CHECK(pthread_create(&reader, NULL, read_first, &started) == 0);
     kit_until(&started, 1);
     nanosleep(&pause, NULL); /* wherever it is then: nothing may go wrong at any point */
@@ -177,7 +177,7 @@ int main(void) {
   kit_client_uid(client, uid);
   kit_post("config", "{\"hash_text\": \"v1\", \"files\": [{\"name\": \"a\", \"body\": \"1\"}]}");
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
-  OK(opamp_agent_set_interval(agent, 20)); /* far below the hundred in a second that the server takes for a storm */
+  OK(opamp_agent_set_interval(agent, 20, NULL)); /* far below the hundred in a second that the server takes for a storm */
   kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_MESSAGE);
   message = opamp_message_ref(opamp_event_message(event));

@@ -44,7 +44,7 @@ static opamp_request *next(opamp_agent *agent) {
 
 static void *complete(void *request) {
   static const char *const headers[] = { "Content-Type", "application/x-protobuf" };
-  OK(opamp_request_complete((opamp_request *)request, 200, headers, 1, NULL, 0));
+  OK(opamp_request_complete((opamp_request *)request, 200, headers, 1, NULL, 0, NULL));
   return NULL;
 }
 
@@ -68,7 +68,7 @@ static void in_callbacks(opamp_client *client) {
   callbacks.on_request = on_request;
   agent = kit_agent(client, &callbacks, NULL, OPAMP_DELIVERY_THREAD);
   kit_start(agent);
-  OK(opamp_agent_flush(agent, SOON_MS));
+  OK(opamp_agent_flush(agent, SOON_MS, NULL));
   OK(opamp_agent_stop(agent, -1));
   SAME(kit_value(&handed_out), 2); /* the report and the goodbye */
   opamp_agent_free(agent);
@@ -84,7 +84,7 @@ int main(void) {
   uint64_t retry;
   static const char *const busy[] = { "Retry-After", "0", "Content-Type", "text/html" };
   static const char *const null_text[] = { "Content-Type", NULL };
-  OK(opamp_client_use_host_transport(client, 1));
+  OK(opamp_client_use_host_transport(client, 1, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 10, NULL));
@@ -99,13 +99,13 @@ int main(void) {
   check_request(request, client);
   SAME(sequence_num(request), 0);
   SAME(opamp_request_fail(request, 0, "\xff"), OPAMP_E_INVALID_ARG);
-  SAME(opamp_request_complete(request, 0, NULL, 0, NULL, 0), OPAMP_E_INVALID_ARG);
-  SAME(opamp_request_complete(request, 200, null_text, 1, NULL, 0), OPAMP_E_INVALID_ARG);
-  SAME(opamp_request_complete(request, 200, NULL, 1, NULL, 0), OPAMP_E_INVALID_ARG);
-  SAME(opamp_request_complete(request, 200, NULL, 0, NULL, 1), OPAMP_E_INVALID_ARG);
+  SAME(opamp_request_complete(request, 0, NULL, 0, NULL, 0, NULL), OPAMP_E_INVALID_ARG);
+  SAME(opamp_request_complete(request, 200, null_text, 1, NULL, 0, NULL), OPAMP_E_INVALID_ARG);
+  SAME(opamp_request_complete(request, 200, NULL, 1, NULL, 0, NULL), OPAMP_E_INVALID_ARG);
+  SAME(opamp_request_complete(request, 200, NULL, 0, NULL, 1, NULL), OPAMP_E_INVALID_ARG);
   OK(opamp_request_fail(request, 0, "no route to\nthe server"));
   SAME(opamp_request_fail(request, 0, NULL), OPAMP_E_STATE);
-  SAME(opamp_request_complete(request, 200, NULL, 0, NULL, 0), OPAMP_E_STATE);
+  SAME(opamp_request_complete(request, 200, NULL, 0, NULL, 0, NULL), OPAMP_E_STATE);
   opamp_request_unref(request);
   event = kit_event(agent, OPAMP_EVENT_CONNECT_FAILED);
   why = opamp_event_error(event);
@@ -125,7 +125,7 @@ int main(void) {
   /* A busy server. */
   request = next(agent);
   SAME(sequence_num(request), 1);
-  OK(opamp_request_complete(request, 503, busy, 2, (const uint8_t *)"later", 5));
+  OK(opamp_request_complete(request, 503, busy, 2, (const uint8_t *)"later", 5, NULL));
   opamp_request_unref(request);
   /* An answer, from another thread. */
   request = next(agent);
@@ -138,7 +138,7 @@ int main(void) {
   OK(opamp_agent_poll_now(agent));
   last = next(agent);
   OK(opamp_agent_stop(agent, -1));
-  SAME(opamp_request_complete(last, 200, NULL, 0, NULL, 0), OPAMP_E_STATE);
+  SAME(opamp_request_complete(last, 200, NULL, 0, NULL, 0, NULL), OPAMP_E_STATE);
   opamp_agent_free(agent);
   OK(opamp_client_set_option(client, OPAMP_OPTION_STOP_GRACE_MS, SOON_MS, NULL)); /* the goodbye is waited for */
   in_callbacks(client);

@@ -171,8 +171,8 @@ static inline opamp_client *kit_client_at(const char *endpoint) {
   if (ca && (strncmp(endpoint, "https:", 6) == 0 || strncmp(endpoint, "wss:", 4) == 0)) OK(opamp_client_set_ca_file(client, ca, NULL));
   kit_patient(client);
   OK(opamp_attributes_new(&who));
-  OK(opamp_attributes_set_string(who, "service.name", "c-test"));
-  OK(opamp_client_set_description(client, who, NULL));
+  OK(opamp_attributes_set_string(who, "service.name", "c-test", NULL));
+  OK(opamp_client_set_description(client, who, NULL, NULL));
   opamp_attributes_free(who);
   return client;
 }
@@ -185,7 +185,7 @@ static inline opamp_agent *kit_agent(opamp_client *client, const opamp_callbacks
   opamp_status status = opamp_agent_new(client, callbacks, user, NULL, &agent, &err);
   if (status) fprintf(stderr, "%s\n", opamp_error_text(err));
   OK(status);
-  OK(opamp_agent_set_delivery(agent, delivery));
+  OK(opamp_agent_set_delivery(agent, delivery, NULL));
   return agent;
 }
 

@@ -48,7 +48,7 @@ static opamp_agent *make(opamp_client *client, host *h, int32_t delivery) {
   callbacks.on_connect = on_connect;
   callbacks.on_stopped = on_stopped;
   OK(opamp_agent_new(client, &callbacks, h, destroy, &agent, NULL));
-  OK(opamp_agent_set_delivery(agent, delivery));
+  OK(opamp_agent_set_delivery(agent, delivery, NULL));
   return agent;
 }
 

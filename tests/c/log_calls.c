@@ -16,10 +16,10 @@ static void on_line(int32_t level, const char *line, void *user) {
   opamp_snapshot_free(snapshot);
   OK(opamp_client_instance_uid(client, uid, 16));
   OK(opamp_client_set_header(client, "X-A", "b", NULL));
-  OK(opamp_agent_set_interval(agent, 10000));
+  OK(opamp_agent_set_interval(agent, 10000, NULL));
   SAME(opamp_agent_start(agent, NULL), OPAMP_E_STATE);
   if (!pthread_equal(pthread_self(), host)) {
-    opamp_status status = opamp_agent_flush(agent, -1);
+    opamp_status status = opamp_agent_flush(agent, -1, NULL);
     CHECK(status == OPAMP_OK || status == OPAMP_E_TIMEOUT || status == OPAMP_E_STATE);
     CHECK(opamp_agent_dispatch(agent, -1, NULL) != OPAMP_E_INVALID_ARG);
     SAME(opamp_agent_stop(agent, -1), OPAMP_E_TIMEOUT);
@@ -44,7 +44,7 @@ static void make(int32_t delivery) {
   /* Said at start, in the log. */
   if (getenv("OPAMP_TEST_CA")) OK(opamp_client_set_insecure_skip_verify(client, 1, NULL));
   OK(opamp_agent_new(client, &callbacks, &destroyed, destroy, &agent, NULL));
-  OK(opamp_agent_set_delivery(agent, delivery));
+  OK(opamp_agent_set_delivery(agent, delivery, NULL));
 }
 
 int main(void) {

@@ -28,6 +28,7 @@ static void check_files(const opamp_config_map *map) {
 }
 
 int main(void) {
+  static const char why[] = "no files, no work";
   opamp_client *client = kit_client();
   opamp_agent *agent;
   opamp_event *event;
@@ -49,30 +50,30 @@ int main(void) {
   kept = opamp_config_map_ref(offer);
   message = opamp_message_ref(opamp_event_message(event));
   opamp_event_free(event);
-  OK(opamp_client_set_effective_config(client, kept));
-  OK(opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLYING, NULL));
+  OK(opamp_client_set_effective_config(client, kept, NULL));
+  OK(opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLYING, NULL, 0, NULL));
   kit_wait("status%3DAPPLYING:offered");
-  OK(opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL));
+  OK(opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, NULL));
   kit_wait("status%3DAPPLIED:offered");
   kit_wait("effective%3Doffered");
   /* Received maps, and those that were set, are frozen. */
-  SAME(opamp_config_map_add(kept, "new", 3, NULL, NULL, 0), OPAMP_E_STATE);
+  SAME(opamp_config_map_add(kept, "new", 3, NULL, NULL, 0, NULL), OPAMP_E_STATE);
   OK(opamp_config_map_new(&own));
-  OK(opamp_config_map_add(own, "a", 1, NULL, BINARY, sizeof BINARY));
-  SAME(opamp_config_map_add(own, "a", 1, "text/plain", NULL, 0), OPAMP_E_INVALID_ARG); /* the same name twice */
+  OK(opamp_config_map_add(own, "a", 1, NULL, BINARY, sizeof BINARY, NULL));
+  SAME(opamp_config_map_add(own, "a", 1, "text/plain", NULL, 0, NULL), OPAMP_E_INVALID_ARG); /* the same name twice */
   SAME(opamp_config_map_len(own), 1);
-  OK(opamp_client_set_effective_config(client, own));
-  SAME(opamp_config_map_add(own, "b", 1, NULL, NULL, 0), OPAMP_E_STATE);
+  OK(opamp_client_set_effective_config(client, own, NULL));
+  SAME(opamp_config_map_add(own, "b", 1, NULL, NULL, 0, NULL), OPAMP_E_STATE);
   kit_wait("match%3D%7B%22kind%22%3A%22received%22%2C%22parts%22%3A%5B%22effective_config%22%5D%7D&since=0");
   opamp_config_map_unref(own);
   /* A map from its encoded form: {"a": {body "1"}, "": {}}; frozen. */
-  OK(opamp_config_map_decode((const uint8_t *)"\x0a\x08\x0a\x01" "a" "\x12\x03\x0a\x01" "1" "\x0a\x02\x12\x00", 14, &own));
+  OK(opamp_config_map_decode((const uint8_t *)"\x0a\x08\x0a\x01" "a" "\x12\x03\x0a\x01" "1" "\x0a\x02\x12\x00", 14, &own, NULL));
   SAME(opamp_config_map_len(own), 2);
   OK(opamp_config_map_get(own, "a", 1, NULL, &bytes));
   CHECK(kit_is(bytes, "1"));
-  SAME(opamp_config_map_add(own, "b", 1, NULL, NULL, 0), OPAMP_E_STATE);
+  SAME(opamp_config_map_add(own, "b", 1, NULL, NULL, 0, NULL), OPAMP_E_STATE);
   opamp_config_map_unref(own);
-  OK(opamp_config_map_decode(NULL, 0, &own));
+  OK(opamp_config_map_decode(NULL, 0, &own, NULL));
   SAME(opamp_config_map_len(own), 0);
   opamp_config_map_unref(own);
   /* All files withdrawn: an offer like any other. */
@@ -81,7 +82,7 @@ int main(void) {
   event = kit_event(agent, OPAMP_EVENT_MESSAGE);
   offer = opamp_message_remote_config(opamp_event_message(event), &hash);
   CHECK(offer != NULL && opamp_config_map_len(offer) == 0 && kit_is(hash, "v2"));
-  OK(opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_FAILED, "no files, no work"));
+  OK(opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_FAILED, why, strlen(why), NULL));
   opamp_event_free(event);
   kit_wait("status%3DFAILED:offered");
   CHECK(kit_timeline_has("part=remote_config_status", "no files, no work"));

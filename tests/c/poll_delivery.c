@@ -71,7 +71,7 @@ int main(void) {
   CHECK(fd >= 0 && !is_readable(fd, 0));
   for (round = 1; round <= 2; round++) {
     kit_start(agent);
-    SAME(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_THREAD), OPAMP_E_STATE);
+    SAME(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_THREAD, NULL), OPAMP_E_STATE);
     CHECK(is_readable(fd, SOON_MS));
     CHECK(is_readable(fd, 0)); /* level: still */
     SAME(h.connected, round - 1); /* nobody dispatched */

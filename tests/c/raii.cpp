@@ -34,8 +34,8 @@ Client make_client() {
   opamp_attributes *who = nullptr;
   OK(opamp_attributes_new(&who));
   Attributes owned(who);
-  OK(opamp_attributes_set_string(who, "service.name", std::string("raii").c_str()));
-  OK(opamp_client_set_description(client, who, nullptr));
+  OK(opamp_attributes_set_string(who, "service.name", std::string("raii").c_str(), nullptr));
+  OK(opamp_client_set_description(client, who, nullptr, nullptr));
   std::uint64_t capabilities = OPAMP_CAPABILITY_REPORTS_STATUS;
   capabilities |= OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG;
   OK(opamp_client_set_capabilities(client, capabilities, nullptr));
@@ -49,7 +49,7 @@ Agent make_agent(const Client &client, std::unique_ptr<Host> &host) {
     opamp_slice hash;
     if (const opamp_config_map *offer = opamp_message_remote_config(message, &hash)) {
       h->kept.reset(opamp_config_map_ref(offer));
-      OK(opamp_client_set_remote_config_status(its_client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, nullptr));
+      OK(opamp_client_set_remote_config_status(its_client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, nullptr, 0, nullptr));
       kit_add(&h->offers, 1);
     }
   };

@@ -20,7 +20,7 @@ int main(void) {
   opamp_agent_free(second);
   SAME(opamp_client_set_endpoint(client, kit_endpoint(), NULL), OPAMP_E_STATE);
   SAME(opamp_client_set_instance_uid(client, bytes, 16, NULL), OPAMP_E_STATE);
-  SAME(opamp_client_use_host_transport(client, 1), OPAMP_E_STATE);
+  SAME(opamp_client_use_host_transport(client, 1, NULL), OPAMP_E_STATE);
   SAME(opamp_client_set_ca_file(client, NULL, NULL), OPAMP_E_STATE);
   SAME(opamp_client_set_option(client, OPAMP_OPTION_STOP_GRACE_MS, 1, NULL), OPAMP_E_STATE);
   OK(opamp_client_set_header(client, "X-Fresh", "token-2", NULL));
@@ -51,7 +51,7 @@ int main(void) {
   /* As a host with an event loop does it: nobody waits for the end. */
   OK(opamp_agent_request_stop(agent));
   kit_event_gone(agent, OPAMP_EVENT_STOPPED);
-  OK(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL));
+  OK(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, NULL));
   kit_start(agent);
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
   opamp_agent_free(agent);

@@ -154,7 +154,7 @@ int main(void) {
   SAME(ended, first);
   CHECK(opamp_event_error(event) == NULL); /* confirmed */
   opamp_event_free(event);
-  OK(opamp_agent_flush(agent, SOON_MS));
+  OK(opamp_agent_flush(agent, SOON_MS, NULL));
   kit_refuse("\"times\": \"always\", \"do\": {\"status\": 500}");
   if (kit_is_websocket()) kit_post("connections", "{\"how\": \"close\"}");
   OK(opamp_agent_send(agent, MESSAGE, sizeof MESSAGE - 1, 2, &second, NULL));
@@ -164,19 +164,19 @@ int main(void) {
   SAME(ended, second);
   SAME(opamp_error_http_status(opamp_event_error(event)), 500);
   opamp_event_free(event);
-  OK(opamp_agent_flush(agent, SOON_MS)); /* that message said nothing new, so nothing is owed */
+  OK(opamp_agent_flush(agent, SOON_MS, NULL)); /* that message said nothing new, so nothing is owed */
   OK(opamp_attributes_new(&who));
-  OK(opamp_attributes_set_string(who, "k", "new"));
-  OK(opamp_client_set_description(client, who, NULL));
+  OK(opamp_attributes_set_string(who, "k", "new", NULL));
+  OK(opamp_client_set_description(client, who, NULL, NULL));
   opamp_attributes_free(who);
   /* However often it is given up while the server is away, it is a time-out, and a send is as good as before. */
-  for (i = 0; i < 200; i++) SAME(opamp_agent_flush(agent, 1), OPAMP_E_TIMEOUT);
+  for (i = 0; i < 200; i++) SAME(opamp_agent_flush(agent, 1, NULL), OPAMP_E_TIMEOUT);
   OK(opamp_agent_send(agent, NULL, 0, 1, &first, NULL));
   event = kit_event(agent, OPAMP_EVENT_REPORT_DONE);
   SAME(opamp_error_http_status(opamp_event_error(event)), 500);
   opamp_event_free(event);
   OK(opamp_agent_stop(agent, -1));
-  SAME(opamp_agent_flush(agent, -1), OPAMP_E_STATE);
+  SAME(opamp_agent_flush(agent, -1, NULL), OPAMP_E_STATE);
   opamp_agent_free(agent);
   kit_post("faults", "{\"rules\": []}");
   every_ticket_ends_once(client);

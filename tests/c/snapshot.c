@@ -40,7 +40,7 @@ int main(void) {
   kit_post("config", "{\"files\": [{\"name\": \"a\", \"body\": \"1\"}]}");
   kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_MESSAGE);
-  OK(opamp_agent_flush(agent, SOON_MS));
+  OK(opamp_agent_flush(agent, SOON_MS, NULL));
   now = take(agent);
   SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_CONNECTED);
   SAME(number(now, OPAMP_SNAPSHOT_TRANSPORT), kit_is_websocket() ? OPAMP_TRANSPORT_WEBSOCKET : OPAMP_TRANSPORT_HTTP);
@@ -61,8 +61,8 @@ int main(void) {
   opamp_event_free(event);
   kit_post("listen", "{\"listening\": false, \"connections\": \"reset\"}");
   OK(opamp_attributes_new(&who));
-  OK(opamp_attributes_set_string(who, "service.name", "another"));
-  OK(opamp_client_set_description(client, who, NULL));
+  OK(opamp_attributes_set_string(who, "service.name", "another", NULL));
+  OK(opamp_client_set_description(client, who, NULL, NULL));
   opamp_attributes_free(who);
   /* The loss of the connection comes first; the second failure, a refused connect, has a long wait behind it. */
   kit_event_gone(agent, OPAMP_EVENT_CONNECT_FAILED);

@@ -20,12 +20,12 @@ static void *change(void *number) {
     snprintf(value, sizeof value, "%d-%d", which, i);
     OK(opamp_client_set_header(client, "X-Count", value, NULL));
     OK(opamp_attributes_new(&who));
-    OK(opamp_attributes_set_string(who, "service.name", value));
-    OK(opamp_client_set_description(client, who, NULL));
+    OK(opamp_attributes_set_string(who, "service.name", value, NULL));
+    OK(opamp_client_set_description(client, who, NULL, NULL));
     opamp_attributes_free(who);
     OK(opamp_config_map_new(&map));
-    OK(opamp_config_map_add(map, value, strlen(value), NULL, (const uint8_t *)value, strlen(value)));
-    CHECK(is_legal(opamp_client_set_effective_config(client, map)));
+    OK(opamp_config_map_add(map, value, strlen(value), NULL, (const uint8_t *)value, strlen(value), NULL));
+    CHECK(is_legal(opamp_client_set_effective_config(client, map, NULL)));
     opamp_config_map_unref(map);
     OK(opamp_client_instance_uid(client, uid, 16));
     opamp_client_unref(opamp_client_ref(client));
@@ -41,9 +41,9 @@ static void *drive(void *unused) {
     CHECK(is_legal(opamp_agent_poll_now(agent)));
     CHECK(is_legal(opamp_agent_report_full_state(agent)));
     CHECK(is_legal(opamp_agent_reconnect(agent)));
-    CHECK(is_legal(opamp_agent_flush(agent, 5)));
+    CHECK(is_legal(opamp_agent_flush(agent, 5, NULL)));
     CHECK(is_legal(opamp_agent_send(agent, NULL, 0, 1, NULL, NULL)));
-    OK(opamp_agent_set_interval(agent, 50));
+    OK(opamp_agent_set_interval(agent, 50, NULL));
     OK(opamp_agent_poll_fd(agent, &fd));
     OK(opamp_agent_snapshot(agent, &snapshot));
     CHECK(opamp_snapshot_json(snapshot)[0] == '{');

@@ -139,26 +139,26 @@ def put(lib, prefix, handle, key, value):
         return getattr(lib, f"{prefix}_{kind}")
 
     if value is None:
-        check(function("empty")(handle, *key))
+        call(function("empty"), handle, *key)
     elif isinstance(value, bool):
-        check(function("bool")(handle, *key, int(value)))
+        call(function("bool"), handle, *key, int(value))
     elif isinstance(value, int):
-        check(function("int")(handle, *key, value))
+        call(function("int"), handle, *key, value)
     elif isinstance(value, float):
-        check(function("double")(handle, *key, value))
+        call(function("double"), handle, *key, value)
     elif isinstance(value, str):
-        check(function("string")(handle, *key, value.encode()))
+        call(function("string"), handle, *key, value.encode())
     elif isinstance(value, bytes):
-        check(function("bytes")(handle, *key, value, len(value)))
+        call(function("bytes"), handle, *key, value, len(value))
     elif isinstance(value, list):
         array = made(lib.array_new)
         for item in value:
             put(lib, "array_add", array, (), item)
-        check(function("array")(handle, *key, array))
+        call(function("array"), handle, *key, array)
         lib.array_free(array)
     else:
         inner = attributes(value)
-        check(function("map")(handle, *key, inner))
+        call(function("map"), handle, *key, inner)
         lib.attributes_free(inner)
 
 
@@ -168,7 +168,7 @@ def config_map(files):
     for name, value in files.items():
         content_type, body = value if isinstance(value, tuple) else (None, value)
         name = name.encode()
-        check(LIB.config_map_add(handle, name, len(name), content_type.encode() if content_type else None, body, len(body)))
+        call(LIB.config_map_add, handle, name, len(name), content_type.encode() if content_type else None, body, len(body))
     return handle
 
 
@@ -208,7 +208,7 @@ class Client:
     def set_description(self, identifying, other=None):
         handles = [attributes(identifying or {}), attributes(other or {})]
         try:
-            check(LIB.client_set_description(self.handle, *handles))
+            call(LIB.client_set_description, self.handle, *handles)
         finally:
             for handle in handles:
                 LIB.attributes_free(handle)
@@ -237,18 +237,19 @@ class Client:
         call(LIB.client_allow_redirect_to, self.handle, origin if origin is None else origin.encode())
 
     def use_proxy_environment(self, on):
-        check(LIB.client_use_proxy_environment(self.handle, int(on)))
+        call(LIB.client_use_proxy_environment, self.handle, int(on))
 
     def set_effective_config(self, files):
         handle = config_map(files)
         try:
-            check(LIB.client_set_effective_config(self.handle, handle))
+            call(LIB.client_set_effective_config, self.handle, handle)
         finally:
             LIB.config_map_unref(handle)
 
     def set_status(self, hash_, state, error=None):
         state = LIB.constant("REMOTE_CONFIG_" + state) if isinstance(state, str) else state
-        check(LIB.client_set_remote_config_status(self.handle, hash_, len(hash_), state, error and error.encode()))
+        text = error.encode() if isinstance(error, str) else error or b""
+        call(LIB.client_set_remote_config_status, self.handle, hash_, len(hash_), state, text, len(text))
 
     @property
     def uid(self):
@@ -318,15 +319,15 @@ class Agent:
         self.client = client
         self.handle = ctypes.c_void_p()
         call(LIB.agent_new, client.handle, None, None, None, ctypes.byref(self.handle))
-        check(LIB.agent_set_delivery(self.handle, LIB.constant("DELIVERY_POLL")))
+        call(LIB.agent_set_delivery, self.handle, LIB.constant("DELIVERY_POLL"))
         if log_level:
-            check(LIB.agent_set_log_events(self.handle, log_level))
+            call(LIB.agent_set_log_events, self.handle, log_level)
         if interval_ms is not None:
             self.set_interval(interval_ms)
         self.events = []
 
     def set_interval(self, milliseconds):
-        check(LIB.agent_set_interval(self.handle, milliseconds))
+        call(LIB.agent_set_interval, self.handle, milliseconds)
 
     def start(self):
         call(LIB.agent_start, self.handle)
@@ -345,7 +346,7 @@ class Agent:
         check(LIB.agent_reconnect(self.handle))
 
     def flush(self, timeout_ms=5000):
-        check(LIB.agent_flush(self.handle, timeout_ms))
+        call(LIB.agent_flush, self.handle, timeout_ms)
 
     def send(self, data, tries=0):
         ticket = ctypes.c_uint64()

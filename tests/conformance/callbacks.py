@@ -41,9 +41,9 @@ class CallbackAgent(Agent):
         self.handle = ctypes.c_void_p()
         call(LIB.agent_new, client.handle, ctypes.byref(self.vtable), None, ctypes.cast(self.free_user, P),
              ctypes.byref(self.handle))
-        check(LIB.agent_set_delivery(self.handle, LIB.constant("DELIVERY_" + delivery)))
+        call(LIB.agent_set_delivery, self.handle, LIB.constant("DELIVERY_" + delivery))
         if log_level:
-            check(LIB.agent_set_log_events(self.handle, log_level))
+            call(LIB.agent_set_log_events, self.handle, log_level)
         if interval_ms is not None:
             self.set_interval(interval_ms)
 

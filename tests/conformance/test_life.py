@@ -175,8 +175,8 @@ class Calls(Stage):
             calls = [lambda: LIB.agent_start(agent.handle, None), lambda: LIB.agent_stop(agent.handle, 5),
                      lambda: LIB.agent_poll_now(agent.handle), lambda: LIB.agent_request_stop(agent.handle),
                      lambda: LIB.agent_stop(agent.handle, 2000),
-                     lambda: LIB.agent_set_interval(agent.handle, 10 + seed),
-                     lambda: LIB.agent_flush(agent.handle, 5), lambda: LIB.agent_reconnect(agent.handle),
+                     lambda: LIB.agent_set_interval(agent.handle, 10 + seed, None),
+                     lambda: LIB.agent_flush(agent.handle, 5, None), lambda: LIB.agent_reconnect(agent.handle),
                      lambda: LIB.agent_report_full_state(agent.handle),
                      lambda: client.set_effective_config({"a": str(seed).encode()}) or 0]
             for step in range(60):
@@ -232,28 +232,28 @@ class Arguments(Stage):
         self.assertEqual(0, LIB.client_set_capabilities(handle, 1 | 2 | 4 | 4096 | 8192, None))
         attributes = ctypes.c_void_p()
         LIB.attributes_new(ctypes.byref(attributes))
-        LIB.attributes_set_string(attributes, c(b"name"), c(b"value"))
-        LIB.attributes_set_bytes(attributes, c(b"bytes"), text(b"\x01\x02"), 2)
-        self.assertEqual(0, LIB.client_set_description(handle, attributes, None))
-        LIB.attributes_set_string(attributes, c(b"name"), c(b"changed afterwards"))
+        LIB.attributes_set_string(attributes, c(b"name"), c(b"value"), None)
+        LIB.attributes_set_bytes(attributes, c(b"bytes"), text(b"\x01\x02"), 2, None)
+        self.assertEqual(0, LIB.client_set_description(handle, attributes, None, None))
+        LIB.attributes_set_string(attributes, c(b"name"), c(b"changed afterwards"), None)
         LIB.attributes_free(attributes)
         config = ctypes.c_void_p()
         LIB.config_map_new(ctypes.byref(config))
-        LIB.config_map_add(config, c(b"file"), 4, c(b"text/plain"), text(b"body"), 4)
-        LIB.client_set_effective_config(handle, config)
-        self.assertEqual(LIB.constant("E_STATE"), LIB.config_map_add(config, b"late", 4, None, b"", 0))
+        LIB.config_map_add(config, c(b"file"), 4, c(b"text/plain"), text(b"body"), 4, None)
+        LIB.client_set_effective_config(handle, config, None)
+        self.assertEqual(LIB.constant("E_STATE"), LIB.config_map_add(config, b"late", 4, None, b"", 0, None))
         LIB.config_map_unref(config)
-        self.assertEqual(0, LIB.client_set_remote_config_status(handle, text(b"hash"), 4, 3, c(b"why")))
+        self.assertEqual(0, LIB.client_set_remote_config_status(handle, text(b"hash"), 4, 3, c(b"why"), 3, None))
         spoil()
         self.assertEqual(0, LIB.agent_new(handle, None, None, None, ctypes.byref(out), None))
         self.addCleanup(LIB.agent_free, out)
-        LIB.agent_set_delivery(out, 1)
+        LIB.agent_set_delivery(out, 1, None)
         self.assertEqual(0, LIB.agent_start(out, None))
         sent = text(b"\x1a\x0a\x12\x08\x0a\x01k\x12\x03\x0a\x01v")
         ticket = ctypes.c_uint64()
         self.assertEqual(0, LIB.agent_send(out, sent, len(sent) - 1, 0, ctypes.byref(ticket), None))
         spoil()
-        self.assertEqual(0, LIB.agent_flush(out, 5000))
+        self.assertEqual(0, LIB.agent_flush(out, 5000, None))
         message = self.messages()[0]
         self.assertEqual("01020304-0506-0708-090a-0b0c0d0e0f10", message["instance_uid"])
         headers = dict(message["_http"]["headers"])

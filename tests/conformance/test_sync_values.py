@@ -70,7 +70,7 @@ class Identity(Stage):
     def test_a_uid_is_asked_for_until_one_is_assigned(self):
         """[SYNC-11] [RCV-16] Answers without a uid, or with one that is none, end nothing."""
         client = self.client()
-        LIB.client_request_instance_uid(client.handle, 1)
+        LIB.client_request_instance_uid(client.handle, 1, None)
         temporary = client.uid
         self.server.next({}, alone=True)
         self.server.next({"agent_identification": {"new_instance_uid_hex": "01"}}, alone=True)
@@ -198,9 +198,9 @@ class Values(Stage):
     def test_a_key_set_twice_keeps_the_last_value(self):
         """[SYNC-17]"""
         handle = attributes({"a": "first", "b": 1})
-        LIB.attributes_set_int(handle, b"a", 7)
+        LIB.attributes_set_int(handle, b"a", 7, None)
         client = self.client()
-        self.assertEqual(0, LIB.client_set_description(client.handle, handle, None))
+        self.assertEqual(0, LIB.client_set_description(client.handle, handle, None, None))
         LIB.attributes_free(handle)
         self.started(client)
         pairs = self.last_message()["agent_description"]["identifying_attributes"]
@@ -228,10 +228,10 @@ class Values(Stage):
     def test_the_same_name_twice_is_refused(self):
         """[SYNC-18]"""
         handle = made(LIB.config_map_new)
-        self.assertEqual(0, LIB.config_map_add(handle, b"a", 1, None, b"1", 1))
-        self.assertEqual(LIB.constant("E_INVALID_ARG"), LIB.config_map_add(handle, b"a", 1, None, b"2", 1))
+        self.assertEqual(0, LIB.config_map_add(handle, b"a", 1, None, b"1", 1, None))
+        self.assertEqual(LIB.constant("E_INVALID_ARG"), LIB.config_map_add(handle, b"a", 1, None, b"2", 1, None))
         client = self.client()
-        LIB.client_set_effective_config(client.handle, handle)
+        LIB.client_set_effective_config(client.handle, handle, None)
         LIB.config_map_unref(handle)
         self.started(client)
         self.assertEqual({"a": ("", b"1")}, files(self.last_message()))
@@ -243,7 +243,7 @@ class Values(Stage):
         agent = self.agent(client)
         self.assertIn("description", self.refused("E_INVALID_ARG", agent.start)["text"])
         self.refused("E_INVALID_ARG", client.set_description, {}, {})
-        self.assertEqual(LIB.constant("E_INVALID_ARG"), LIB.client_set_description(client.handle, None, None))
+        self.assertEqual(LIB.constant("E_INVALID_ARG"), LIB.client_set_description(client.handle, None, None, None))
         # Either kind alone is enough.
         client.set_description({}, {"os.type": "linux"})
         agent.start()

@@ -30,7 +30,7 @@ int main(void) {
   CHECK(stderr != NULL && fileno(stderr) > 2);
   setvbuf(stderr, NULL, _IONBF, 0);
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 1, NULL));
-  OK(opamp_agent_set_interval(agent, 10));
+  OK(opamp_agent_set_interval(agent, 10, NULL));
   for (fd = 0; fd < 3; fd++) close(fd);
   before = kit_entries("/proc/self/fd");
   OK(opamp_agent_poll_fd(agent, &fd));
@@ -41,7 +41,7 @@ int main(void) {
   check_free();
   for (i = 0; i < 20; i++) {
     OK(opamp_agent_reconnect(agent));
-    OK(opamp_agent_flush(agent, SOON_MS));
+    OK(opamp_agent_flush(agent, SOON_MS, NULL));
     connected(agent, (uint64_t)i + 2);
     check_free();
     CHECK(write(1, "printed", 7) < 0 && errno == EBADF);

@@ -53,7 +53,7 @@ static opamp_agent *running(opamp_client *client, uint64_t interval_ms) {
   /* With a beat each 20 ms below the hundred messages in a second that the server takes for a storm, however fast the machine is. */
   OK(opamp_client_set_option(client, OPAMP_OPTION_CHANGE_INTERVAL_MS, 20, NULL));
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
-  OK(opamp_agent_set_interval(agent, interval_ms));
+  OK(opamp_agent_set_interval(agent, interval_ms, NULL));
   kit_start(agent);
   return agent;
 }
@@ -75,8 +75,8 @@ static void report(uint8_t *body, int number) {
   opamp_config_map *map = NULL;
   memset(body, number, BODY);
   OK(opamp_config_map_new(&map));
-  OK(opamp_config_map_add(map, "a", 1, "text/plain", body, BODY));
-  OK(opamp_client_set_effective_config(clients[0], map));
+  OK(opamp_config_map_add(map, "a", 1, "text/plain", body, BODY, NULL));
+  OK(opamp_client_set_effective_config(clients[0], map, NULL));
   opamp_config_map_unref(map);
 }
 
@@ -100,9 +100,9 @@ int main(void) {
   kit_client_uid(clients[0], uid);
   agents[0] = running(clients[0], 86400000);
   kit_event_gone(agents[0], OPAMP_EVENT_CONNECTED);
-  OK(opamp_agent_flush(agents[0], SOON_MS));
+  OK(opamp_agent_flush(agents[0], SOON_MS, NULL));
   descriptors_are_gone(before);
-  OK(opamp_agent_set_interval(agents[0], 20));
+  OK(opamp_agent_set_interval(agents[0], 20, NULL));
   clients[1] = kit_client();
   agents[1] = running(clients[1], 10);
   clients[2] = kit_client_at("http://localhost:9/v1/opamp"); /* the port of "discard": refused */
@@ -114,11 +114,11 @@ int main(void) {
   for (i = 0; kit_value(&done) < FORKERS; i++) {
     report(body, i);
     OK(opamp_agent_reconnect(agents[1]));
-    (void)opamp_agent_flush(agents[0], 20);
+    (void)opamp_agent_flush(agents[0], 20, NULL);
   }
   for (i = 0; i < FORKERS; i++) CHECK(pthread_join(forkers[i], NULL) == 0);
   /* there was traffic of each kind, and it goes on */
-  OK(opamp_agent_flush(agents[0], SOON_MS));
+  OK(opamp_agent_flush(agents[0], SOON_MS, NULL));
   CHECK(number_of(agents[1], OPAMP_SNAPSHOT_CONNECTIONS) > 5);
   looked = number_of(agents[2], OPAMP_SNAPSHOT_ATTEMPTS);
   CHECK(looked > 50);

@@ -18,12 +18,13 @@ static int threads_left(int expected) {
 }
 
 static opamp_client *prepared(void) {
+  static const char why[] = "told before it could start";
   opamp_client *client = kit_client();
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 1, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 1, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 1, NULL));
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
-  OK(opamp_client_set_remote_config_status(client, (const uint8_t *)"kept", 4, OPAMP_REMOTE_CONFIG_FAILED, "told before it could start"));
+  OK(opamp_client_set_remote_config_status(client, (const uint8_t *)"kept", 4, OPAMP_REMOTE_CONFIG_FAILED, why, strlen(why), NULL));
   return client;
 }
 
@@ -32,7 +33,7 @@ static void tells_all(opamp_client *client, opamp_agent *agent) {
   char uid[37], query[120];
   kit_start(agent);
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
-  OK(opamp_agent_flush(agent, SOON_MS));
+  OK(opamp_agent_flush(agent, SOON_MS, NULL));
   kit_client_uid(client, uid);
   snprintf(query, sizeof query, "agent=%s&part=remote_config_status", uid);
   CHECK(kit_timeline_has(query, "told before it could start"));
@@ -94,7 +95,7 @@ static void without_threads(int32_t delivery) {
     tells_all(client, agent);
   } else {
     kit_start(agent);
-    OK(opamp_agent_flush(agent, SOON_MS));
+    OK(opamp_agent_flush(agent, SOON_MS, NULL));
     opamp_agent_free(agent);
     opamp_client_unref(client);
   }

@@ -70,11 +70,11 @@ int main(void) {
     waits_its_whole_time(agent, 1);
     calmly_post("faults", "{\"rules\": [{\"times\": \"always\", \"do\": {\"wait\": \"200ms\"}}]}");
     OK(opamp_config_map_new(&map));
-    OK(opamp_config_map_add(map, "a", 1, "", (const uint8_t *)&round, sizeof round));
-    OK(opamp_client_set_effective_config(client, map));
+    OK(opamp_config_map_add(map, "a", 1, "", (const uint8_t *)&round, sizeof round, NULL));
+    OK(opamp_client_set_effective_config(client, map, NULL));
     opamp_config_map_unref(map);
     seen = ticks;
-    OK(opamp_agent_flush(agent, SOON_MS));
+    OK(opamp_agent_flush(agent, SOON_MS, NULL));
     CHECK(ticks - seen > 5);
     ask(other);
     seen = ticks;

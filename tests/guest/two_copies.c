@@ -15,12 +15,12 @@ static pair started(const copy *of, const char *name) {
   OK(of->client_new(kit_endpoint(), &it.client, NULL));
   if (ca) OK(of->client_set_ca_file(it.client, ca, NULL));
   OK(of->attributes_new(&who));
-  OK(of->attributes_set_string(who, "service.name", name));
-  OK(of->client_set_description(it.client, who, NULL));
+  OK(of->attributes_set_string(who, "service.name", name, NULL));
+  OK(of->client_set_description(it.client, who, NULL, NULL));
   of->attributes_free(who);
   OK(of->agent_new(it.client, NULL, NULL, NULL, &it.agent, NULL));
-  OK(of->agent_set_delivery(it.agent, OPAMP_DELIVERY_POLL));
-  OK(of->agent_set_interval(it.agent, 10));
+  OK(of->agent_set_delivery(it.agent, OPAMP_DELIVERY_POLL, NULL));
+  OK(of->agent_set_interval(it.agent, 10, NULL));
   OK(of->agent_start(it.agent, NULL));
   return it;
 }

@@ -9,10 +9,10 @@ int plugin_run(void) {
   opamp_attributes *about = NULL;
   opamp_status status = opamp_client_new("http://127.0.0.1:9/v1/opamp", &client, NULL);
   if (status == OPAMP_OK) status = opamp_attributes_new(&about);
-  if (status == OPAMP_OK) status = opamp_attributes_set_string(about, "service.name", "plugin");
-  if (status == OPAMP_OK) status = opamp_client_set_description(client, about, NULL);
+  if (status == OPAMP_OK) status = opamp_attributes_set_string(about, "service.name", "plugin", NULL);
+  if (status == OPAMP_OK) status = opamp_client_set_description(client, about, NULL, NULL);
   if (status == OPAMP_OK) status = opamp_agent_new(client, NULL, NULL, NULL, &agent, NULL);
-  if (status == OPAMP_OK) status = opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL);
+  if (status == OPAMP_OK) status = opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, NULL);
   if (status == OPAMP_OK) status = opamp_agent_start(agent, NULL);
   if (status == OPAMP_OK) status = opamp_agent_stop(agent, 5000);
   opamp_agent_free(agent);

@@ -51,27 +51,24 @@ pub unsafe extern "C" fn opamp_client_capabilities(
     )
 }
 
-/// Sets what describes the agent; needed before start. Identifying attributes are those that tell it from others
+/// Sets the agent description; needed before start. Identifying attributes are those that tell it from others
 /// (`service.name`, `service.instance.id`, ..). Both are copied and stay yours; each may be NULL, but not both empty.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no attribute of either kind), OPAMP_E_STATE
+/// (another thread is inside a builder). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_description(
     client: *mut opamp_client,
     identifying: *const opamp_attributes,
     non_identifying: *const opamp_attributes,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    call(
-        &calls::CLIENT_SET_DESCRIPTION,
-        client,
-        ptr::null_mut(),
-        |client| {
-            Ok(client.set_description(proto::AgentDescription {
-                identifying_attributes: attributes::pairs(identifying.as_ref())?,
-                non_identifying_attributes: attributes::pairs(non_identifying.as_ref())?,
-            })?)
-        },
-    )
+    call(&calls::CLIENT_SET_DESCRIPTION, client, err, |client| {
+        Ok(client.set_description(proto::AgentDescription {
+            identifying_attributes: attributes::pairs(identifying.as_ref())?,
+            non_identifying_attributes: attributes::pairs(non_identifying.as_ref())?,
+        })?)
+    })
 }
 
 /// Sets the configuration that is in force, as it is reported to the server. The map is shared without a copy and frozen
@@ -83,23 +80,21 @@ pub unsafe extern "C" fn opamp_client_set_description(
 pub unsafe extern "C" fn opamp_client_set_effective_config(
     client: *mut opamp_client,
     config: *const opamp_config_map,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    call(
-        &calls::CLIENT_SET_EFFECTIVE_CONFIG,
-        client,
-        ptr::null_mut(),
-        |client| Ok(client.set_effective_config(convert::object(config, "the map")?.freeze()?)?),
-    )
+    call(&calls::CLIENT_SET_EFFECTIVE_CONFIG, client, err, |client| {
+        Ok(client.set_effective_config(convert::object(config, "the map")?.freeze()?)?)
+    })
 }
 
 /// Gives the verdict on an offered configuration, named by its hash: one of `enum opamp_remote_config_state`. An offer is
 /// applied only when the host says so here: APPLYING when it takes time, then APPLIED or FAILED with the reason. hash,
-/// error_message: copied; the message goes with FAILED only, NULL: none. Before the first offer a verdict from the host's
+/// error_text: copied; the text goes with FAILED only, (NULL, 0): none. Before the first offer a verdict from the host's
 /// own storage may be set. It leaves at once, whatever the options for changes say; only where offers that came before come
 /// in turn again and again (two servers that do not agree) it waits up to 30 s.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown
-/// state, a message without FAILED, or a hash that is neither the last offer's nor the last reported one),
+/// state, a text without FAILED, or a hash that is neither the last offer's nor the last reported one),
 /// OPAMP_E_CAPABILITY (kept, goes out once OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG is declared). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_remote_config_status(
@@ -107,16 +102,18 @@ pub unsafe extern "C" fn opamp_client_set_remote_config_status(
     hash: *const u8,
     hash_len: usize,
     state: i32,
-    error_message: *const c_char,
+    error_text: *const c_char,
+    error_text_len: usize,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(
         &calls::CLIENT_SET_REMOTE_CONFIG_STATUS,
         client,
-        ptr::null_mut(),
+        err,
         |client| {
             let hash = convert::bytes(hash, hash_len, "the hash")?;
-            let message = convert::text_or_none(error_message, "the message")?;
-            Ok(client.set_remote_config_status(hash, state, message)?)
+            let text = convert::name(error_text, error_text_len, "the error text")?;
+            Ok(client.set_remote_config_status(hash, state, text)?)
         },
     )
 }

@@ -1,6 +1,6 @@
 //! The way to the server: headers, the host's own stack, proxies, redirects, TLS.
 
-use std::{ffi::c_char, path::PathBuf, ptr};
+use std::{ffi::c_char, path::PathBuf};
 
 use super::{
     super::{
@@ -59,13 +59,11 @@ pub unsafe extern "C" fn opamp_client_set_user_agent_prefix(
 pub unsafe extern "C" fn opamp_client_use_host_transport(
     client: *mut opamp_client,
     on: i32,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
-    call(
-        &calls::CLIENT_USE_HOST_TRANSPORT,
-        client,
-        ptr::null_mut(),
-        |client| Ok(client.use_host_transport(on != 0)?),
-    )
+    call(&calls::CLIENT_USE_HOST_TRANSPORT, client, err, |client| {
+        Ok(client.use_host_transport(on != 0)?)
+    })
 }
 
 /// Reaches the server through a proxy, whatever the environment says: `[scheme://][user[:password]@]host[:port]`, the
@@ -120,11 +118,12 @@ pub unsafe extern "C" fn opamp_client_set_proxy_header(
 pub unsafe extern "C" fn opamp_client_use_proxy_environment(
     client: *mut opamp_client,
     on: i32,
+    err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(
         &calls::CLIENT_USE_PROXY_ENVIRONMENT,
         client,
-        ptr::null_mut(),
+        err,
         |client| Ok(client.use_proxy_environment(on != 0)?),
     )
 }
