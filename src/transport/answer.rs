@@ -115,6 +115,18 @@ impl Head<'_> {
         .any(|fit| bare.eq_ignore_ascii_case(fit))
     }
 
+    /// The begin of a body that is only shown, without gzip.
+    pub(crate) fn readable(&self, body: Vec<u8>) -> Vec<u8> {
+        if !self.is_gzip() {
+            return body;
+        }
+        let mut plain = Vec::new();
+        let _ = Gunzip::new(&body[..])
+            .take(MOST_SEARCHED as u64)
+            .read_to_end(&mut plain);
+        plain
+    }
+
     /// A failure after an answer of this head.
     pub(crate) fn failure(&self, kind: FailKind, text: String) -> Failure {
         Failure {
@@ -229,19 +241,6 @@ fn most_packed(limit: usize) -> u64 {
     (limit as u64).saturating_add(limit as u64 / 1024 + 1024)
 }
 
-/// A body of the host's own stack, which may have undone gzip and left the header standing.
-pub(crate) fn whole(body: Bytes, is_gzip: bool, limit: usize) -> Result<Bytes, BodyError> {
-    const GZIP: [u8; 2] = [0x1f, 0x8b];
-    if is_gzip && body.starts_with(&GZIP) {
-        return read_gzip(&mut &body[..], limit);
-    }
-    if body.len() > limit {
-        Err(BodyError::TooLarge)
-    } else {
-        Ok(body)
-    }
-}
-
 /// Reads away at most [`MOST_DRAINED`] bytes, and answers the first of them.
 pub(crate) fn drain(source: &mut impl Read, head: &Head<'_>, limit: usize) -> Vec<u8> {
     let mut body = Vec::new();
@@ -257,14 +256,7 @@ pub(crate) fn drain(source: &mut impl Read, head: &Head<'_>, limit: usize) -> Ve
     if is_short && body.len() as u64 == most {
         let _ = source.read(&mut [0]);
     }
-    if !head.is_gzip() {
-        return body;
-    }
-    let mut plain = Vec::new();
-    let _ = Gunzip::new(&body[..])
-        .take(MOST_SEARCHED as u64)
-        .read_to_end(&mut plain);
-    plain
+    head.readable(body)
 }
 
 pub(crate) fn status_text(status: u16) -> String {

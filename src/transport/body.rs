@@ -2,10 +2,12 @@
 
 use std::io::{self, Read};
 
-use super::head::Framing;
+use super::head::{Framing, is_text, is_token};
 use super::room::lengthen;
 use super::wire::{Broken, MOST_HEAD, Wire};
 
+/// What stands between the chunks may be so much longer than the chunks are.
+const MOST_EXCESS: usize = 64 * 1024;
 /// Chunks are read through a buffer of this size, which also bounds the lines between them.
 const BUFFER: usize = 4 * 1024;
 
@@ -35,6 +37,8 @@ struct Chunks {
     buffer: Vec<u8>,
     taken: usize,
     phase: Phase,
+    /// By how much the lines so far are longer than what is worth their chunks.
+    excess: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -124,6 +128,7 @@ impl Chunks {
             buffer: early.to_vec(),
             taken: 0,
             phase: Phase::Size,
+            excess: 0,
         }
     }
 
@@ -174,45 +179,46 @@ impl Chunks {
     /// Consumes one line between the chunks; `false` while it is not whole.
     fn line(&mut self) -> Result<bool, Broken> {
         let waiting = self.waiting();
-        let (length, next) = match self.phase {
-            // httparse takes no digits for 0, which would end the body early and in silence.
-            Phase::Size if waiting.first().is_some_and(|b| !b.is_ascii_hexdigit()) => {
-                return Err(Broken::Malformed("a chunk without a size".into()));
-            }
-            Phase::Size => match httparse::parse_chunk_size(waiting) {
-                Ok(httparse::Status::Complete((length, 0))) => (length, Phase::Trailer(0)),
-                Ok(httparse::Status::Complete((length, size))) => (length, Phase::Data(size)),
-                Ok(httparse::Status::Partial) => return self.unfinished(),
-                Err(e) => return Err(Broken::Malformed(e.to_string())),
-            },
-            phase => {
-                let Some(end) = waiting.iter().position(|&byte| byte == b'\n') else {
-                    return self.unfinished();
-                };
-                let is_empty = matches!(waiting[..end], [] | [b'\r']);
-                match phase {
-                    Phase::DataEnd if is_empty => (end + 1, Phase::Size),
-                    Phase::DataEnd => {
-                        return Err(Broken::Malformed("a chunk is longer than it says".into()));
-                    }
-                    _ if is_empty => (end + 1, Phase::Over),
-                    Phase::Trailer(come) if come + end < MOST_HEAD => {
-                        (end + 1, Phase::Trailer(come + end + 1))
-                    }
-                    _ => return Err(Broken::Malformed("a trailer without an end".into())),
-                }
-            }
+        let Some(end) = waiting.iter().position(|&byte| byte == b'\n') else {
+            return self.unfinished();
         };
-        self.taken += length;
+        // Some end a line at a bare LF, some do not: what they find behind it is not the same.
+        let Some((b'\r', line)) = waiting[..end].split_last() else {
+            return malformed(match self.phase {
+                Phase::DataEnd => "a chunk is longer than it says",
+                _ => "a line between chunks ends with a bare LF",
+            });
+        };
+        let next = match self.phase {
+            Phase::Size => match chunk_size(line)? {
+                0 => Phase::Trailer(0),
+                size => Phase::Data(size),
+            },
+            Phase::DataEnd if line.is_empty() => Phase::Size,
+            Phase::DataEnd => return malformed("a chunk is longer than it says"),
+            _ if line.is_empty() => Phase::Over,
+            _ if !is_field(line) => return malformed("a trailer is no header field"),
+            Phase::Trailer(come) if come + end < MOST_HEAD => Phase::Trailer(come + end + 1),
+            _ => return malformed("a trailer without an end"),
+        };
+        if let Phase::Data(size) = next {
+            // An extension for each byte is only work.
+            let worth = usize::try_from(size)
+                .unwrap_or(usize::MAX)
+                .saturating_add(16);
+            self.excess = (self.excess + line.len()).saturating_sub(worth);
+            if self.excess > MOST_EXCESS {
+                return malformed("more chunk extensions than data");
+            }
+        }
+        self.taken += end + 1;
         self.phase = next;
         Ok(true)
     }
 
     fn unfinished(&self) -> Result<bool, Broken> {
         if self.waiting().len() >= BUFFER {
-            return Err(Broken::Malformed(
-                "a line between chunks is too long".into(),
-            ));
+            return malformed("a line between chunks is too long");
         }
         Ok(false)
     }
@@ -231,6 +237,32 @@ impl Chunks {
     fn waiting(&self) -> &[u8] {
         &self.buffer[self.taken..]
     }
+}
+
+/// RFC 9112, 7.1: hexadecimal digits, and perhaps extensions, which mean nothing here.
+fn chunk_size(line: &[u8]) -> Result<u64, Broken> {
+    let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    let (digits, rest) = line.split_at(digits);
+    let is_extension = matches!(rest.trim_ascii_start(), [] | [b';', ..]);
+    let text = std::str::from_utf8(digits).unwrap_or_default();
+    match u64::from_str_radix(text, 16) {
+        _ if digits.is_empty() => malformed("a chunk without a size"),
+        Ok(size) if is_extension && rest.iter().all(|&b| is_text(b)) => Ok(size),
+        _ => malformed("a chunk whose size is no number"),
+    }
+}
+
+/// RFC 9112, 5: a name, a colon at once, a value.
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = line.iter().position(|&byte| byte == b':') else {
+        return false;
+    };
+    let (name, value) = line.split_at(colon);
+    colon > 0 && name.iter().all(|&b| is_token(b)) && value.iter().all(|&b| is_text(b))
+}
+
+fn malformed<T>(why: &str) -> Result<T, Broken> {
+    Err(Broken::Malformed(why.into()))
 }
 
 /// What has come already, else what comes.

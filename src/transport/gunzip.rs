@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Read};
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
+use super::chaff::{Chaff, MOST_BYTES};
+
 const BUFFER: usize = 8 * 1024;
 const FLAG_HEADER_CRC: u8 = 2;
 const FLAG_EXTRA: u8 = 4;
@@ -19,6 +21,8 @@ pub(super) struct Gunzip<R> {
     phase: Phase,
     sum: u32,
     length: u32,
+    /// Members of nothing: each costs a new window.
+    chaff: Chaff,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -36,6 +40,7 @@ impl<R: Read> Gunzip<R> {
             bytes: vec![0; BUFFER],
             start: 0,
             end: 0,
+            allowance: MOST_BYTES,
         };
         Self {
             input,
@@ -43,6 +48,7 @@ impl<R: Read> Gunzip<R> {
             phase: Phase::First,
             sum: 0,
             length: 0,
+            chaff: Chaff::default(),
         }
     }
 
@@ -85,6 +91,8 @@ impl<R: Read> Gunzip<R> {
                 self.sum = crc32(self.sum, written);
                 // The length stands in the trailer modulo 2^32.
                 self.length = self.length.wrapping_add(written.len() as u32);
+                self.chaff.clear();
+                self.input.allow(written.len());
                 return Ok(result.bytes_written);
             }
             match result.status {
@@ -99,10 +107,12 @@ impl<R: Read> Gunzip<R> {
     fn check_trailer(&mut self) -> io::Result<()> {
         let sum = u32::from_le_bytes(self.input.take()?);
         let length = u32::from_le_bytes(self.input.take()?);
-        if (sum, length) == (self.sum, self.length) {
-            Ok(())
-        } else {
+        if (sum, length) != (self.sum, self.length) {
             Err(wrong("the checksum does not match"))
+        } else if length == 0 && !self.chaff.bears(0, 1) {
+            Err(wrong("more than 1,000 members hold nothing"))
+        } else {
+            Ok(())
         }
     }
 }
@@ -136,15 +146,26 @@ struct Input<R> {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// What may still come without anything coming of it.
+    allowance: usize,
 }
 
 impl<R: Read> Input<R> {
+    /// Bytes were brought. What can not be packed grows by its heads: a sixteenth is plenty.
+    fn allow(&mut self, brought: usize) {
+        self.allowance = self
+            .allowance
+            .saturating_add(brought + brought.div_ceil(16));
+    }
+
     /// What waits, after a read where nothing does; empty at the end.
     fn fill(&mut self) -> io::Result<&[u8]> {
         while self.start == self.end {
             match self.source.read(&mut self.bytes) {
                 Ok(read) => {
                     (self.start, self.end) = (0, read);
+                    let left = self.allowance.checked_sub(read);
+                    self.allowance = left.ok_or_else(|| wrong("1 MiB of it holds nothing"))?;
                     break;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -273,6 +294,42 @@ mod tests {
             assert!(undo(&changed[..]).is_err(), "{at}");
         }
         assert!(undo(&b"<html>no gzip</html>"[..]).is_err());
+    }
+
+    /// [LOG-11] Each of them took 44 s.
+    #[test]
+    fn what_holds_nothing_is_not_read_for_long() {
+        let empty_members = gzip(b"").repeat(3_300_000);
+        let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        let block = [0, 0, 0, 0xff, 0xff];
+        let empty_blocks = [&head[..], &block.repeat(13_000_000)].concat();
+        // A name without an end.
+        let mut name = vec![b'n'; 64 << 20];
+        name[..10].copy_from_slice(&[0x1f, 0x8b, 8, FLAG_NAME, 0, 0, 0, 0, 0, 255]);
+        let tiny_members = gzip(b"x").repeat(3_000_000);
+        for (packed, most) in [
+            (empty_members, 40 * 1024),
+            (empty_blocks, 2 * MOST_BYTES),
+            (name, 2 * MOST_BYTES),
+            (tiny_members, 2 * MOST_BYTES),
+        ] {
+            let mut rest = &packed[..];
+            assert!(undo(&mut rest).is_err());
+            assert!(packed.len() - rest.len() <= most, "{}", rest.len());
+        }
+    }
+
+    #[test]
+    fn small_members_and_flushed_blocks_are_read() {
+        let members = gzip(&sample()[..1000]).repeat(5000);
+        assert_eq!(undo(&members[..]).expect("good").len(), 5_000_000);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+        for piece in sample().chunks(100) {
+            encoder.write_all(piece).expect("a vector takes all");
+            encoder.flush().expect("a vector takes all");
+        }
+        let flushed = encoder.finish().expect("a vector takes all");
+        assert!(undo(&flushed[..]).expect("good") == sample());
     }
 
     #[test]

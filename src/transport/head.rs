@@ -33,17 +33,101 @@ pub(crate) enum Framing {
     Close,
 }
 
-/// The head that `bytes` begin with; `None` while it is not whole; `Err` says why it can not become one.
+/// Makes what is odd in the head that `bytes` begin with as RFC 9112, 5.2, wants it read: a folded line is one line, and
+/// a stray byte in a value is a blank. In fields that decide where the answer ends, and what becomes of the connection,
+/// nothing odd is borne; `Err` names the field.
+pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
+    let (mut start, mut before) = (0, None);
+    while let Some(length) = bytes[start..].iter().position(|&byte| byte == b'\n') {
+        let end = start + length;
+        let line = &mut bytes[start..end];
+        let line_end = start + line.strip_suffix(b"\r").map_or(length, <[u8]>::len);
+        match &bytes[start..line_end] {
+            [] => return Ok(()),
+            _ if start == 0 => {}
+            [b' ' | b'\t', ..] if before.is_some() => {
+                if let Some(Some(name)) = before {
+                    return Err(format!("the field {name} is folded"));
+                }
+                let is_break = |&&byte: &&u8| byte == b'\r' || byte == b'\n';
+                let breaks = bytes[..start].iter().rev().take_while(is_break).count();
+                bytes[start - breaks..start].fill(b' ');
+            }
+            line => before = Some(strict_name(line)?),
+        }
+        if start > 0 {
+            let is_value = matches!(bytes[start], b' ' | b'\t');
+            clean(&mut bytes[start..line_end], is_value);
+        }
+        start = end + 1;
+    }
+    Ok(())
+}
+
+/// What the line's field is called, if nothing odd is borne in it.
+fn strict_name(line: &[u8]) -> Result<Option<&'static str>, String> {
+    const STRICT: [&str; 4] = [
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "Upgrade",
+    ];
+    const WEBSOCKET: &str = "Sec-WebSocket-";
+    let colon = line.iter().position(|&byte| byte == b':');
+    let name = match colon {
+        Some(colon) => &line[..colon],
+        None => {
+            let mut words = line.split(u8::is_ascii_whitespace);
+            words.find(|word| !word.is_empty()).unwrap_or_default()
+        }
+    };
+    // With what is odd left out, as others may do.
+    let is = |known: &str, is_start: bool| {
+        let mut bytes = name.iter().filter(|&&byte| is_token(byte));
+        let begins = known
+            .bytes()
+            .all(|byte| bytes.next().is_some_and(|b| b.eq_ignore_ascii_case(&byte)));
+        begins && (is_start || bytes.next().is_none())
+    };
+    let known = STRICT.into_iter().find(|known| is(known, false));
+    let Some(known) = known.or_else(|| is(WEBSOCKET, true).then_some(WEBSOCKET)) else {
+        return Ok(None);
+    };
+    let is_odd = name.iter().any(|&byte| !is_token(byte));
+    let wrong = match colon {
+        None => "has no colon",
+        Some(_) if name.last().is_some_and(u8::is_ascii_whitespace) => {
+            "has a blank before its colon"
+        }
+        Some(_) if is_odd => "has an odd byte in its name",
+        Some(colon) if !line[colon..].iter().all(|&b| is_text(b)) => "has an odd byte in its value",
+        Some(_) => return Ok(Some(known)),
+    };
+    Err(format!("the field {known} {wrong}"))
+}
+
+/// Nothing that the parser refuses: lines without a name it leaves out, control characters it does not bear.
+fn clean(line: &mut [u8], is_value: bool) {
+    let mut with = if is_value { b' ' } else { 0x7f };
+    for byte in line {
+        match byte {
+            b':' => with = b' ',
+            byte if !is_text(*byte) => *byte = with,
+            _ => {}
+        }
+    }
+}
+
+/// The head that `bytes` begin with, once they are [tidy]; `None` while it is not whole; `Err` says why it can not become one.
 pub(crate) fn read<'h, 'b>(
     bytes: &'b [u8],
     slots: &'h mut Slots<'b>,
 ) -> Result<Option<RawHead<'h, 'b>>, String> {
     let mut response = httparse::Response::new(&mut []);
-    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-        &mut response,
-        bytes,
-        slots,
-    );
+    let mut config = httparse::ParserConfig::default();
+    config.allow_spaces_after_header_name_in_responses(true);
+    config.ignore_invalid_headers_in_responses(true);
+    let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, slots);
     let httparse::Status::Complete(len) = parsed.map_err(|e| e.to_string())? else {
         return Ok(None);
     };
@@ -116,17 +200,19 @@ impl<'b> RawHead<'_, 'b> {
         has("transfer-encoding") && (self.is_http_1_0 || has("content-length"))
     }
 
-    /// Any other coding was not asked for, and may hide where the body ends.
+    /// Any other coding was not asked for, and may hide where the body ends. Identity is none, but beside chunked some
+    /// take it for one.
     fn is_chunked(&self) -> Result<bool, String> {
         let mut codings = self
             .all("transfer-encoding")
             .flat_map(|value| value.split(|&b| b == b','))
             .map(<[u8]>::trim_ascii)
-            .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+            .filter(|coding| !coding.is_empty());
         match (codings.next(), codings.next()) {
             (None, _) => Ok(false),
+            (Some(one), None) if one.eq_ignore_ascii_case(b"identity") => Ok(false),
             (Some(one), None) if one.eq_ignore_ascii_case(b"chunked") => Ok(true),
-            _ => Err("the transfer encoding is not chunked alone".to_owned()),
+            _ => Err("Transfer-Encoding is not chunked alone".to_owned()),
         }
     }
 
@@ -135,9 +221,9 @@ impl<'b> RawHead<'_, 'b> {
         let mut length = None;
         let values = self.all("content-length");
         for value in values.flat_map(|value| value.split(|&b| b == b',')) {
-            let one = decimal(value.trim_ascii()).ok_or("the content length is no number")?;
+            let one = decimal(value.trim_ascii()).ok_or("Content-Length is no number")?;
             if length.is_some_and(|other| other != one) {
-                return Err("two content lengths".to_owned());
+                return Err("two values of Content-Length".to_owned());
             }
             length = Some(one);
         }
@@ -150,6 +236,16 @@ impl<'b> RawHead<'_, 'b> {
             .filter(move |header| header.name.eq_ignore_ascii_case(name))
             .map(|header| header.value)
     }
+}
+
+/// A character of a field's name (RFC 9110, 5.6.2).
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// A character of a field's value, blanks included.
+pub(crate) fn is_text(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 /// Digits only: no sign, no space.
@@ -234,7 +330,15 @@ mod tests {
 
     #[test]
     fn a_coding_that_was_not_asked_for_is_none_that_can_be_read() {
-        for coding in ["gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked"] {
+        for coding in [
+            "gzip",
+            "gzip, chunked",
+            "chunked, gzip",
+            "chunked, chunked",
+            "chunked, identity",
+            "identity, chunked",
+            "identity, identity",
+        ] {
             let lines = format!("1 200 OK\r\nTransfer-Encoding: {coding}\r\nContent-Length: 5");
             assert!(framing(&lines).is_err(), "{coding}");
         }

@@ -1,12 +1,13 @@
 //! The host's own HTTP stack: a request is handed out and ended once, from any thread.
 
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::locks::Mutex;
 use bytes::Bytes;
 
-use super::answer::{self, Head, Plan, shown};
+use super::answer::{self, BodyError, Head, Plan, shown};
 use super::http::user_agent;
 use super::vigil::{Cut, Step, Vigil};
 use super::{Answer, FailKind, Failure, Headers, Reached, Request, Settings, Traffic, Wake, Watch};
@@ -33,6 +34,9 @@ pub struct Host {
     hand_out: Box<dyn Fn(HostRequest) + Send>,
     traffic: Arc<Traffic>,
 }
+
+/// What a gzip body begins with.
+const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// What the worker waits for.
 struct End {
@@ -166,7 +170,8 @@ impl Host {
             }) => {
                 self.traffic
                     .on_moved(request.body.len() as u64, body.len() as u64);
-                judge(status, &headers, body, limits.message, request.headers)
+                let answer = (status, &headers[..], body);
+                judge(answer, limits.message, request.headers, &mut vigil)
             }
         }
     }
@@ -183,7 +188,6 @@ impl Host {
                 "Content-Type".to_owned(),
                 b"application/x-protobuf".to_vec(),
             ),
-            ("Accept-Encoding".to_owned(), b"gzip".to_vec()),
             (
                 "OpAMP-Instance-UID".to_owned(),
                 request.instance_uid.as_bytes().to_vec(),
@@ -227,11 +231,10 @@ impl End {
 }
 
 fn judge(
-    status: u16,
-    headers: &[(String, Vec<u8>)],
-    body: Bytes,
+    (status, headers, body): (u16, &[(String, Vec<u8>)], Bytes),
     limit: usize,
     ours: &Headers,
+    vigil: &mut Vigil,
 ) -> Result<Answer, Failure> {
     let text = |name: &str| {
         let found = headers
@@ -248,12 +251,46 @@ fn judge(
         retry_after: text("retry-after"),
     };
     match head.plan(limit, |text| ours.hidden_in(text)) {
-        Plan::Take { is_gzip } => match answer::whole(body, is_gzip, limit) {
-            Ok(body) => Ok(Answer { status, body }),
-            Err(e) => Err(head.body_failure(e, limit)),
-        },
-        Plan::Show { kind, text } => head.shown(kind, text, &body, ours),
+        // A stack that undid gzip may have left the header standing.
+        Plan::Take { is_gzip } if is_gzip && body.starts_with(GZIP) => {
+            let mut source = Watched {
+                rest: &body,
+                vigil,
+                cut: None,
+            };
+            let undone = answer::read_gzip(&mut source, limit);
+            match (undone, source.cut) {
+                (Ok(body), _) => Ok(Answer { status, body }),
+                (Err(_), Some(cut)) => Err(failure_of(&cut, Reached::Maybe)),
+                (Err(e), None) => Err(head.body_failure(e, limit)),
+            }
+        }
+        Plan::Take { .. } if body.len() > limit => {
+            Err(head.body_failure(BodyError::TooLarge, limit))
+        }
+        Plan::Take { .. } => Ok(Answer { status, body }),
+        Plan::Show { kind, text } => {
+            let plain = head.readable(body.into());
+            head.shown(kind, text, &plain, ours)
+        }
         Plan::Leave { kind, text } => Err(head.failure(kind, text)),
+    }
+}
+
+/// Bytes that lie there, with a look around between them: undoing gzip takes its time.
+struct Watched<'a> {
+    rest: &'a [u8],
+    vigil: &'a mut Vigil,
+    cut: Option<Cut>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if let Err(cut) = self.vigil.look() {
+            self.cut = Some(cut);
+            return Err(io::ErrorKind::Other.into());
+        }
+        self.rest.read(out)
     }
 }
 

@@ -248,11 +248,13 @@ impl Http {
                 return Err(Broken::Ended);
             }
             end += n;
-            let mut slots = head::slots();
-            let come = &self.input[..end];
-            while let Some(head) =
-                head::read(&come[begin..], &mut slots).map_err(Broken::Malformed)?
-            {
+            loop {
+                head::tidy(&mut self.input[begin..end]).map_err(Broken::Malformed)?;
+                let (mut slots, come) = (head::slots(), &self.input[..end]);
+                let head = head::read(&come[begin..], &mut slots);
+                let Some(head) = head.map_err(Broken::Malformed)? else {
+                    break;
+                };
                 begin += head.len;
                 if !head.is_interim() {
                     let limit = self.line.settings.limits.message;

@@ -10,6 +10,7 @@
 
 mod answer;
 mod body;
+mod chaff;
 mod clock;
 mod der;
 mod dial;

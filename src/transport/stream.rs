@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 
+use super::chaff::{Chaff, ROUNDS, Records};
 use super::room::lengthen;
 use super::socket::Socket;
 use super::tunnel::Base;
@@ -19,6 +20,8 @@ pub(crate) use now::Found;
 /// Encrypted bytes are read into this much; while more than that lies ready, into [`LARGE`].
 const SMALL: usize = 4 * 1024;
 const LARGE: usize = 64 * 1024;
+/// Of a peer that makes work and says nothing: tickets, key updates, empty records.
+const NO_DATA: &str = "more than 1,000 records or 1 MiB of them came without data";
 
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -37,6 +40,8 @@ pub(super) struct Tls {
     raw: Vec<u8>,
     taken: usize,
     filled: usize,
+    records: Records,
+    chaff: Chaff,
 }
 
 impl Stream {
@@ -64,6 +69,8 @@ impl Stream {
             raw: Vec::new(),
             taken: 0,
             filled: 0,
+            records: Records::default(),
+            chaff: Chaff::default(),
         };
         if let Some(to_proxy) = self.tls.replace(Box::new(tls)) {
             self.base.enter(to_proxy);
@@ -132,9 +139,9 @@ impl Stream {
     }
 
     /// Before a kept connection is used: one system call when it is still good. Bytes that nobody
-    /// asked for make it useless, except for TLS's own, which are processed.
+    /// asked for make it useless, except for TLS's own, which are processed, and which do not come for ever.
     pub(crate) fn is_alive(&mut self) -> bool {
-        loop {
+        for _ in 0..ROUNDS {
             let is_quiet = match &mut self.tls {
                 Some(tls) => tls.process().is_ok_and(|n| n == 0) && !tls.session.wants_write(),
                 None => true,
@@ -154,6 +161,7 @@ impl Stream {
                 return false;
             }
         }
+        false
     }
 
     /// After an exchange: what a large body needed is given back.
@@ -325,6 +333,7 @@ impl Tls {
         match self.process() {
             Ok(_) => Ok(()),
             Err(Cut::Io(e)) => Err(e),
+            Err(Cut::Tls(text)) => Err(io::Error::new(io::ErrorKind::InvalidData, text)),
             Err(_) => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -334,13 +343,21 @@ impl Tls {
         loop {
             if self.taken < self.filled {
                 let mut rest = &self.raw[self.taken..self.filled];
-                self.taken += self.session.read_tls(&mut rest).map_err(Cut::Io)?;
+                let n = self.session.read_tls(&mut rest).map_err(Cut::Io)?;
+                let records = self.records.count(&self.raw[self.taken..self.taken + n]);
+                self.taken += n;
+                if !self.chaff.bears(n, records) {
+                    return Err(Cut::Tls(NO_DATA.to_owned()));
+                }
             }
             let state = self
                 .session
                 .process_new_packets()
                 .map_err(|e| Cut::Tls(describe(&e)))?;
             let readable = state.plaintext_bytes_to_read();
+            if readable > 0 {
+                self.chaff.clear();
+            }
             let readable = readable + usize::from(state.peer_has_closed());
             if readable > 0 || self.taken == self.filled {
                 return Ok(readable);
@@ -366,13 +383,12 @@ fn recv_raw(
         } else {
             vigil.wait(base.raw_fd(), libc::POLLIN)?;
         }
-        is_likely = false;
         match base.recv(buffer) {
             Ok(n) => {
                 *has_more = n == buffer.len();
                 return Ok(n);
             }
-            Err(e) if is_later(&e) => {}
+            Err(e) if is_later(&e) => is_likely = base.may_have_more(),
             Err(e) => {
                 return Err(match closed(&e) {
                     Some(text) => Cut::Closed(text),

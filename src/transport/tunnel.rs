@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use super::chaff::ROUNDS;
 use super::socket::Socket;
 use super::stream::{Tls, is_later};
 
@@ -103,8 +104,9 @@ impl Tunnel {
         }
     }
 
+    /// Records without data are not read for ever: the next look goes on with them.
     fn peek(&mut self, socket: &Socket) -> io::Result<usize> {
-        loop {
+        for _ in 0..ROUNDS {
             match self.tls.session.reader().into_first_chunk() {
                 Ok(chunk) => {
                     self.may_have_more = true;
@@ -118,6 +120,8 @@ impl Tunnel {
             self.tls.more_now(socket)?;
             self.flush_if_possible(socket)?;
         }
+        self.may_have_more = true;
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     /// Takes nothing while anything taken before has not left.

@@ -92,6 +92,9 @@ fn a_request_carries_everything_and_is_ended_once() {
         assert_eq!(header("opamp-instance-uid"), UID);
         assert_eq!(header("user-agent"), "host/1 libopamp/0.1.0");
         assert_eq!(header("authorization"), "Bearer t");
+        // [HTTP-04] The host's stack asks for what it undoes itself.
+        let is_asked = |(name, _): &(String, _)| name.eq_ignore_ascii_case("accept-encoding");
+        assert!(!request.headers().iter().any(is_asked));
         let answer = Bytes::from_static(b"answer");
         assert_eq!(request.complete(200, Vec::new(), answer), Ok(()));
         assert_eq!(
@@ -133,6 +136,26 @@ fn answers_follow_the_rules_of_http() {
     assert_eq!((busy.kind, busy.status), (FailKind::Status, Some(503)));
     assert_eq!(busy.retry_after, Some(Duration::from_secs(9)));
     assert_eq!(&*busy.text, "HTTP 503 Service Unavailable: busy");
+    let packed = of(503, named("Content-Encoding", "gzip"), gzip(b"packed"));
+    let text = packed.unwrap_err().text;
+    assert_eq!(&*text, "HTTP 503 Service Unavailable: packed");
+}
+
+/// [LOG-11] [LIFE-03] A body that takes long to undo is not undone to its end when nobody waits for it.
+#[test]
+fn the_watch_ends_the_undoing_of_gzip() {
+    let rig = Rig::new(|s| s.limits.message = 1 << 30);
+    let (wake, watch) = (rig.wake.clone(), rig.watch.clone());
+    let failure = rig
+        .play(move |request| {
+            let body = gzip(&vec![5; 200 << 20]);
+            let packed = named("Content-Encoding", "gzip");
+            request.complete(200, packed, body.into()).unwrap();
+            watch.is_over.store(true, SeqCst);
+            wake.wake();
+        })
+        .unwrap_err();
+    assert_eq!(failure.kind, FailKind::GivenUp, "{failure}");
 }
 
 #[test]

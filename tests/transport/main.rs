@@ -3,10 +3,13 @@
 mod kit;
 
 mod connection;
+mod flood;
+mod framing;
 mod given_up;
 mod host_stack;
 mod http;
 mod proxy;
+mod records;
 mod redirect;
 mod tls;
 mod unix;

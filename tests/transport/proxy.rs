@@ -10,6 +10,7 @@ use opamp::transport::tls::{Identity, Roots, TlsSettings};
 use opamp::transport::{Endpoint, FailKind, Failure, Proxies, Proxy, Reached, Resolver, Settings};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
+use crate::framing::ODD;
 use crate::http::{goes_on_reading, sends_all};
 use crate::kit::{Got, LONG, Patience, Rig, Server, answer, ok, secure, settings};
 use crate::tls::{Authority, Pair};
@@ -587,4 +588,24 @@ fn a_proxys_url_is_taken_or_refused_without_showing_its_login() {
     }
     let endpoint = Endpoint::parse("http://a").unwrap();
     assert!(Proxies::default().of(&endpoint).unwrap().is_none());
+}
+
+/// [HTTP-25]
+#[test]
+fn odd_lines_in_the_answer_to_connect_are_read() {
+    let (tls_settings, pair, _) = trusted(&["opamp.example"]);
+    for odd in ODD {
+        let config = pair.server(None);
+        let server = Server::start(move |listener| {
+            let mut peer = listener.accept().unwrap().0;
+            Got::head(&mut peer).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\n{odd}\r\n\r\n");
+            peer.write_all(head.as_bytes()).unwrap();
+            echo(&mut tls(&config, peer), 1);
+        });
+        let proxy = format!("http://{}", server.addr);
+        let settings = through(&proxy, secure("https://opamp.example/", &tls_settings));
+        Rig::with(settings).post(b"x").expect(odd);
+        server.join();
+    }
 }

@@ -52,8 +52,12 @@ pub(super) fn open(stream: &mut Stream, request: &[u8], vigil: &mut Vigil) -> Re
         if n == 0 {
             return Err(Refusal::Said("closed the connection".to_owned()));
         }
-        let mut slots = head::slots();
-        while let Some(head) = head::read(&come[begin..], &mut slots).map_err(not_http)? {
+        loop {
+            head::tidy(&mut come[begin..]).map_err(not_http)?;
+            let mut slots = head::slots();
+            let Some(head) = head::read(&come[begin..], &mut slots).map_err(not_http)? else {
+                break;
+            };
             begin += head.len;
             if head.is_interim() {
                 continue;

@@ -71,7 +71,8 @@ impl Stream {
             self.has_more = found == Found::Bytes(buffer.len());
             return Ok(found);
         };
-        loop {
+        // One round: a peer that sends records without data keeps nobody from looking around.
+        for is_second in [false, true] {
             match tls.session.reader().read(buffer) {
                 Ok(0) => return Ok(Found::End),
                 Ok(n) => return Ok(Found::Bytes(n)),
@@ -83,12 +84,15 @@ impl Stream {
                 }
                 Err(e) => return Err(Cut::Io(e)),
             }
+            if is_second {
+                break;
+            }
             if tls.taken == tls.filled {
                 tls.make_room(if self.has_more { LARGE } else { SMALL });
                 match find(self.base.recv(&mut tls.raw))? {
                     Found::Nothing => {
                         self.has_more = false;
-                        return Ok(Found::Nothing);
+                        break;
                     }
                     Found::End => {
                         tls.session.read_tls(&mut io::empty()).map_err(Cut::Io)?;
@@ -104,6 +108,7 @@ impl Stream {
             let _ = tls.session.write_tls(&mut self.base);
             result?;
         }
+        Ok(Found::Nothing)
     }
 
     /// Whether the next look finds something without asking the kernel, or very likely.

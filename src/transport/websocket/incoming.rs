@@ -7,6 +7,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use super::super::FailKind;
+use super::super::chaff::Chaff;
 use super::super::room::lengthen;
 use super::super::stream::Found;
 use super::super::vigil::Cut;
@@ -47,6 +48,8 @@ pub(super) struct Incoming {
     frame: Option<Frame>,
     /// The message of which a frame has begun.
     message: Option<Assembly>,
+    /// Fragments without a byte.
+    chaff: Chaff,
 }
 
 #[derive(Clone, Copy)]
@@ -65,6 +68,7 @@ impl Incoming {
             input: begun,
             frame: None,
             message: None,
+            chaff: Chaff::default(),
         }
     }
 
@@ -188,6 +192,11 @@ impl Incoming {
                 text,
             })?;
         self.frame = Some(Frame { left, is_final });
+        if left > 0 || is_final {
+            self.chaff.clear();
+        } else if !self.chaff.bears(0, 1) {
+            return Err(Fault::flood("more than 1,000 fragments without a byte"));
+        }
         Ok(())
     }
 
@@ -247,6 +256,16 @@ fn close_of(payload: &[u8]) -> Result<Option<(u16, String)>, Fault> {
             code: 1007,
             ..protocol("a Close frame whose reason is not UTF-8")
         }),
+    }
+}
+
+impl Fault {
+    /// Nothing forbids it, but it is only work.
+    pub(super) fn flood(what: &str) -> Fault {
+        Fault {
+            code: 1008,
+            ..protocol(what)
+        }
     }
 }
 

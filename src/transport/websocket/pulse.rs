@@ -72,6 +72,12 @@ impl Pulse {
         self.stuck.is_some()
     }
 
+    /// Too long: whatever the peer sends meanwhile.
+    pub(super) fn is_stuck_for_long(&self, now: Instant) -> bool {
+        self.stuck
+            .is_some_and(|stuck| stuck + self.patience() <= now)
+    }
+
     /// The next time at which something is due.
     pub(super) fn next(&self) -> Instant {
         let of_peer = match self.asked {
@@ -85,10 +91,10 @@ impl Pulse {
     /// After a look that found nothing to read.
     pub(super) fn beat(&mut self, now: Instant) -> Option<Beat> {
         let is_over = |since: Instant, limit| since + limit <= now;
-        match (self.stuck, self.asked) {
-            (Some(stuck), _) if is_over(stuck, self.patience()) => Some(Beat::Stuck),
-            (_, Some(asked)) if is_over(asked, self.pong) => Some(Beat::Silent),
-            (_, None) if is_over(self.heard, self.ping) => {
+        match self.asked {
+            _ if self.is_stuck_for_long(now) => Some(Beat::Stuck),
+            Some(asked) if is_over(asked, self.pong) => Some(Beat::Silent),
+            None if is_over(self.heard, self.ping) => {
                 self.asked = Some(now);
                 Some(Beat::Ping)
             }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::super::chaff::Rate;
 use super::super::stream::{Found, Stream};
 use super::super::vigil::{Cut, Step};
 use super::super::wake::{poll_entry, ppoll};
@@ -38,6 +39,8 @@ pub(super) struct Session {
     pulse: Pulse,
     close: Duration,
     stage: Stage,
+    /// Of what brings nothing: pings, pongs, messages that are none or say nothing.
+    rate: Rate,
 }
 
 enum Stage {
@@ -74,6 +77,7 @@ impl Session {
             pulse,
             close: limits.close,
             stage: Stage::Open,
+            rate: Rate::new(Instant::now()),
         }
     }
 
@@ -158,7 +162,8 @@ impl Session {
     /// The next thing of what came.
     fn take_in(&mut self) -> Option<Sight> {
         while let Stage::Open = self.stage {
-            match self.incoming.next() {
+            let next = self.incoming.next().and_then(|item| self.judged(item));
+            match next {
                 Ok(None) => return None,
                 Ok(Some(Item::Message(bytes))) => return Some(Sight::Message(bytes)),
                 Ok(Some(Item::Skipped(why))) => return Some(Sight::Skipped(why)),
@@ -176,6 +181,21 @@ impl Session {
             }
         }
         None
+    }
+
+    /// Nobody needs many pings a second, and each wakes the machine.
+    fn judged(&mut self, item: Option<Item>) -> Result<Option<Item>, Fault> {
+        let says_something = match &item {
+            Some(Item::Message(bytes)) => !bytes.is_empty(),
+            Some(Item::Close(_)) | None => true,
+            Some(_) => false,
+        };
+        if says_something || self.rate.bears(Instant::now()) {
+            return Ok(item);
+        }
+        Err(Fault::flood(
+            "more than 100 frames a second that say nothing",
+        ))
     }
 
     fn on_close(&mut self, close: Option<(u16, String)>) {
@@ -215,6 +235,13 @@ impl Session {
         let now = Instant::now();
         if wake.is_raised() || until.is_some_and(|until| until <= now) {
             return Ok(Waited::Elsewhere);
+        }
+        if self.is_overdue(now) {
+            return Ok(if self.pulse.has_thawed(now) {
+                Waited::Thawed
+            } else {
+                Waited::Due
+            });
         }
         if self.stream.is_ready() {
             return Ok(Waited::Readable);
@@ -256,6 +283,14 @@ impl Session {
         match self.stage {
             Stage::Echoing { until, .. } => until,
             _ => self.pulse.next(),
+        }
+    }
+
+    /// A peer that sends is not silent, but it may still take nothing.
+    fn is_overdue(&self, now: Instant) -> bool {
+        match self.stage {
+            Stage::Echoing { until, .. } => until <= now,
+            _ => self.pulse.is_stuck_for_long(now),
         }
     }
 

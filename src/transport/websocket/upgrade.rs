@@ -58,11 +58,14 @@ impl Upgrade<'_> {
             if n == 0 {
                 return Err(Broken::Ended.into());
             }
-            let mut slots = head::slots();
             let mut begin = 0;
-            while let Some(head) =
-                head::read(&input[begin..], &mut slots).map_err(Broken::Malformed)?
-            {
+            loop {
+                head::tidy(&mut input[begin..]).map_err(Broken::Malformed)?;
+                let mut slots = head::slots();
+                let head = head::read(&input[begin..], &mut slots);
+                let Some(head) = head.map_err(Broken::Malformed)? else {
+                    break;
+                };
                 begin += head.len;
                 let behind = &input[begin..];
                 match head.status {

@@ -1,6 +1,7 @@
 //! WebSocket over loopback: against tungstenite's server, and against peers that write what they like.
 
 mod closing;
+mod flood;
 mod frames;
 mod patience;
 mod speaking;
@@ -187,6 +188,11 @@ fn switching(got: &Got, more: &str) -> String {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
     )
+}
+
+/// Answers the request for a WebSocket.
+pub(crate) fn upgrade(peer: &mut impl Write, got: &Got) {
+    peer.write_all(switching(got, "").as_bytes()).unwrap();
 }
 
 /// A frame as a server writes it.

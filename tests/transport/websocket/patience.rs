@@ -89,8 +89,9 @@ fn a_peer_that_takes_nothing_is_given_up() {
         let got = Got::head(&mut peer).unwrap();
         peer.write_all(super::switching(&got, "").as_bytes())
             .unwrap();
+        // Not more than an agent bears.
         while peer.write_all(&super::frame(PING, b"")).is_ok() {
-            thread::yield_now();
+            thread::park_timeout(Duration::from_millis(15));
         }
     });
     let place = path.to_str().unwrap().replace('/', "%2F");

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use opamp::transport::{FailKind, Failure, Reached};
 
-use super::{Raw, Rig, switching, url};
+use super::{BINARY, Raw, Rig, frame, switching, url};
+use crate::framing::ODD;
 use crate::kit::{Got, Server, UID, answer, settings};
 
 /// [WS-14]
@@ -235,4 +236,36 @@ fn a_server_that_closes_or_stays_silent_is_named() {
         "{failure}"
     );
     server.join();
+}
+
+/// [HTTP-25]
+#[test]
+fn odd_lines_in_the_answer_are_read_unless_they_decide() {
+    for odd in ODD {
+        let server = Server::start(move |listener| {
+            let mut peer = listener.accept().unwrap().0;
+            let got = Got::head(&mut peer).unwrap();
+            let whole = switching(&got, "").replacen("\r\n", &format!("\r\n{odd}\r\n"), 1);
+            peer.write_all(whole.as_bytes()).unwrap();
+            peer.write_all(&frame(BINARY, b"\0hello")).unwrap();
+        });
+        let mut rig = Rig::new(&server);
+        rig.connect().expect(odd);
+        assert_eq!(rig.message(), "hello", "{odd:?}");
+        server.join();
+    }
+    for name in ["Upgrade", "Connection", "Sec-WebSocket-Accept"] {
+        let server = Server::start(move |listener| {
+            let mut peer = listener.accept().unwrap().0;
+            let got = Got::head(&mut peer).unwrap();
+            let whole = switching(&got, "").replace(&format!("{name}:"), &format!("{name} :"));
+            peer.write_all(whole.as_bytes()).unwrap();
+        });
+        let failure = Rig::new(&server).connect().unwrap_err();
+        assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
+        let known = name.trim_end_matches("Accept");
+        let why = format!("the field {known} has a blank before its colon");
+        assert!(failure.text.contains(&why), "{failure}");
+        server.join();
+    }
 }
