@@ -139,7 +139,7 @@
  *     STABLE_SESSION_MS              30000  0 .. 86400000          WebSocket: a connection that lived this long starts the retries anew
  *     PROXY_TIMEOUT_MS                5000  1 .. 86400000          a proxy opening the way to the server
  *     REDIRECT_LIMIT                     5  0 .. 20                redirects followed in one try; 0: none
- *     COMPRESS_ABOVE_BYTES               0  0 .. 2147483648        HTTP requests with a larger body send it as gzip, until a 415; 0: none does
+ *     COMPRESS_ABOVE_BYTES               0  0 .. 2147483648        larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never
  *
  * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery:
  * OPAMP_DELIVERY_THREAD. Log: off.
@@ -211,7 +211,7 @@ enum opamp_option {
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
   /** redirects followed in one try; 0: none */
   OPAMP_OPTION_REDIRECT_LIMIT = 29,
-  /** HTTP requests with a larger body send it as gzip, until a 415; 0: none does */
+  /** larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never */
   OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30
 };
 
@@ -796,9 +796,10 @@ opamp_status opamp_client_use_proxy_environment(opamp_client *client,
  * Lets a redirect lead to this scheme, host and port as well (`https://gateway.example:8443`); NULL: from now on again to
  * none but the endpoint's own. A 307 or 308 sends the message there; 301, 302 and 303 are followed only by a WebSocket's
  * request. Another origin than the endpoint's gets neither the headers of opamp_client_set_header nor the client
- * certificate; nothing is ever followed from TLS to plaintext; OPAMP_OPTION_REDIRECT_LIMIT bounds the chain, 0 follows
- * none. The host is told of each (on_redirect); one that is not followed is a failed try, and the endpoint stays the place
- * where the next one begins. ws and wss count as http and https. origin: copied.
+ * certificate, nor does the endpoint's own server when the chain comes back to it, except at the very path and query of
+ * the endpoint; nothing is ever followed from TLS to plaintext; OPAMP_OPTION_REDIRECT_LIMIT bounds the chain, 0 follows
+ * none. The host is told of each (on_redirect); one that is not followed is a failed try, repeated with the backoff, and
+ * the endpoint stays the place where the next one begins. ws and wss count as http and https. origin: copied.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL, or more than scheme, host
  * and port; NULL where TLS settings would then have no effect), OPAMP_E_STATE while an agent runs. Since: 0.1.

@@ -63,7 +63,7 @@ options! {
     27 STABLE_SESSION_MS = 30_000, 0 .. DAY_MS, "WebSocket: a connection that lived this long starts the retries anew";
     28 PROXY_TIMEOUT_MS = 5_000, 1 .. DAY_MS, "a proxy opening the way to the server";
     29 REDIRECT_LIMIT = 5, 0 .. 20, "redirects followed in one try; 0: none";
-    30 COMPRESS_ABOVE_BYTES = 0, 0 .. 1 << 31, "HTTP requests with a larger body send it as gzip, until a 415; 0: none does";
+    30 COMPRESS_ABOVE_BYTES = 0, 0 .. 1 << 31, "larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never";
 }
 
 /// The heartbeat or polling interval of an agent.

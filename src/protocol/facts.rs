@@ -292,6 +292,9 @@ impl Core {
     /// It would be refused again: wait for the next poll, or for new headers (HTTP-11, WS-12).
     fn wait_for_next_poll(&mut self, remedy: Remedy) {
         let until = match (self.config.policy, self.next_beat()) {
+            (Policy::Http, Some(beat)) if remedy == Remedy::LaterPoll => {
+                beat.max(self.now + self.next_backoff())
+            }
             (Policy::Http, Some(beat)) => beat,
             _ => {
                 let interval = match self.beat.interval() {

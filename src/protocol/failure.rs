@@ -85,6 +85,8 @@ pub(super) enum Remedy {
     NewHeaders,
     /// Other answers that repeat themselves when asked again: the next poll.
     NextPoll,
+    /// A redirect that was not followed: each try is a chain of requests, so it is not repeated with each of many polls.
+    LaterPoll,
     Backoff,
 }
 
@@ -97,6 +99,7 @@ impl Remedy {
             Some(401 | 403) => Self::NewHeaders,
             // A good status with a bad body, or no status at all: the way failed, not the request.
             None | Some(200 | 204 | 408 | 500..) => Self::Backoff,
+            Some(300..=399) => Self::LaterPoll,
             Some(_) => Self::NextPoll,
         }
     }

@@ -197,7 +197,7 @@ impl Chunks {
             Phase::DataEnd if line.is_empty() => Phase::Size,
             Phase::DataEnd => return malformed("a chunk is longer than it says"),
             _ if line.is_empty() => Phase::Over,
-            _ if !is_field(line) => return malformed("a trailer is no header field"),
+            _ if !is_field(line) => return malformed("a trailer is not a header field"),
             Phase::Trailer(come) if come + end < MOST_HEAD => Phase::Trailer(come + end + 1),
             _ => return malformed("a trailer without an end"),
         };
@@ -208,7 +208,7 @@ impl Chunks {
                 .saturating_add(16);
             self.excess = (self.excess + line.len()).saturating_sub(worth);
             if self.excess > MOST_EXCESS {
-                return malformed("more chunk extensions than data");
+                return malformed("chunk extensions larger than the chunks");
             }
         }
         self.taken += end + 1;
@@ -248,7 +248,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, Broken> {
     match u64::from_str_radix(text, 16) {
         _ if digits.is_empty() => malformed("a chunk without a size"),
         Ok(size) if is_extension && rest.iter().all(|&b| is_text(b)) => Ok(size),
-        _ => malformed("a chunk whose size is no number"),
+        _ => malformed("a chunk whose size is not a number"),
     }
 }
 

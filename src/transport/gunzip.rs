@@ -110,7 +110,7 @@ impl<R: Read> Gunzip<R> {
         if (sum, length) != (self.sum, self.length) {
             Err(wrong("the checksum does not match"))
         } else if length == 0 && !self.chaff.bears(0, 1) {
-            Err(wrong("more than 1,000 members hold nothing"))
+            Err(wrong("more than 1,000 empty members"))
         } else {
             Ok(())
         }
@@ -165,7 +165,7 @@ impl<R: Read> Input<R> {
                 Ok(read) => {
                     (self.start, self.end) = (0, read);
                     let left = self.allowance.checked_sub(read);
-                    self.allowance = left.ok_or_else(|| wrong("1 MiB of it holds nothing"))?;
+                    self.allowance = left.ok_or_else(|| wrong("more than 1 MiB of it is empty"))?;
                     break;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

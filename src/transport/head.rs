@@ -47,7 +47,7 @@ pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
             _ if start == 0 => {}
             [b' ' | b'\t', ..] if before.is_some() => {
                 if let Some(Some(name)) = before {
-                    return Err(format!("the field {name} is folded"));
+                    return Err(format!("header field {name} is folded"));
                 }
                 let is_break = |&&byte: &&u8| byte == b'\r' || byte == b'\n';
                 let breaks = bytes[..start].iter().rev().take_while(is_break).count();
@@ -97,13 +97,15 @@ fn strict_name(line: &[u8]) -> Result<Option<&'static str>, String> {
     let wrong = match colon {
         None => "has no colon",
         Some(_) if name.last().is_some_and(u8::is_ascii_whitespace) => {
-            "has a blank before its colon"
+            "has whitespace before the colon"
         }
-        Some(_) if is_odd => "has an odd byte in its name",
-        Some(colon) if !line[colon..].iter().all(|&b| is_text(b)) => "has an odd byte in its value",
+        Some(_) if is_odd => "has an invalid character in its name",
+        Some(colon) if !line[colon..].iter().all(|&b| is_text(b)) => {
+            "has an invalid character in its value"
+        }
         Some(_) => return Ok(Some(known)),
     };
-    Err(format!("the field {known} {wrong}"))
+    Err(format!("header field {known} {wrong}"))
 }
 
 /// Nothing that the parser refuses: lines without a name it leaves out, control characters it does not bear.
@@ -212,7 +214,7 @@ impl<'b> RawHead<'_, 'b> {
             (None, _) => Ok(false),
             (Some(one), None) if one.eq_ignore_ascii_case(b"identity") => Ok(false),
             (Some(one), None) if one.eq_ignore_ascii_case(b"chunked") => Ok(true),
-            _ => Err("Transfer-Encoding is not chunked alone".to_owned()),
+            _ => Err("Transfer-Encoding must be chunked alone".to_owned()),
         }
     }
 
@@ -221,9 +223,9 @@ impl<'b> RawHead<'_, 'b> {
         let mut length = None;
         let values = self.all("content-length");
         for value in values.flat_map(|value| value.split(|&b| b == b',')) {
-            let one = decimal(value.trim_ascii()).ok_or("Content-Length is no number")?;
+            let one = decimal(value.trim_ascii()).ok_or("Content-Length is not a number")?;
             if length.is_some_and(|other| other != one) {
-                return Err("two values of Content-Length".to_owned());
+                return Err("Content-Length has two values".to_owned());
             }
             length = Some(one);
         }

@@ -22,7 +22,7 @@ pub struct Http {
     watch: Arc<dyn Watch>,
     opening: Opening,
     user_agent: String,
-    /// The server has answered gzip with 415.
+    /// The server has refused a message as gzip and taken it plain.
     is_gzip_refused: bool,
     /// The request as it leaves, and the answer as far as its head goes; both used again each time.
     out: Vec<u8>,
@@ -103,6 +103,7 @@ impl Http {
         let mut packed = self
             .packed(request.body, vigil)
             .map_err(|cut| self.line.failure(&cut, Reached::No))?;
+        let mut was_refused = false;
         loop {
             let sent = Request {
                 body: packed.as_deref().unwrap_or(request.body),
@@ -121,10 +122,14 @@ impl Http {
                     ..failure
                 },
                 Err(failure) => failure,
-                answer => return answer,
+                answer => {
+                    self.is_gzip_refused |= was_refused;
+                    return answer;
+                }
             };
-            if failure.status == Some(415) && packed.take().is_some() {
-                self.is_gzip_refused = true;
+            // Some do not know the encoding, some try to read the message in it.
+            if matches!(failure.status, Some(400 | 415)) && packed.take().is_some() {
+                was_refused = true;
                 continue;
             }
             let redirected = failure.status.filter(|&s| Sent::Post.is_redirected_by(s));

@@ -26,6 +26,8 @@ pub(crate) struct Line {
     /// Where the running try is: the endpoint, or where redirects have led.
     at: Endpoint,
     hops: u32,
+    /// Redirects have led to another server since the endpoint.
+    has_left: bool,
     kept: Option<Kept>,
     dialled: u64,
 }
@@ -49,6 +51,7 @@ impl Line {
         Line {
             at: settings.endpoint.clone(),
             hops: 0,
+            has_left: false,
             settings,
             wake,
             traffic: Arc::default(),
@@ -91,9 +94,12 @@ impl Line {
         self.hops > 0
     }
 
-    /// Another server than the host's own: neither its headers nor its certificate are for this one.
+    /// Another server than the host's own: neither its headers nor its certificate are for this one. Nor are they for what
+    /// another server chose here, unless that is just what the host asked for.
     pub(crate) fn is_away(&self) -> bool {
-        self.hops > 0 && !self.at.has_origin_of(&self.settings.endpoint)
+        let home = &self.settings.endpoint;
+        let is_home = self.at.has_origin_of(home) && target(&self.at) == target(home);
+        self.has_left && !is_home
     }
 
     /// Follows a redirect; `Err` says why not.
@@ -121,10 +127,14 @@ impl Line {
     }
 
     fn go_to(&mut self, place: Endpoint, hops: u32) {
-        if !place.has_origin_of(&self.at) && self.kept.take().is_some() {
+        let (is_same, was_away) = (place.has_origin_of(&self.at), self.is_away());
+        self.has_left =
+            hops > 0 && (self.has_left || !place.has_origin_of(&self.settings.endpoint));
+        (self.at, self.hops) = (place, hops);
+        // A connection is made with our certificate or without.
+        if !(is_same && was_away == self.is_away()) && self.kept.take().is_some() {
             self.traffic.on_closed();
         }
-        (self.at, self.hops) = (place, hops);
     }
 
     /// A new connection, each step within its bound. Certificates and keys are read again.
@@ -270,6 +280,12 @@ impl Line {
         };
         Failure::new(kind, reached, text)
     }
+}
+
+/// What is asked for: a URL that ends with the host asks for its root.
+fn target(endpoint: &Endpoint) -> &str {
+    let path = endpoint.path_and_query();
+    path.strip_prefix('/').unwrap_or(path)
 }
 
 fn refusal(kind: FailKind, text: String) -> Failure {

@@ -21,7 +21,7 @@ pub(crate) use now::Found;
 const SMALL: usize = 4 * 1024;
 const LARGE: usize = 64 * 1024;
 /// Of a peer that makes work and says nothing: tickets, key updates, empty records.
-const NO_DATA: &str = "more than 1,000 records or 1 MiB of them came without data";
+const NO_DATA: &str = "more than 1,000 TLS records, or 1 MiB, without data";
 
 #[derive(Debug)]
 pub(crate) struct Stream {

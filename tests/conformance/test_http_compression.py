@@ -46,3 +46,11 @@ class Compression(WireStage):
         agent = self.started(client)
         agent.stop()
         self.assertEqual(["gzip"], self.encodings(since)[0])
+
+    def test_a_400_to_gzip_is_tried_plain_at_once_too(self):
+        """[HTTP-15] without a failed attempt"""
+        self.fault_file("http-15-unsupported-encoding", do={"status": 400})
+        agent = self.started(self.client_with(1000))
+        agent.stop()
+        self.assertEqual([["gzip"], []], self.encodings()[:2])
+        self.assertNotIn("connect_failed", self.kinds(agent))

@@ -697,6 +697,60 @@ fn what_is_not_http_is_a_protocol_failure() {
     }
 }
 
+/// [HTTP-15] Once plain, and plain for good only where that helped.
+#[test]
+fn a_400_to_gzip_is_tried_plain_and_says_nothing_when_that_fails_too() {
+    let large = b"the same again ".repeat(20_000);
+    let bad = || answer("400 Bad Request", "", b"bad");
+    let server = Server::start(move |listener| {
+        let mut peer = listener.accept().unwrap().0;
+        for (encoding, then) in [
+            (Some("gzip"), bad()),
+            (None, bad()),
+            (Some("gzip"), answer("415 Unsupported", "", b"")),
+            (None, answer("503 Busy", "", b"")),
+            (Some("gzip"), bad()),
+            (None, ok(b"plain")),
+            (None, bad()),
+        ] {
+            let got = Got::read(&mut peer).unwrap();
+            assert_eq!(got.header("content-encoding"), encoding);
+            peer.write_all(&then).unwrap();
+        }
+    });
+    let mut packing = settings(&server.url());
+    packing.compress_above = Some(100);
+    let mut rig = Rig::with(packing);
+    let mut status = || {
+        rig.post(&large)
+            .map_or_else(|e| e.status, |a| Some(a.status))
+    };
+    let all = [400, 503, 200, 400].map(Some);
+    assert_eq!([status(), status(), status(), status()], all);
+    server.join();
+}
+
+/// [HTTP-15]
+#[test]
+fn a_body_that_gzip_does_not_shrink_goes_plain() {
+    let server = Server::start(|listener| {
+        let mut peer = listener.accept().unwrap().0;
+        let got = Got::read(&mut peer).unwrap();
+        assert_eq!(got.header("content-encoding"), None);
+        peer.write_all(&ok(b"plain")).unwrap();
+    });
+    let mut packing = settings(&server.url());
+    packing.compress_above = Some(100);
+    let mut state = 1_u32;
+    let noise = (0..10_000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let noise = noise.collect::<Vec<_>>();
+    Rig::with(packing).post(&noise).unwrap();
+    server.join();
+}
+
 /// [HTTP-15]
 #[test]
 fn a_large_body_is_sent_as_gzip_and_after_a_415_plain_at_once_and_ever_after() {

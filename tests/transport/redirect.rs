@@ -271,3 +271,59 @@ fn a_failure_behind_a_redirect_names_its_place_and_may_have_reached_a_server() {
     assert!(failure.text.contains(&gone.to_string()), "{failure}");
     server.join();
 }
+
+/// [HTTP-13] An allowed server does not choose what is asked in the host's name.
+#[test]
+fn back_at_the_endpoints_server_credentials_are_for_the_endpoint_alone() {
+    let authority = Authority::new();
+    let client = authority.leaf(&[], |params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let tls = TlsSettings {
+        roots: Roots::Memory(authority.pem()),
+        identity: Some(Identity::Memory {
+            certificate: client.certificate.as_bytes().into(),
+            key: client.key.as_bytes().into(),
+        }),
+        ..TlsSettings::default()
+    };
+    let config = authority
+        .leaf(&["127.0.0.1"], |_| ())
+        .server_that_may_see(&authority);
+    let their = config.clone();
+    let (tell, location) = mpsc::channel::<String>();
+    let away = Server::start(move |listener| {
+        let home = location.recv().unwrap();
+        for path in ["/admin?delete=all", "/v1/opamp"] {
+            let mut peer = accept(listener.accept().unwrap().0, &their).unwrap();
+            let got = Got::read(&mut peer).unwrap();
+            assert_eq!(got.header("authorization"), None);
+            peer.write_all(&to(&format!("{home}{path}"))).unwrap();
+        }
+    });
+    let there = format!("https://{}/", away.addr);
+    let home = Server::start(move |listener| {
+        let request = |wanted: &str, is_ours: bool, then: &[u8]| {
+            let mut peer = accept(listener.accept().unwrap().0, &config).unwrap();
+            let got = Got::read(&mut peer).unwrap();
+            let line = format!("POST {wanted} HTTP/1.1\r\n");
+            assert!(got.head.starts_with(&line), "{}", got.head);
+            assert_eq!(got.header("authorization").is_some(), is_ours, "{wanted}");
+            assert_eq!(peer.conn.peer_certificates().is_some(), is_ours, "{wanted}");
+            peer.write_all(then).unwrap();
+        };
+        request("/v1/opamp", true, &to(&there));
+        request("/admin?delete=all", false, &ok(b"nothing"));
+        // The connection without the certificate was not kept for what needs one.
+        request("/v1/opamp", true, &to(&there));
+        request("/v1/opamp", true, &ok(b"home"));
+    });
+    tell.send(format!("https://{}", home.addr)).unwrap();
+    let url = format!("https://{}/v1/opamp", home.addr);
+    let origin = format!("https://{}", away.addr);
+    let mut rig = following(secure(&url, &tls), &[&origin]);
+    assert_eq!(rig.post(b"message").unwrap().body, &b"nothing"[..]);
+    assert_eq!(rig.post(b"message").unwrap().body, &b"home"[..]);
+    home.join();
+    away.join();
+}

@@ -131,9 +131,10 @@ pub unsafe extern "C" fn opamp_client_use_proxy_environment(
 /// Lets a redirect lead to this scheme, host and port as well (`https://gateway.example:8443`); NULL: from now on again to
 /// none but the endpoint's own. A 307 or 308 sends the message there; 301, 302 and 303 are followed only by a WebSocket's
 /// request. Another origin than the endpoint's gets neither the headers of opamp_client_set_header nor the client
-/// certificate; nothing is ever followed from TLS to plaintext; OPAMP_OPTION_REDIRECT_LIMIT bounds the chain, 0 follows
-/// none. The host is told of each (on_redirect); one that is not followed is a failed try, and the endpoint stays the place
-/// where the next one begins. ws and wss count as http and https. origin: copied.
+/// certificate, nor does the endpoint's own server when the chain comes back to it, except at the very path and query of
+/// the endpoint; nothing is ever followed from TLS to plaintext; OPAMP_OPTION_REDIRECT_LIMIT bounds the chain, 0 follows
+/// none. The host is told of each (on_redirect); one that is not followed is a failed try, repeated with the backoff, and
+/// the endpoint stays the place where the next one begins. ws and wss count as http and https. origin: copied.
 ///
 /// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL, or more than scheme, host
 /// and port; NULL where TLS settings would then have no effect), OPAMP_E_STATE while an agent runs. Since: 0.1.

@@ -105,6 +105,22 @@ fn other_4xx_wait_for_the_next_poll() {
     }
 }
 
+/// [HTTP-22] Each of these tries is a whole chain of requests.
+#[test]
+fn a_redirect_that_is_not_followed_backs_off_from_a_short_interval() {
+    let mut scene = Scene::http();
+    scene.host(Change::Interval(secs(1)));
+    scene.host(Change::PollNow);
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        scene.status(307, None);
+        waits.push(scene.wait_for());
+        scene.pass(scene.wait_for());
+    }
+    assert!(waits[11] >= secs(150), "{waits:?}");
+    assert!(scene.sent.len() <= 13, "{waits:?}");
+}
+
 #[test]
 fn new_headers_end_the_wait_after_401_and_403_only() {
     for (status, tries) in [(401, 1), (403, 1), (404, 0), (500, 0)] {

@@ -195,7 +195,7 @@ impl Incoming {
         if left > 0 || is_final {
             self.chaff.clear();
         } else if !self.chaff.bears(0, 1) {
-            return Err(Fault::flood("more than 1,000 fragments without a byte"));
+            return Err(Fault::flood("more than 1,000 empty fragments"));
         }
         Ok(())
     }

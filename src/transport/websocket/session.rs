@@ -194,7 +194,7 @@ impl Session {
             return Ok(item);
         }
         Err(Fault::flood(
-            "more than 100 frames a second that say nothing",
+            "more than 100 frames per second without content",
         ))
     }
 

@@ -264,7 +264,7 @@ fn odd_lines_in_the_answer_are_read_unless_they_decide() {
         let failure = Rig::new(&server).connect().unwrap_err();
         assert_eq!(failure.kind, FailKind::Protocol, "{failure}");
         let known = name.trim_end_matches("Accept");
-        let why = format!("the field {known} has a blank before its colon");
+        let why = format!("header field {known} has whitespace before the colon");
         assert!(failure.text.contains(&why), "{failure}");
         server.join();
     }
