@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     protocol::{self, Action, Core, Deadline, Fact, FailKind, Input, Outcome, Snapshot, TryId},
-    transport::{Facts, Headers, Hop, Traffic, Watch},
+    transport::{Facts, Headers, Hop, Proxies, Secrets, Traffic, Watch},
 };
 
 /// Buffers of messages larger than this are given back after use.
@@ -47,6 +47,7 @@ struct Shell {
     headers: Arc<Headers>,
     /// Those of the last request: what its answer must not bring into an event or a log.
     shown: Arc<Headers>,
+    proxies: Proxies,
     /// The last error_response's text, without them.
     refusal: Arc<str>,
     /// Where the core writes the next message.
@@ -114,13 +115,15 @@ impl Run {
         (client, queue, mailbox): (&Arc<Client>, &Arc<Queue>, Arc<Mailbox>),
         core: Core,
         journal: Journal,
-        (headers, is_host_transport): (Arc<Headers>, bool),
+        (headers, proxies): (Arc<Headers>, Proxies),
+        is_host_transport: bool,
     ) -> Arc<Self> {
         let shell = Shell {
             core,
             journal,
             shown: headers.clone(),
             headers,
+            proxies,
             refusal: Arc::default(),
             out: Vec::new(),
             orders: VecDeque::new(),
@@ -446,16 +449,17 @@ impl Shell {
 
     /// Some servers show the request that they refuse, its headers included.
     fn hide_secrets(&mut self, event: &mut protocol::Event) {
+        let secrets = Secrets::new(&self.shown, &self.proxies);
         match event {
             protocol::Event::ServerError { text, .. } => {
-                *text = self.shown.hidden_in(text).into();
+                *text = secrets.quoted(text).into();
                 self.refusal = text.clone();
             }
             protocol::Event::ReportDone {
                 outcome: Outcome::GaveUp(failure),
                 ..
             } if failure.kind == FailKind::Server => {
-                failure.text = self.shown.hidden_in(&failure.text).into();
+                failure.text = secrets.quoted(&failure.text).into();
             }
             _ => {}
         }

@@ -82,7 +82,8 @@ pub(crate) fn plan(
         parts,
         core,
         journal,
-        (state.headers.clone(), is_host_transport),
+        (state.headers.clone(), settings.proxies.clone()),
+        is_host_transport,
     );
     let link = link_of(&run, settings, wake, life, is_host_transport);
     run.set_traffic(link.traffic());

@@ -155,7 +155,8 @@ pub unsafe extern "C" fn opamp_error_http_status(error: *const opamp_error) -> i
 }
 
 /// One line for people: NUL-terminated, without control characters and without secrets; borrowed from the error. What it
-/// quotes of a peer is cut to 256 bytes. NULL: NULL.
+/// quotes of a peer is printable, cut to 256 bytes, and left out where six characters in a row of a header's value or a
+/// proxy's login stand in it. NULL: NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]

@@ -230,7 +230,8 @@ pub unsafe extern "C" fn opamp_event_ticket(
 }
 
 /// One redirect that is followed: the URL that was asked, the URL that is asked next, and the status that said so. Both
-/// are whole, path and query included, NUL-terminated and borrowed from the event. Any output may be NULL.
+/// are whole, path and query included, but for a URL that repeats a header's value or a proxy's login: of that one only
+/// the origin is told. NUL-terminated and borrowed from the event. Any output may be NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
 #[unsafe(no_mangle)]

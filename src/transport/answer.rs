@@ -7,14 +7,13 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::gunzip::Gunzip;
+use super::quote::{MOST_SHOWN, shown};
 use super::room::lengthen;
-use super::{Answer, FailKind, Failure, Headers, Reached};
+use super::{Answer, FailKind, Failure, Reached};
 
 /// A body that is only shown, or read away to keep its connection, is read up to this.
 const MOST_DRAINED: usize = 64 * 1024;
-/// Of a peer's text in events and logs.
-pub(crate) const MOST_SHOWN: usize = 256;
-/// Looked through for our own header values before it is cut.
+/// Looked through for something to show.
 const MOST_SEARCHED: usize = 8 * 1024;
 const CHUNK: usize = 64 * 1024;
 /// A century: larger waits than anybody means, small enough to add to any clock.
@@ -50,8 +49,7 @@ pub(crate) enum BodyError {
 }
 
 impl Head<'_> {
-    /// `hide` takes our own secrets out of a text of the peer's.
-    pub(crate) fn plan(&self, limit: usize, hide: impl Fn(&str) -> String) -> Plan {
+    pub(crate) fn plan(&self, limit: usize) -> Plan {
         if !matches!(self.status, 200 | 204) {
             return Plan::Show {
                 kind: FailKind::Status,
@@ -63,8 +61,8 @@ impl Head<'_> {
             .content_encoding
             .filter(|e| !is_gzip && !is_identity(e))
         {
-            let found = shown(&hide(other), 32);
-            let text = format!("the content encoding is {found:?}, not gzip");
+            let found = shown(other, 32);
+            let text = format!("the content encoding is \"{found}\", not gzip");
             return Plan::Show {
                 kind: FailKind::Decode,
                 text,
@@ -85,8 +83,8 @@ impl Head<'_> {
         if self.content_length == Some(0) || self.has_fitting_type() {
             return Plan::Take { is_gzip };
         }
-        let found = shown(&hide(self.content_type.unwrap_or_default()), 64);
-        let text = format!("the content type is {found:?}, not application/x-protobuf");
+        let found = shown(self.content_type.unwrap_or_default(), 64);
+        let text = format!("the content type is \"{found}\", not application/x-protobuf");
         Plan::Show {
             kind: FailKind::Decode,
             text,
@@ -138,14 +136,13 @@ impl Head<'_> {
         }
     }
 
-    /// For [`Plan::Show`]: the text with an excerpt of the body, and no secret of ours in it. An
-    /// empty 200 is fine whatever its content type says.
+    /// For [`Plan::Show`]: the text with an excerpt of the body. An empty 200 is fine whatever its
+    /// content type says.
     pub(crate) fn shown(
         &self,
         kind: FailKind,
         text: String,
         body: &[u8],
-        ours: &Headers,
     ) -> Result<Answer, Failure> {
         if body.is_empty() && kind == FailKind::Decode {
             return Ok(Answer {
@@ -153,7 +150,7 @@ impl Head<'_> {
                 body: Bytes::new(),
             });
         }
-        let excerpt = excerpt(body, ours);
+        let excerpt = excerpt(body);
         let text = if excerpt.is_empty() {
             text
         } else {
@@ -176,7 +173,7 @@ impl Head<'_> {
                 FailKind::Decode,
                 format!("the answer is not valid gzip: {e}"),
             ),
-            BodyError::Source(e) => self.failure(FailKind::Io, shown(&e.to_string(), 128)),
+            BodyError::Source(e) => self.failure(FailKind::Io, e.to_string()),
         }
     }
 }
@@ -280,28 +277,11 @@ fn named(status: u16) -> String {
     format!("HTTP {status}{reason}")
 }
 
-/// A peer's text without control characters, at most `most` bytes.
-pub(crate) fn shown(text: &str, most: usize) -> String {
-    let mut clean: String = text
-        .split(|c: char| c.is_control() || c.is_whitespace())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
-    if clean.len() > most {
-        let end = (0..=most)
-            .rev()
-            .find(|&i| clean.is_char_boundary(i))
-            .unwrap_or(0);
-        clean.truncate(end);
-    }
-    clean
-}
-
 fn is_identity(encoding: &str) -> bool {
     encoding.trim().is_empty() || encoding.trim().eq_ignore_ascii_case("identity")
 }
 
-fn excerpt(body: &[u8], ours: &Headers) -> String {
+fn excerpt(body: &[u8]) -> String {
     let body = &body[..body.len().min(MOST_SEARCHED)];
     // No text, perhaps a message under a wrong content type: what it offers is not for a log.
     if body
@@ -310,7 +290,7 @@ fn excerpt(body: &[u8], ours: &Headers) -> String {
     {
         return String::new();
     }
-    shown(&ours.hidden_in(&String::from_utf8_lossy(body)), MOST_SHOWN)
+    shown(&String::from_utf8_lossy(body), MOST_SHOWN)
 }
 
 /// Reads to the end. Grows by doubling, never past the limit, and never without asking.
@@ -370,6 +350,7 @@ impl<R: Read> Read for Noting<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Secrets;
 
     #[test]
     fn retry_after_takes_what_makes_sense() {
@@ -387,22 +368,17 @@ mod tests {
     }
 
     #[test]
-    fn a_peers_text_is_cut_clean_and_free_of_our_headers() {
-        let mut ours = Headers::default();
-        ours.set("Authorization", "Bearer s3cr3t-token").unwrap();
-        let body = "\x1b[31mrefused\r\nAuthorization: Bearer s3cr3t-token \u{85}end";
-        assert_eq!(
-            excerpt(body.as_bytes(), &ours),
-            "[31mrefused Authorization: *** *** end"
-        );
+    fn an_excerpt_is_of_text_alone() {
+        let (headers, proxies) = Default::default();
+        let told = |body: &[u8]| Secrets::new(&headers, &proxies).judged(&excerpt(body));
         // A configuration that is offered under a wrong content type.
         let offer = b"\x1a\x10\x0a\x0e\x0a\x0c\x0a\x01a\x12\x07\x0a\x05a: 1\n";
-        assert_eq!(excerpt(offer, &ours), "");
-        let long = "\u{e9}".repeat(1000);
-        assert_eq!(excerpt(long.as_bytes(), &ours).len(), 256);
+        assert_eq!(told(offer), "");
         assert_eq!(
-            excerpt(&[0xff, 0xfe, b'x'], &Headers::default()),
-            "\u{fffd}\u{fffd}x"
+            told(b"\x1b[31mrefused\r\n<b>now</b>"),
+            "[31mrefused <b>now</b>"
         );
+        assert_eq!(told(&[0xff, 0xfe, b'x']), "\u{fffd}\u{fffd}x");
+        assert_eq!(told("\u{e9}".repeat(1000).as_bytes()).len(), 256);
     }
 }

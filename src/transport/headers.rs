@@ -23,10 +23,6 @@ const RESERVED: [&str; 17] = [
     "upgrade",
 ];
 
-/// Shorter words of a header's value are no secrets.
-const SHORTEST_SECRET: usize = 4;
-const HIDDEN: &str = "***";
-
 /// Why a header is refused. Never holds the value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HeaderError {
@@ -53,11 +49,6 @@ impl Headers {
         Ok(())
     }
 
-    /// All of another set beside one's own.
-    pub(crate) fn extend(&mut self, others: &Headers) {
-        self.0.extend_from_slice(&others.0);
-    }
-
     /// Takes a header away; `false` when there was none.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.0.len();
@@ -72,32 +63,6 @@ impl Headers {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// The text without the values of these headers: some servers show the request that they
-    /// refuse. A value whose end was cut away with the text's is found too.
-    pub fn hidden_in(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (_, value) in self.iter() {
-            let value = String::from_utf8_lossy(value);
-            let words = value.split_whitespace();
-            // Of `session=abc; other=def` a server may show `abc` alone.
-            let parts = value.split(|c: char| c.is_whitespace() || "=;,\"".contains(c));
-            let secrets = words
-                .chain(parts)
-                .filter(|part| part.len() >= SHORTEST_SECRET);
-            for secret in secrets {
-                text = text.replace(secret, HIDDEN);
-                let begun = (SHORTEST_SECRET..secret.len())
-                    .rev()
-                    .find(|&n| secret.is_char_boundary(n) && text.ends_with(&secret[..n]));
-                if let Some(length) = begun {
-                    text.truncate(text.len() - length);
-                    text.push_str(HIDDEN);
-                }
-            }
-        }
-        text
     }
 }
 

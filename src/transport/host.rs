@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use crate::locks::Mutex;
 use bytes::Bytes;
 
-use super::answer::{self, BodyError, Head, Plan, shown};
+use super::answer::{self, BodyError, Head, Plan};
 use super::http::user_agent;
+use super::quote::{MOST_SHOWN, Secrets, shown};
 use super::vigil::{Cut, Step, Vigil};
-use super::{Answer, FailKind, Failure, Headers, Reached, Request, Settings, Traffic, Wake, Watch};
+use super::{Answer, FailKind, Failure, Reached, Request, Settings, Traffic, Wake, Watch};
 
 /// One request for the host to carry out. Ended by the first of `complete`, `fail`, its drop (as
 /// not reached) and its deadline; whatever comes later changes nothing.
@@ -137,6 +138,12 @@ impl Host {
     /// Blocks like [`Http::exchange`](super::http::Http::exchange), with the same rules for
     /// answers. A request given up or overdue may still be carried out by the host.
     pub fn exchange(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let result = self.ask(request);
+        let secrets = Secrets::new(request.headers, &self.settings.proxies);
+        result.map_err(|failure| secrets.in_failure(failure))
+    }
+
+    fn ask(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
         self.traffic.on_exchange();
         let limits = self.settings.limits;
         if let Some(refusal) = super::http::too_large(request, &limits) {
@@ -160,7 +167,7 @@ impl Host {
         match end.await_outcome(&mut vigil) {
             Err(cut) => Err(failure_of(&cut, Reached::Maybe)),
             Ok(Outcome::Failed { reached, text }) => {
-                let text = format!("host transport: {}", shown(&text, 256));
+                let text = format!("host transport: {}", shown(&text, MOST_SHOWN));
                 Err(Failure::new(FailKind::Host, reached, text))
             }
             Ok(Outcome::Complete {
@@ -171,7 +178,7 @@ impl Host {
                 self.traffic
                     .on_moved(request.body.len() as u64, body.len() as u64);
                 let answer = (status, &headers[..], body);
-                judge(answer, limits.message, request.headers, &mut vigil)
+                judge(answer, limits.message, &mut vigil)
             }
         }
     }
@@ -233,7 +240,6 @@ impl End {
 fn judge(
     (status, headers, body): (u16, &[(String, Vec<u8>)], Bytes),
     limit: usize,
-    ours: &Headers,
     vigil: &mut Vigil,
 ) -> Result<Answer, Failure> {
     let text = |name: &str| {
@@ -250,7 +256,7 @@ fn judge(
         content_length: Some(body.len() as u64),
         retry_after: text("retry-after"),
     };
-    match head.plan(limit, |text| ours.hidden_in(text)) {
+    match head.plan(limit) {
         // A stack that undid gzip may have left the header standing.
         Plan::Take { is_gzip } if is_gzip && body.starts_with(GZIP) => {
             let mut source = Watched {
@@ -271,7 +277,7 @@ fn judge(
         Plan::Take { .. } => Ok(Answer { status, body }),
         Plan::Show { kind, text } => {
             let plain = head.readable(body.into());
-            head.shown(kind, text, &plain, ours)
+            head.shown(kind, text, &plain)
         }
         Plan::Leave { kind, text } => Err(head.failure(kind, text)),
     }

@@ -14,7 +14,7 @@ use super::resolve::Resolver;
 use super::room::lengthen;
 use super::vigil::{Cut, Vigil};
 use super::wire::{Broken, MOST_HEAD, Wire};
-use super::{Answer, Headers, Limits, Request, Settings, Traffic, Wake, Watch};
+use super::{Answer, Headers, Limits, Request, Secrets, Settings, Traffic, Wake, Watch};
 
 /// The transport for http, https and http+unix endpoints. Used by one thread, the worker.
 pub struct Http {
@@ -70,7 +70,10 @@ impl Http {
         }
         let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
             .map_err(|cut| self.line.failure(&cut, Reached::No))?;
-        let result = self.follow(request, &mut vigil);
+        let result = self.follow(request, &mut vigil).map_err(|failure| {
+            let secrets = Secrets::new(request.headers, &self.line.settings.proxies);
+            secrets.in_failure(failure)
+        });
         if self.line.is_redirected() {
             self.line.go_home();
             self.open();
@@ -138,15 +141,12 @@ impl Http {
             };
             let hop = self.line.redirect(status, location.as_deref(), Sent::Post);
             let hop = hop.map_err(|why| Failure {
-                text: answer::not_followed(
-                    status,
-                    &self.opening.secrets(request.headers).hidden_in(&why),
-                )
-                .into(),
+                text: answer::not_followed(status, &why).into(),
                 ..failure
             })?;
             self.open();
-            self.watch.on_redirect(hop);
+            let secrets = Secrets::new(request.headers, &self.line.settings.proxies);
+            self.watch.on_redirect(secrets.in_hop(hop));
         }
     }
 
@@ -264,7 +264,8 @@ impl Http {
                 if !head.is_interim() {
                     let limit = self.line.settings.limits.message;
                     let early = &come[begin..];
-                    return said(wire, &head, early, (request, &self.opening), limit);
+                    let is_through_proxy = self.opening.to_proxy.is_some();
+                    return said(wire, &head, early, is_through_proxy, limit);
                 }
                 passed_over += head.len;
                 if passed_over > MOST_HEAD {
@@ -291,7 +292,7 @@ fn said(
     wire: &mut Wire<'_>,
     head: &RawHead<'_, '_>,
     early: &[u8],
-    (request, opening): (&Request<'_>, &Opening),
+    is_through_proxy: bool,
     limit: usize,
 ) -> Result<Said, Broken> {
     let is_kept = head.is_kept();
@@ -302,8 +303,7 @@ fn said(
         .map(str::to_owned);
     let head = head.judged(framing);
     let mut body = Body::new(wire, framing, early);
-    let hide = |text: &str| opening.secrets(request.headers).hidden_in(text);
-    let answer = match head.plan(limit, hide) {
+    let answer = match head.plan(limit) {
         Plan::Take { is_gzip } => {
             let taken = if is_gzip {
                 answer::read_gzip(&mut body, limit)
@@ -329,11 +329,11 @@ fn said(
         Plan::Show { kind, text } => {
             body.hurry();
             let excerpt = answer::drain(&mut body, &head, limit);
-            let kind = match opening.to_proxy {
-                Some(_) if head.status == 407 => FailKind::Proxy,
+            let kind = match head.status {
+                407 if is_through_proxy => FailKind::Proxy,
                 _ => kind,
             };
-            head.shown(kind, text, &excerpt, &opening.secrets(request.headers))
+            head.shown(kind, text, &excerpt)
         }
         Plan::Leave { kind, text } => Err(head.failure(kind, text)),
     };

@@ -10,8 +10,6 @@ pub(crate) struct Opening {
     pub(crate) host: String,
     /// For the proxy that passes the request on; `None`: there is none.
     pub(crate) to_proxy: Option<Headers>,
-    /// What the proxy must not bring into a text, as values of headers.
-    secrets: Headers,
 }
 
 impl Opening {
@@ -30,15 +28,7 @@ impl Opening {
             line: format!("POST {before}{slash}{path} HTTP/1.1\r\n"),
             host,
             to_proxy: proxy.map(|proxy| proxy.headers(&proxies.headers)),
-            secrets: proxy.map_or_else(Headers::default, |p| p.secrets(&proxies.headers)),
         }
-    }
-
-    /// Everything that the answer's text must not show.
-    pub(crate) fn secrets(&self, ours: &Headers) -> Headers {
-        let mut all = self.secrets.clone();
-        all.extend(ours);
-        all
     }
 }
 

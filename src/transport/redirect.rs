@@ -1,7 +1,7 @@
 //! Where an answer of 3xx leads, and whether it is followed. Nothing here knows a socket.
 
-use super::answer::{MOST_SHOWN, shown};
 use super::endpoint::{Endpoint, EndpointError, Scheme};
+use super::quote::{MOST_SHOWN, shown};
 
 /// What the host has decided beforehand.
 #[derive(Clone, Debug, Default)]
@@ -166,6 +166,7 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Secrets;
 
     const HOME: &str = "https://a.example/v1/opamp?tenant=1";
 
@@ -176,7 +177,9 @@ mod tests {
             allowed: vec![Endpoint::parse("https://b.example:8443").unwrap()],
         };
         let place = (&from, &from, 0);
-        let to = rules.follow(place, Some(location), sent)?;
+        let to = rules.follow(place, Some(location), sent);
+        let (headers, proxies) = Default::default();
+        let to = to.map_err(|why| Secrets::new(&headers, &proxies).judged(&why))?;
         Ok(to.as_str().to_owned())
     }
 

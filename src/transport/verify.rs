@@ -14,8 +14,8 @@ use rustls::{
     SignatureScheme,
 };
 
-use super::answer::{MOST_SHOWN, shown};
 use super::der::Fields;
+use super::quote::{MOST_SHOWN, shown};
 
 /// Adds to the usual verification that a self-signed certificate is called that, and is taken when
 /// it is one of those that the host trusts: the common set-up of a first trial, where the verifier

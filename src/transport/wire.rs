@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::answer::shown;
 use super::line::Line;
 use super::stream::Stream;
 use super::vigil::{Cut, Step, Vigil};
@@ -108,7 +107,7 @@ impl Broken {
             ),
             Broken::Malformed(why) => (
                 FailKind::Protocol,
-                format!("the answer is not proper HTTP: {}", shown(&why, 128)),
+                format!("the answer is not proper HTTP: {why}"),
             ),
         };
         Failure::new(kind, reached, text)

@@ -2,8 +2,10 @@
 import base64
 import ctypes
 import json
+import re
 import threading
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from binding import LIB, Client, call
 from relays import HttpProxy
@@ -12,10 +14,28 @@ from wire import TlsStage
 
 LOG = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
 TOKEN = "canary-token-4f1d"
-COOKIE = "canary-cookie-77aa"
+COOKIE = "canary/cookie-77aa"
 OFFERED = "canary-offered-body-90c3"
 EFFECTIVE = "canary-effective-body-1b2e"
 PASSWORD = "canary-password-5e5e"
+# What stands for a peer's words that repeat a secret.
+HIDDEN = "(not shown: it repeats a secret)"
+# How a server may write what it was sent.
+WAYS = {
+    "as it is": str,
+    "as JSON has it": lambda text: text.replace("/", "\\/"),
+    "by numbers": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+    "for a URL": lambda text: quote(text, safe="").replace("-", "%2d"),
+    "for a URL, twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "for HTML": lambda text: "".join(f"&#{ord(c)};" for c in text),
+    "in capitals": str.upper,
+    "with blanks": " ".join,
+    "in lines": lambda text: "\r\n".join(text[i:i + 4] for i in range(0, len(text), 4)),
+    "with what nobody sees": "\u200b".join,
+    "turned round": lambda text: "\u202e" + "\u2066".join(text),
+    "as base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "a part": lambda text: text[7:14],
+}
 
 
 class Ear:
@@ -72,6 +92,7 @@ class Secrets(TlsStage):
         self.kinds(agent)
         for event in agent.events:
             self.said += [event.error["text"] if event.error else "", event.log[1] if event.log else ""]
+            self.said += [event.redirect[1]] if event.redirect else []
 
     def assert_told(self, agent, fact):
         """The agent's one failure says that much; with all else it is kept for `assert_silent`."""
@@ -88,6 +109,8 @@ class Secrets(TlsStage):
         for text in lines + self.said:
             for canary in self.canaries:
                 self.assertNotIn(canary, text)
+            self.assertNotIn("canary", bare(text))
+            self.assertTrue(text.isprintable(), text)
 
     def test_when_all_goes_well(self):
         """[LOG-03]"""
@@ -110,7 +133,7 @@ class Secrets(TlsStage):
         self.assert_silent(least=3)
 
     def test_when_the_server_echoes_what_it_refuses(self):
-        """[LOG-03]"""
+        """[LOG-03] [LOG-10] What is told of it is dropped, for a secret stands in it; what else was found out stays."""
         echo = f"bad credentials\r\nAuthorization: Bearer {TOKEN}\r\nCookie: session={COOKIE}; {TOKEN}"
         for fault in (
             {"status": 400, "body": {"text": echo}, "content_type": "text/plain"},
@@ -121,22 +144,49 @@ class Secrets(TlsStage):
         ):
             with self.subTest(fault):
                 self.fault(fault)
-                self.assert_told(self.agent_with_secrets().start(), "bad credentials")
+                self.assert_told(self.agent_with_secrets().start(), HIDDEN)
         self.assert_silent(least=5)
 
-    def test_when_the_server_echoes_in_an_error_response(self):
+    def test_when_it_echoes_in_other_ways(self):
         """[LOG-03]"""
+        for way, write in WAYS.items():
+            for secret in (TOKEN, COOKIE):
+                with self.subTest(way, secret=secret):
+                    self.fault({"status": 403, "body": {"text": f"{{\"who\": \"{write(secret)}\"}}"}})
+                    self.assert_told(self.agent_with_secrets().start(), f"HTTP 403 Forbidden: {HIDDEN}")
+        self.assert_silent(least=len(WAYS))
+
+    def test_an_excerpt_without_a_secret_is_told(self):
+        """[LOG-03] [LOG-10] in one line, printable, and of at most 256 bytes"""
+        page = "<html>\r\n<title>Bad\u202eGateway\u200b</title> Bearer of a session" + " x" * 2000
+        self.fault({"status": 502, "body": {"text": page}, "content_type": "text/html"})
+        agent = self.agent_with_secrets().start()
+        text = self.failure(agent)["text"]
+        begin = "HTTP 502 Bad Gateway: "
+        self.assertTrue(text.startswith(begin + "<html> <title>BadGateway</title> Bearer of a session x x"), text)
+        self.assertEqual(256, len(text) - len(begin))
+        self.note(agent)
+        agent.stop()
+        self.assert_silent(least=1)
+
+    def test_when_the_server_echoes_in_an_error_response(self):
+        """[LOG-03] [LOG-10]"""
         for kind in ("BadRequest", "Unknown", "Unavailable"):
             with self.subTest(kind):
-                response = {"type": kind, "error_message": f"no such token: Bearer {TOKEN}, {COOKIE}"}
-                self.fault({"answer": {"error_response": response}})
-                agent = self.agent_with_secrets().start()
-                error = agent.wait("server_error").error
-                self.assertIn("no such token", error["text"])
-                self.note(agent)
-                agent.stop()
-                self.note(agent)
+                self.assert_refused(kind, f"no such token: Bearer {TOKEN}, {COOKIE}", HIDDEN)
+                self.assert_refused(kind, "no such\u202e \x1b[1mtoken\n", "no such [1mtoken")
+        for way, write in WAYS.items():
+            with self.subTest(way):
+                self.assert_refused("Unknown", f"no {write(COOKIE)}", HIDDEN)
         self.assert_silent(least=3)
+
+    def assert_refused(self, kind, message, told):
+        self.fault({"answer": {"error_response": {"type": kind, "error_message": message}}})
+        agent = self.agent_with_secrets().start()
+        self.assertIn(told, agent.wait("server_error").error["text"])
+        self.note(agent)
+        agent.stop()
+        self.note(agent)
 
     def test_when_the_answer_is_spoilt(self):
         """[LOG-03]"""
@@ -165,8 +215,9 @@ class Secrets(TlsStage):
         """[LOG-03] [PROXY-01] its login, in both forms, and its own headers"""
         basic = base64.b64encode(f"agent:{PASSWORD}".encode()).decode()
         self.canaries.append(basic)
-        page = f"no access: Basic {basic} is agent with {PASSWORD}, token {COOKIE}, {TOKEN}"
-        for status in (407, 403, 502):
+        pages = (f"no access: Basic {basic}", f"no {base64.b64encode(f'x:{PASSWORD}'.encode()).decode()}",
+                 f"agent with {PASSWORD.upper()}", f"token {quote(COOKIE, safe='')}", f"token {TOKEN}", "no such agent")
+        for page, status in ((page, 407 + 95 * (n % 2)) for n, page in enumerate(pages)):
             head = f"HTTP/1.1 {status} No\r\nContent-Length: {len(page)}\r\n\r\n"
             with HttpProxy({}, answer=(head + page).encode()) as proxy:
                 for scheme in ("http", "https"):
@@ -178,7 +229,8 @@ class Secrets(TlsStage):
                     agent = self.agent(client, NEVER, LIB.constant("LOG_DEBUG")).start()
                     error = self.failing(agent)
                     self.assertEqual(status, error["status"])
-                    self.assertEqual(scheme == "http", "no access" in error["text"])
+                    told = "no such agent" if page == pages[-1] else HIDDEN
+                    self.assertEqual(scheme == "http", told in error["text"], error["text"])
                     self.said.append(error["text"])
                     self.note(agent)
                     agent.stop()
@@ -186,7 +238,8 @@ class Secrets(TlsStage):
 
     def test_when_a_redirect_holds_a_secret(self):
         """[LOG-03] [HTTP-22]"""
-        for location in (f"/{PASSWORD}?token={TOKEN}", f"https://other.invalid/{PASSWORD}", f"https://agent:{PASSWORD}@127.0.0.1/"):
+        for location in (f"/{TOKEN}?token={TOKEN}", f"/v1/{quote(COOKIE, safe='')}", f"https://{TOKEN}.invalid/{PASSWORD}",
+                         f"https://agent:{PASSWORD}@127.0.0.1/"):
             self.fault({"redirect": location}, on="upgrade" if self.transport == "ws" else "message")
             agent = self.agent_with_secrets().start()
             if location.startswith("/"):
@@ -242,5 +295,11 @@ class Secrets(TlsStage):
         self.assertEqual("E_FAILED", LIB.name_of("", status))
         self.said.append(LIB.error_text(error).decode())
         LIB.error_free(error)
-        self.assertIn("who is", self.said[0])
+        self.assertIn(f"HTTP 401 Unauthorized: {HIDDEN}", self.said[0])
         self.assert_silent(least=0)
+
+
+def bare(text):
+    """Letters, digits and a few signs, whatever else they stand among."""
+    text = re.sub(r"\\u([0-9a-f]{4})|&#(\d+);", lambda m: chr(int(m[1], 16) if m[1] else int(m[2])), unquote(unquote(text)))
+    return "".join(c for c in text.lower() if c.isalnum())

@@ -167,6 +167,19 @@ fn failures_of_the_host_say_whether_the_server_was_reached() {
         assert_eq!((failure.kind, failure.reached), (FailKind::Host, reached));
         assert_eq!(&*failure.text, "host transport: no route");
     }
+    let mut rig = plain();
+    rig.headers
+        .set("Authorization", "Bearer s3cr3t-token")
+        .unwrap();
+    let echo = |r: HostRequest| {
+        r.fail(Reached::Maybe, "sent Bearer s%33CR3T\n-token")
+            .unwrap()
+    };
+    let echoed = rig.play(echo).unwrap_err();
+    assert_eq!(
+        &*echoed.text,
+        "host transport: (not shown: it repeats a secret)"
+    );
     let dropped = plain().play(drop).unwrap_err();
     assert_eq!(
         (dropped.kind, dropped.reached),

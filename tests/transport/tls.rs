@@ -213,6 +213,20 @@ fn refusal(pair: &Pair, tls: &TlsSettings) -> Failure {
     failure
 }
 
+/// [LOG-03] [LOG-10] A certificate may be made after our headers were heard.
+#[test]
+fn a_certificate_that_repeats_a_secret_has_no_names_in_the_text() {
+    let authority = Authority::new();
+    let echo = authority.leaf(&["s3cr3t-token.example"], |_| {});
+    let (server, _) = serve(echo.server(None), 1);
+    let mut rig = Rig::with(secure(&https(&server, "127.0.0.1"), &trusting(&authority)));
+    rig.headers.set("X-Key", "S3CR3T-Token").unwrap();
+    let failure = rig.fail();
+    server.join();
+    let end = "another host: wanted 127.0.0.1, found (not shown: it repeats a secret)";
+    assert!(failure.text.ends_with(end), "{failure}");
+}
+
 /// [TLS-02]
 #[test]
 fn each_wrong_certificate_is_refused_with_step_and_fact() {

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Login, Refusal};
-use crate::transport::answer::{retry_after, shown, status_text};
+use crate::transport::answer::{retry_after, status_text};
 use crate::transport::endpoint::place;
 use crate::transport::head;
 use crate::transport::headers::Headers;
@@ -80,5 +80,5 @@ pub(super) fn open(stream: &mut Stream, request: &[u8], vigil: &mut Vigil) -> Re
 }
 
 fn not_http(why: String) -> Refusal {
-    Refusal::Said(format!("does not speak HTTP: {}", shown(&why, 128)))
+    Refusal::Said(format!("does not speak HTTP: {why}"))
 }

@@ -64,6 +64,11 @@ impl Environment {
         }
     }
 
+    pub(super) fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+        let all = [&self.plain, &self.tls].into_iter().flatten();
+        all.filter_map(|proxy| proxy.as_ref().ok())
+    }
+
     pub(super) fn of(&self, endpoint: &Endpoint) -> Result<Option<&Proxy>, ProxyError> {
         let proxy = match endpoint.scheme().is_tls() {
             true => &self.tls,

@@ -135,15 +135,6 @@ impl Proxy {
         all
     }
 
-    /// What the proxy knows and may show in an answer of its own, as headers that are nowhere sent.
-    pub(crate) fn secrets(&self, own: &Headers) -> Headers {
-        let mut all = self.headers(own);
-        if let Some(login) = &self.login {
-            let _ = all.set("proxy-password", &String::from_utf8_lossy(&login.password));
-        }
-        all
-    }
-
     /// Asks the proxy to open the way to `host` and `port`, within its own bound.
     pub(crate) fn open(
         &self,
@@ -236,6 +227,24 @@ impl Login {
 }
 
 impl Proxies {
+    /// User, password, and both as HTTP has them, of each proxy there is.
+    pub(crate) fn each_login(&self, found: &mut dyn FnMut(&str, &str, &str)) {
+        let mut look = |proxy: &Proxy| {
+            if let Some(login) = &proxy.login {
+                let [user, password] =
+                    [&login.user, &login.password].map(|word| String::from_utf8_lossy(word));
+                let basic = connect::basic(login);
+                let packed = basic.trim_start_matches("Basic ");
+                found(&user, &password, packed);
+            }
+        };
+        match &self.choice {
+            Choice::Direct => {}
+            Choice::Given(proxy) => look(proxy),
+            Choice::Environment(environment) => environment.proxies().for_each(look),
+        }
+    }
+
     /// The proxy for this endpoint; `Err`: the environment names one that can not be used.
     pub fn of(&self, endpoint: &Endpoint) -> Result<Option<&Proxy>, ProxyError> {
         if endpoint.socket().is_some() {

@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::answer::{not_followed, shown};
+use super::answer::not_followed;
 use super::line::Line;
+use super::quote::{MOST_SHOWN, Secrets, shown};
 use super::redirect::Sent;
 use super::vigil::{Cut, Step, Vigil};
 use super::wire::Wire;
@@ -85,6 +86,12 @@ impl WebSocket {
     pub fn connect(&mut self, headers: &Arc<Headers>, instance_uid: &str) -> Result<(), Failure> {
         self.session = None;
         self.headers = headers.clone();
+        let result = self.follow(headers, instance_uid);
+        result.map_err(|failure| self.secrets().in_failure(failure))
+    }
+
+    /// The upgrade, wherever it leads.
+    fn follow(&mut self, headers: &Headers, instance_uid: &str) -> Result<(), Failure> {
         let limits = self.line.settings.limits;
         let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
             .map_err(|cut| self.line.failure(&cut, Reached::No))?;
@@ -107,14 +114,10 @@ impl WebSocket {
                 .line
                 .redirect(status, location.as_deref(), Sent::Upgrade);
             let hop = hop.map_err(|why| Failure {
-                text: format!(
-                    "WebSocket upgrade: {}",
-                    not_followed(status, &headers.hidden_in(&why))
-                )
-                .into(),
+                text: format!("WebSocket upgrade: {}", not_followed(status, &why)).into(),
                 ..failure
             })?;
-            self.watch.on_redirect(hop);
+            self.watch.on_redirect(self.secrets().in_hop(hop));
         }
     }
 
@@ -173,6 +176,10 @@ impl WebSocket {
         self.failure(&Cut::GivenUp, reached)
     }
 
+    fn secrets(&self) -> Secrets<'_> {
+        Secrets::new(&self.headers, &self.line.settings.proxies)
+    }
+
     /// Moves bytes and waits: for news, for a wake-up (which is left raised), or for `limit` (`None` in both cases).
     /// `on_long_wait` is called before a wait that may take seconds, and says whether it is likely to: what the next news
     /// need is kept otherwise.
@@ -199,10 +206,11 @@ impl WebSocket {
             },
             Sight::Over(end) => {
                 let reached = self.drop_session();
-                News::Over(match end {
+                let failure = match end {
                     End::Cut(cut) => self.failure(&cut, reached),
                     End::Closed(close) => self.closed(close.as_ref(), reached),
-                })
+                };
+                News::Over(self.secrets().in_failure(failure))
             }
         })
     }
@@ -246,7 +254,7 @@ impl WebSocket {
                     1009 => FailKind::Size,
                     _ => FailKind::Io,
                 };
-                let reason = shown(&self.headers.hidden_in(reason), 128);
+                let reason = shown(reason, MOST_SHOWN);
                 let colon = if reason.is_empty() { "" } else { ": " };
                 (
                     kind,

@@ -149,7 +149,7 @@ impl Upgrade<'_> {
         body.hurry();
         let excerpt = answer::drain(&mut body, &head, self.settings.limits.message);
         let text = format!("WebSocket upgrade: {}", status_text(head.status));
-        match head.shown(FailKind::Status, text, &excerpt, self.headers) {
+        match head.shown(FailKind::Status, text, &excerpt) {
             Err(failure) => Refusal::Answer { failure, location },
             Ok(_) => Broken::Ended.into(),
         }

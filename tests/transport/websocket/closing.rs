@@ -50,33 +50,37 @@ fn messages_are_still_taken_between_our_close_and_the_servers() {
     server.join();
 }
 
-/// [WS-10]
+/// [WS-10] [LOG-03]
 #[test]
 fn the_servers_close_is_echoed_and_told_with_code_and_reason() {
-    let server = Raw::serving(|mut peer| {
-        let mut payload = 1001u16.to_be_bytes().to_vec();
-        payload.extend_from_slice(b"going away, token s3cr3t-token");
-        peer.frame(CLOSE, &payload);
-        assert_eq!(
-            peer.read().unwrap(),
-            (CLOSE, 1001u16.to_be_bytes().to_vec())
-        );
-        assert!(peer.read().is_none());
-    });
-    let mut rig = Rig::new(&server);
-    rig.headers
-        .set("Authorization", "Bearer s3cr3t-token")
-        .unwrap();
-    rig.connect().unwrap();
-    let failure = rig.over();
-    assert_eq!(failure.kind, FailKind::Io);
-    assert!(
-        failure
-            .text
-            .ends_with("the server closed it with code 1001: going away, token ***"),
-        "{failure}"
-    );
-    server.join();
+    for (reason, told) in [
+        ("going\u{202e} away", "going away"),
+        (
+            "no: s3cr3t\u{ad}-t%6Fken",
+            "(not shown: it repeats a secret)",
+        ),
+    ] {
+        let server = Raw::serving(move |mut peer| {
+            let mut payload = 1001u16.to_be_bytes().to_vec();
+            payload.extend_from_slice(reason.as_bytes());
+            peer.frame(CLOSE, &payload);
+            assert_eq!(
+                peer.read().unwrap(),
+                (CLOSE, 1001u16.to_be_bytes().to_vec())
+            );
+            assert!(peer.read().is_none());
+        });
+        let mut rig = Rig::new(&server);
+        rig.headers
+            .set("Authorization", "Bearer s3cr3t-token")
+            .unwrap();
+        rig.connect().unwrap();
+        let failure = rig.over();
+        assert_eq!(failure.kind, FailKind::Io);
+        let end = format!("the server closed it with code 1001: {told}");
+        assert!(failure.text.ends_with(&end), "{failure}");
+        server.join();
+    }
 }
 
 #[test]
