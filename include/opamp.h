@@ -1243,7 +1243,8 @@ int32_t opamp_error_http_status(const opamp_error *error);
 
 /**
  * One line for people: NUL-terminated, without control characters and without secrets; borrowed from the error. What it
- * quotes of a peer is cut to 256 bytes. NULL: NULL.
+ * quotes of a peer is printable, cut to 256 bytes, and left out where six characters in a row of a header's value or a
+ * proxy's login stand in it. NULL: NULL.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
  */
@@ -1494,7 +1495,8 @@ opamp_status opamp_event_ticket(const opamp_event *event, uint64_t *out);
 
 /**
  * One redirect that is followed: the URL that was asked, the URL that is asked next, and the status that said so. Both
- * are whole, path and query included, NUL-terminated and borrowed from the event. Any output may be NULL.
+ * are whole, path and query included, but for a URL that repeats a header's value or a proxy's login: of that one only
+ * the origin is told. NUL-terminated and borrowed from the event. Any output may be NULL.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
  */
