@@ -1,8 +1,10 @@
-//! What a peer says, made fit for a text of ours: short, printable, and without a secret of the host's.
+//! What a peer says, made fit for a text of ours: short, printable, and without a secret of the
+//! host's.
 //!
-//! [`shown`] can be called anywhere, however deep. It puts the peer's words between two marks, and where a text leaves
-//! the transport, [`Secrets::judged`] takes the marks out, and the words, too, where they repeat what the peer may
-//! have heard from us. The marks are noncharacters, which Unicode keeps for such inner use.
+//! [`shown`] can be called anywhere, however deep. It puts the peer's words between two marks, and
+//! where a text leaves the transport, [`Secrets::judged`] takes the marks out, and the words, too,
+//! where they repeat what the peer may have heard from us. The marks are noncharacters, which
+//! Unicode keeps for such inner use.
 
 use super::headers::Headers;
 use super::proxy::Proxies;
@@ -14,7 +16,8 @@ pub(crate) const MOST_SHOWN: usize = 256;
 const HIDDEN: &str = "(not shown: it repeats a secret)";
 const BEGIN: char = '\u{fdd0}';
 const END: char = '\u{fdd1}';
-/// So many characters of a secret in a row give it away; a shorter one is looked for as a whole word.
+/// So many characters of a secret in a row give it away; a shorter one is looked for as a whole
+/// word.
 const TELLING: usize = 6;
 /// One character alone is no secret.
 const SHORTEST: usize = 2;
@@ -23,7 +26,8 @@ const SHORTEST_PART: usize = 3;
 /// A text in a text in a text: JSON within HTML, say.
 const MOST_DECODED: usize = 3;
 
-/// The peer's words, printable and in one line, at most `most` bytes of them; nothing where nothing is left.
+/// The peer's words, printable and in one line, at most `most` bytes of them; nothing where nothing
+/// is left.
 pub(crate) fn shown(text: &str, most: usize) -> String {
     let mut out = String::from(BEGIN);
     let full = most + BEGIN.len_utf8();
@@ -172,8 +176,8 @@ impl Sought {
         }
     }
 
-    /// Whether so much of one is in the text, in whatever way it is written, that it is given away. Takes time in
-    /// proportion to the text.
+    /// Whether so much of one is in the text, in whatever way it is written, that it is given away.
+    /// Takes time in proportion to the text.
     fn are_in(&self, text: &str) -> bool {
         let mut text = text.to_owned();
         for _ in 0..=MOST_DECODED {
@@ -236,7 +240,8 @@ fn named(part: &str) -> (&str, &str) {
     }
 }
 
-/// Each run of [`TELLING`] characters in any case, once without blanks and once of letters and digits alone.
+/// Each run of [`TELLING`] characters in any case, once without blanks and once of letters and
+/// digits alone.
 fn each_run(text: &str, found: &mut dyn FnMut(u128)) {
     const BITS: usize = 21;
     let mut runs = |is_counted: fn(char) -> bool| {
@@ -265,7 +270,8 @@ fn is_visible(c: char) -> bool {
     }
     let is_blank = matches!(c,
         '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}');
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}'
+        | '\u{e0100}'..='\u{e01ef}');
     // The language has a table of what is printable; what combines is so behind another character.
     let pair = String::from_iter(['a', c]);
     !is_blank && pair.escape_debug().nth(1) == Some(c)

@@ -277,7 +277,8 @@ fn no_transformation_brings_a_secret_into_a_text() {
     }
 }
 
-/// What a peer sends makes nothing larger that is kept for the search, and is gone through once a level.
+/// What a peer sends makes nothing larger that is kept for the search, and is gone through once a
+/// level.
 #[test]
 fn a_large_text_is_searched_in_the_room_of_the_secrets() {
     let value = "k3y".repeat(20_000);
