@@ -28,7 +28,8 @@ enum opamp_option {
   OPAMP_OPTION_STABLE_SESSION_MS = 27,
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
   OPAMP_OPTION_REDIRECT_LIMIT = 29,
-  OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30
+  OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30,
+  OPAMP_OPTION_ACCEPT_EXPIRED_CA = 49
 };
 enum opamp_status_code {
   OPAMP_OK = 0,
@@ -291,7 +292,9 @@ opamp_status opamp_client_set_client_certificate_pem(opamp_client *client,
                                                      const uint8_t *key,
                                                      size_t key_len,
                                                      opamp_error **err);
-opamp_status opamp_client_set_insecure_skip_verify(opamp_client *client, int32_t on, opamp_error **err);
+opamp_status opamp_client_set_insecure_skip_verify(opamp_client *client,
+                                                   int32_t on,
+                                                   opamp_error **err);
 opamp_status opamp_client_set_capabilities(opamp_client *client,
                                            uint64_t capabilities,
                                            opamp_error **err);

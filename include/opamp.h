@@ -139,7 +139,8 @@
  *     STABLE_SESSION_MS              30000  0 .. 86400000          WebSocket: a connection that lived this long starts the retries anew
  *     PROXY_TIMEOUT_MS                5000  1 .. 86400000          a proxy opening the way to the server
  *     REDIRECT_LIMIT                     5  0 .. 20                redirects followed in one try; 0: none
- *     COMPRESS_ABOVE_BYTES               0  0 .. 2147483648        larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never
+ *     COMPRESS_ABOVE_BYTES               0  0 .. 2147483648        HTTP requests with a larger body send it as gzip, until a 415; 0: none does
+ *     ACCEPT_EXPIRED_CA                  0  0 .. 1                 1: expired CA certificates that are trusted still vouch for servers
  *
  * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery:
  * OPAMP_DELIVERY_THREAD. Log: off.
@@ -211,8 +212,10 @@ enum opamp_option {
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
   /** redirects followed in one try; 0: none */
   OPAMP_OPTION_REDIRECT_LIMIT = 29,
-  /** larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never */
-  OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30
+  /** HTTP requests with a larger body send it as gzip, until a 415; 0: none does */
+  OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30,
+  /** 1: expired CA certificates that are trusted still vouch for servers */
+  OPAMP_OPTION_ACCEPT_EXPIRED_CA = 49
 };
 
 /** The codes of opamp_status. */
@@ -810,10 +813,12 @@ opamp_status opamp_client_allow_redirect_to(opamp_client *client,
 
 /**
  * Trusts the certificates in a PEM file, and no others. The three opamp_client_set_ca_* replace each other; NULL: back
- * to the system's. The file is read here to check it, at start, and again at each new connection. path: copied; any bytes.
+ * to the system's. The file is read here to check it, at start, and again at each new connection. A CA certificate vouches
+ * for servers within its dates (OPAMP_OPTION_ACCEPT_EXPIRED_CA); any other certificate is a pin: accepted only from the
+ * server itself, with its name and dates. Revocation is not checked. path: copied; any bytes; a regular file.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: for reading the file. Errors: OPAMP_E_INVALID_ARG (a http
- * endpoint, or no certificate there), OPAMP_E_STATE while an agent runs. Since: 0.1.
+ * endpoint, no certificate there, or a damaged one), OPAMP_E_STATE while an agent runs. Since: 0.1.
  */
 opamp_status opamp_client_set_ca_file(opamp_client *client,
                                       const char *path,
@@ -869,12 +874,15 @@ opamp_status opamp_client_set_client_certificate_pem(opamp_client *client,
                                                      opamp_error **err);
 
 /**
- * Believes any certificate (1): whoever sits on the way can read and change everything. For trials only. Default: 0.
+ * Disables certificate verification (1): any certificate of any kind is accepted, so whoever sits on the way can read and
+ * change everything. For trials only. Default: 0.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG on a http endpoint,
  * OPAMP_E_STATE while an agent runs. Since: 0.1.
  */
-opamp_status opamp_client_set_insecure_skip_verify(opamp_client *client, int32_t on, opamp_error **err);
+opamp_status opamp_client_set_insecure_skip_verify(opamp_client *client,
+                                                   int32_t on,
+                                                   opamp_error **err);
 
 /**
  * Declares what the agent does: bits of `enum opamp_capability`. Nothing that gives the server power is declared unless

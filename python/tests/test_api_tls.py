@@ -1,5 +1,7 @@
 """Whom a client believes, and what it says where TLS settings mean nothing."""
+import re
 import tempfile
+import traceback
 import unittest
 from pathlib import Path
 
@@ -57,6 +59,38 @@ class Authorities(unittest.TestCase):
         callbacks = Recorder()
         with running(client_of(self.server.endpoint), callbacks):
             self.assertEqual(callbacks.next("connect_failed", "connect")[1].kind, "tls")
+
+
+class Keys(unittest.TestCase):
+    """A file that should hold a certificate holds a key: nobody may read it in a log."""
+
+    def test_no_text_of_python_shows_a_key(self):
+        """[LOG-03]"""
+        with tempfile.TemporaryDirectory() as folder, Devserver(tls=folder, client_auth=True) as server, log_lines() as lines:
+            given, key = Path(folder, "given.pem"), Path(folder, "client.key").read_bytes()
+            said = []
+            for content in (key.replace(b"\n", b"\\n"), key.replace(b"\n", b" "), key[:-40], key.replace(b"PRIVATE KEY", b"CERTIFICATE")):
+                given.write_bytes(content)
+                for files in ((given, None, None), (None, given, None), (None, Path(folder, "client.pem"), given)):
+                    trust, certificate, secret = (path and str(path) for path in files)
+                    callbacks = Recorder()
+                    client = client_of(server.endpoint, tls_certificate=trust or str(Path(folder, "ca.pem")),
+                                       tls_client_certificate=certificate, tls_client_key=secret)
+                    said.append(repr(client))
+                    with running(client, callbacks) as agent:
+                        failed = callbacks.next("connect_failed", "connect")[1]
+                        said += [repr(failed), str(failed), repr(agent), repr(agent.snapshot())]
+                    try:
+                        client.send(client.build_full_state_message())
+                    except Exception as error:  # noqa: BLE001 (whatever it is: its text is what counts)
+                        said += [str(error), repr(error), "".join(traceback.format_exception(error))]
+        told = "\n".join([*said, *lines])
+        self.assertIn("given.pem", told)
+        inner = "".join(line for line in key.decode().splitlines() if not line.startswith("-----"))
+        self.assertEqual([], [inner[i:i + 8] for i in range(len(inner) - 7) if inner[i:i + 8] in told])
+        numbers = re.findall(r"\d+", told)
+        runs = {tuple(map(str, key[i:i + 4])) for i in range(len(key) - 3)}
+        self.assertEqual(set(), runs & set(zip(numbers, numbers[1:], numbers[2:], numbers[3:])))
 
 
 class WithoutTls(unittest.TestCase):

@@ -64,6 +64,7 @@ options! {
     28 PROXY_TIMEOUT_MS = 5_000, 1 .. DAY_MS, "a proxy opening the way to the server";
     29 REDIRECT_LIMIT = 5, 0 .. 20, "redirects followed in one try; 0: none";
     30 COMPRESS_ABOVE_BYTES = 0, 0 .. 1 << 31, "larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never";
+    49 ACCEPT_EXPIRED_CA = 0, 0 .. 1, "1: expired CA certificates that are trusted still vouch for servers";
 }
 
 /// The heartbeat or polling interval of an agent.

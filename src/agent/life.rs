@@ -338,10 +338,8 @@ impl Agent {
     /// The worker thread.
     fn work(&self, plan: start::Plan) {
         let run = plan.run;
-        if plan.is_unverified {
-            run.say(Level::Warn, || {
-                "the server's certificate is not verified".into()
-            });
+        for warning in plan.warnings {
+            run.say(Level::Warn, || warning);
         }
         let bug = super::worker::work(&run, plan.link).err();
         run.end();

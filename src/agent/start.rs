@@ -30,8 +30,8 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) run: Arc<Run>,
     pub(crate) link: Link,
-    /// To be said in the log, by the worker: here the host's locks are held.
-    pub(crate) is_unverified: bool,
+    /// Warnings for the log, given by the worker: here the host's locks are held.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Checks everything that can be known without a network, and attaches the run to the client.
@@ -75,7 +75,11 @@ pub(crate) fn plan(
     );
     set_parts(&mut core, &mut state, description);
     let journal = Journal::new(life.log_level);
-    let is_unverified = state.tls.skip_verify;
+    let mut warnings = Vec::new();
+    if state.tls.skip_verify {
+        warnings.push("server certificate verification is disabled".to_owned());
+    }
+    warnings.extend(settings.trust.as_ref().and_then(tls::Trust::skipped));
     let is_host_transport = state.is_host_transport;
     let parts = (client, queue, mailbox.clone());
     let run = Run::new(
@@ -92,7 +96,7 @@ pub(crate) fn plan(
     Ok(Plan {
         run,
         link,
-        is_unverified,
+        warnings,
     })
 }
 
@@ -179,7 +183,9 @@ fn trust_of(state: &State, has_tls: bool) -> Result<Option<tls::Trust>> {
     if state.is_host_transport || !has_tls {
         return Ok(None);
     }
-    let trust = state.tls.at_start();
+    let mut wanted = state.tls.clone();
+    wanted.accepts_expired = state.number(defaults::ACCEPT_EXPIRED_CA) != 0;
+    let trust = wanted.at_start();
     trust
         .map(Some)
         .map_err(|why| Error::new(Code::InvalidArg, Kind::Tls, why.to_string()))

@@ -58,7 +58,7 @@ impl Core {
         // From `Bytes`, so that bodies become slices of what was received.
         let mut source = bytes.clone();
         // By reference, like prost's `decode`: another type of source would be another copy of the whole decoder.
-        message.merge(&mut source).map_err(Problem::Malformed)?;
+        message.merge(&mut source).map_err(|_| Problem::Malformed)?;
         let uid: &[u8] = &message.instance_uid;
         if uid == self.identity.uid {
             self.identity.former = None;
@@ -354,7 +354,7 @@ impl Core {
 enum Problem {
     TooLong(usize),
     TooManyFields(u32),
-    Malformed(prost::DecodeError),
+    Malformed,
     Foreign,
 }
 
@@ -369,10 +369,10 @@ impl Problem {
                 let text = format!("a message of more than {limit} fields");
                 (FailKind::Size, WarningKind::MessageTooLarge, text)
             }
-            Self::Malformed(error) => (
+            Self::Malformed => (
                 FailKind::Decode,
                 WarningKind::BadMessage,
-                format!("not a ServerToAgent: {error}"),
+                "message is not a valid ServerToAgent".to_owned(),
             ),
             Self::Foreign => {
                 let text = "a message for another instance uid".to_owned();

@@ -247,7 +247,8 @@ impl Line {
         let config = trust
             .config(&mut self.configs, is_ours)
             .map_err(|e| unfit(e.to_string()))?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|e| unfit(e.to_string()))?;
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| unfit(format!("{host} is not a valid host name for TLS")))?;
         stream
             .secure(config, name, vigil, self.settings.limits.tls)
             .map_err(|cut| self.failure_with(place, &cut, Reached::No))

@@ -11,8 +11,8 @@ use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use super::chaff::{Chaff, ROUNDS, Records};
 use super::room::lengthen;
 use super::socket::Socket;
+use super::tls::describe;
 use super::tunnel::Base;
-use super::verify::describe;
 use super::vigil::{Cut, Step, Vigil};
 
 pub(crate) use now::Found;

@@ -3,6 +3,7 @@ import base64
 import ctypes
 import json
 import re
+import tempfile
 import threading
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -276,7 +277,7 @@ class Secrets(TlsStage):
             lambda: pair(cert, other),
             lambda: pair(cert, key[:-60]),
             lambda: pair(key, cert),
-            lambda: pair(cert, b"Proc-Type: 4,ENCRYPTED\n" + key),
+            lambda: pair(cert, key.replace(b"KEY-----\n", b"KEY-----\nProc-Type: 4,ENCRYPTED\n\n", 1)),
             lambda: call(LIB.client_set_ca_pem, client.handle, key, len(key)),
             lambda: call(LIB.client_set_ca_file, client.handle, self.files["key"].encode()),
         ]
@@ -284,6 +285,84 @@ class Secrets(TlsStage):
             self.said.append(self.refused("E_INVALID_ARG", refusal)["text"])
         self.assertEqual(len(refusals), len([text for text in self.said if text]))
         self.assert_silent(least=0)
+
+    def mutated_keys(self):
+        """What people make of a key's file, and disks."""
+        whole = Path(self.files["key"]).read_bytes()
+        cert = Path(self.files["cert"]).read_bytes()
+        lines = whole.splitlines(keepends=True)
+        return {
+            "the characters \\n for line breaks": whole.replace(b"\n", b"\\n"),
+            "one line": whole.replace(b"\n", b" "),
+            "no line breaks": whole.replace(b"\n", b""),
+            "cut": whole[:-40],
+            "without its first line": b"".join(lines[1:]),
+            "two lines joined": lines[0].rstrip() + b"".join(lines[1:]),
+            "another label": whole.replace(b"PRIVATE KEY", b"CERTIFICATE"),
+            "a damaged label": whole.replace(b"KEY-----", b"KEY", 1),
+            "UTF-16": whole.decode().encode("utf-16"),
+            "DER": base64.b64decode(b"".join(lines[1:-1])),
+            "behind a certificate": cert + whole.replace(b"\n", b"\\n"),
+            "a foreign byte": whole[:60] + b"*" + whole[61:],
+        }
+
+    def assert_no_key(self, text):
+        """No run of the key: as text, as numbers, as hex digits."""
+        whole = Path(self.files["key"]).read_bytes()
+        digits = "".join(self.key_lines)
+        for known in (whole, base64.b64decode(digits)):
+            numbers = re.findall(r"\d+", text)
+            runs = {tuple(map(str, known[i:i + 4])) for i in range(len(known) - 3)}
+            self.assertFalse(runs & set(zip(numbers, numbers[1:], numbers[2:], numbers[3:])), text)
+            plain = re.sub(r"0x|[ :,]", "", text.lower())
+            self.assertFalse([i for i in range(len(known) - 5) if known[i:i + 6].hex() in plain], text)
+        self.assertFalse([i for i in range(len(digits) - 7) if digits[i:i + 8] in text], text)
+
+    def test_when_a_file_is_not_what_it_should_be(self):
+        """[LOG-03] At the setters, and when it is replaced while an agent runs."""
+        client = self.client()
+        cert, key = (Path(self.files[name]).read_bytes() for name in ("cert", "key"))
+        with tempfile.TemporaryDirectory() as folder:
+            given = Path(folder, "given.pem")
+            pem = given.read_bytes
+            setters = {
+                "trusted file": lambda: call(LIB.client_set_ca_file, client.handle, str(given).encode()),
+                "trusted text": lambda: call(LIB.client_set_ca_pem, client.handle, pem(), len(pem())),
+                "trusted directory": lambda: call(LIB.client_set_ca_dir, client.handle, folder.encode()),
+                "certificate": lambda: call(LIB.client_set_client_certificate_pem, client.handle, pem(), len(pem()), key,
+                                            len(key)),
+                "key": lambda: call(LIB.client_set_client_certificate_pem, client.handle, cert, len(cert), pem(), len(pem())),
+                "files": lambda: call(LIB.client_set_client_certificate_files, client.handle, str(given).encode(),
+                                      self.files["key"].encode()),
+            }
+            for name, content in self.mutated_keys().items():
+                given.write_bytes(content)
+                for setter, setting in setters.items():
+                    with self.subTest(name, setter=setter):
+                        self.said.append(self.refused("E_INVALID_ARG", setting)["text"])
+            # when it is replaced under a running agent
+            mine, trust = Path(folder, "mine.pem"), Path(folder, "ca.pem")
+            mine.write_bytes(cert + key)
+            trust.write_bytes(Path(self.files["ca"]).read_bytes())
+            agent = self.agent(self.client(ca=str(trust), cert=(str(mine), str(mine))), NEVER, LIB.constant("LOG_DEBUG"))
+            agent.start()
+            agent.wait("connected")
+            for name, content in self.mutated_keys().items():
+                for path in (mine, trust):
+                    with self.subTest(name, replaced=path.name):
+                        whole = path.read_bytes()
+                        path.write_bytes(content)
+                        agent.reconnect()
+                        agent.poll_now()
+                        self.said.append(self.failing(agent)["text"])
+                        path.write_bytes(whole)
+                        agent.poll_now()
+                        agent.wait("connected")
+            self.note(agent)
+            agent.stop()
+        self.assert_silent(least=24)
+        for text in self.said + [line for _, line in self.ear.lines]:
+            self.assert_no_key(text)
 
     def test_in_one_exchange(self):
         """[LOG-03]"""

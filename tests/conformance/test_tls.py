@@ -133,7 +133,7 @@ class Verification(TlsStage):
 
     def test_not_yet_valid(self):
         """[TLS-02]"""
-        self.assert_refused("not_yet_valid", "not yet valid", "GMT")
+        self.assert_refused("not_yet_valid", "not valid before", "GMT")
 
     def test_wrong_usage(self):
         """[TLS-02]"""
@@ -291,7 +291,7 @@ class Pairs(TlsStage):
             # As an encrypted one calls itself; its content does not matter before the passphrase.
             Path(locked).write_text(Path(key).read_text().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"))
             for certificate, secret, fact in (
-                (cert, self.path("client2.key"), "does not belong"),
+                (cert, self.path("client2.key"), "does not match"),
                 (cert, locked, "encrypted"),
                 (cert, "/nowhere.key", "/nowhere.key"),
                 ("/nowhere.pem", key, "/nowhere.pem"),
@@ -381,7 +381,7 @@ class SkipVerify(TlsStage):
             agent.start()
             line = agent.wait("log").log
             self.assertEqual(LIB.constant("LOG_WARN"), line[0])
-            self.assertIn("not verified", line[1])
+            self.assertIn("verification is disabled", line[1])
             agent.wait("connected")
             agent.stop()
             agent.wait("stopped")
@@ -394,7 +394,7 @@ class SkipVerify(TlsStage):
     def test_silent_where_it_is_off(self):
         """[TLS-06]"""
         agent = self.started(log_level=LIB.constant("LOG_DEBUG"))
-        self.assertNotIn("verified", " ".join(event.log[1] for event in agent.events if event.log))
+        self.assertNotIn("verification", " ".join(event.log[1] for event in agent.events if event.log))
 
     def test_no_server_can_turn_it_on(self):
         """[TLS-06]"""

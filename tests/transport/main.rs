@@ -1,5 +1,6 @@
 //! The transport over loopback sockets, against small scripted servers.
 
+mod key_files;
 mod kit;
 
 mod connection;

@@ -150,10 +150,12 @@ pub unsafe extern "C" fn opamp_client_allow_redirect_to(
 }
 
 /// Trusts the certificates in a PEM file, and no others. The three opamp_client_set_ca_* replace each other; NULL: back
-/// to the system's. The file is read here to check it, at start, and again at each new connection. path: copied; any bytes.
+/// to the system's. The file is read here to check it, at start, and again at each new connection. A CA certificate vouches
+/// for servers within its dates (OPAMP_OPTION_ACCEPT_EXPIRED_CA); any other certificate is a pin: accepted only from the
+/// server itself, with its name and dates. Revocation is not checked. path: copied; any bytes; a regular file.
 ///
 /// Threads: any. Callbacks: yes, but see errors. Blocks: for reading the file. Errors: OPAMP_E_INVALID_ARG (a http
-/// endpoint, or no certificate there), OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// endpoint, no certificate there, or a damaged one), OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_ca_file(
     client: *mut opamp_client,
@@ -273,7 +275,8 @@ pub unsafe extern "C" fn opamp_client_set_client_certificate_pem(
     )
 }
 
-/// Believes any certificate (1): whoever sits on the way can read and change everything. For trials only. Default: 0.
+/// Disables certificate verification (1): any certificate of any kind is accepted, so whoever sits on the way can read and
+/// change everything. For trials only. Default: 0.
 ///
 /// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG on a http endpoint,
 /// OPAMP_E_STATE while an agent runs. Since: 0.1.
