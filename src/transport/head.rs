@@ -130,7 +130,7 @@ pub(crate) fn read<'h, 'b>(
     config.allow_spaces_after_header_name_in_responses(true);
     config.ignore_invalid_headers_in_responses(true);
     let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, slots);
-    let httparse::Status::Complete(len) = parsed.map_err(|e| e.to_string())? else {
+    let httparse::Status::Complete(len) = parsed.map_err(unreadable)? else {
         return Ok(None);
     };
     let status = response.code.unwrap_or_default();
@@ -143,6 +143,17 @@ pub(crate) fn read<'h, 'b>(
         is_http_1_0: response.version == Some(0),
         headers: response.headers,
     }))
+}
+
+fn unreadable(error: httparse::Error) -> String {
+    let what = match error {
+        httparse::Error::TooManyHeaders => "it has too many header fields",
+        httparse::Error::Version => "it has an invalid HTTP version",
+        httparse::Error::Status => "it has an invalid status line",
+        httparse::Error::NewLine => "it has an invalid line break",
+        _ => "it has an invalid header field",
+    };
+    what.to_owned()
 }
 
 impl<'b> RawHead<'_, 'b> {

@@ -13,5 +13,6 @@ mod proxy;
 mod records;
 mod redirect;
 mod tls;
+mod trust;
 mod unix;
 mod websocket;

@@ -74,7 +74,7 @@ impl Authority {
     }
 }
 
-fn leaf_params(hosts: &[&str]) -> CertificateParams {
+pub(crate) fn leaf_params(hosts: &[&str]) -> CertificateParams {
     let hosts = hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut params = CertificateParams::new(hosts).unwrap();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -110,7 +110,8 @@ impl Pair {
                 builder.with_client_cert_verifier(verifier.build().unwrap())
             }
         };
-        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
+        let chain = chain.map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         Arc::new(builder.with_single_cert(chain, key).unwrap())
     }
@@ -142,13 +143,13 @@ impl Drop for Folder {
 }
 
 /// What a TLS server saw of one connection.
-struct Seen {
+pub(crate) struct Seen {
     kind: Option<HandshakeKind>,
     client: Option<CertificateDer<'static>>,
 }
 
 /// Serves one connection after the other: one request each, then closed as `Connection: close`.
-fn serve(config: Arc<ServerConfig>, connections: usize) -> (Server, Receiver<Seen>) {
+pub(crate) fn serve(config: Arc<ServerConfig>, connections: usize) -> (Server, Receiver<Seen>) {
     let (tell, told) = mpsc::channel();
     let server = Server::start(move |listener| {
         for _ in 0..connections {
@@ -196,12 +197,12 @@ fn trusting(authority: &Authority) -> TlsSettings {
     }
 }
 
-fn https(server: &Server, host: &str) -> String {
+pub(crate) fn https(server: &Server, host: &str) -> String {
     format!("https://{host}:{}/v1/opamp", server.addr.port())
 }
 
 /// The failure of a connection to a server with this certificate.
-fn refusal(pair: &Pair, tls: &TlsSettings) -> Failure {
+pub(crate) fn refusal(pair: &Pair, tls: &TlsSettings) -> Failure {
     let (server, _) = serve(pair.server(None), 1);
     let failure = Rig::with(secure(&https(&server, "127.0.0.1"), tls)).fail();
     server.join();
@@ -223,7 +224,7 @@ fn a_certificate_that_repeats_a_secret_has_no_names_in_the_text() {
     rig.headers.set("X-Key", "S3CR3T-Token").unwrap();
     let failure = rig.fail();
     server.join();
-    let end = "another host: wanted 127.0.0.1, found (not shown: it repeats a secret)";
+    let end = "another host: expected 127.0.0.1, found (not shown: it repeats a secret)";
     assert!(failure.text.ends_with(end), "{failure}");
 }
 

@@ -234,3 +234,43 @@ impl fmt::Display for From {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [TLS-03]
+    #[test]
+    fn only_the_systems_own_is_used_as_far_as_it_goes() {
+        let name = format!("opamp-roots-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("bundle.pem");
+        let good = include_str!("testdata/root.pem");
+        let damaged = good.replacen('M', "*", 1);
+        fs::write(&path, format!("{good}{damaged}{damaged}")).unwrap();
+        let file = |from| read(&[Source::File(path.clone(), from)]);
+        let directory = |from| read(&[Source::Folder(folder.clone(), from)]);
+        let place = format!("entry 2 (line {}) is damaged", good.lines().count() + 1);
+        for found in [
+            file(From::System),
+            directory(From::System),
+            directory(From::Variable("SSL_CERT_DIR")),
+        ] {
+            let found = found.unwrap();
+            assert_eq!(found.certificates.len(), 1);
+            // One text for the whole file.
+            assert_eq!(found.skipped.len(), 1);
+            assert!(found.skipped[0].contains(&place), "{:?}", found.skipped);
+        }
+        for found in [
+            file(From::Application),
+            file(From::Variable("SSL_CERT_FILE")),
+            directory(From::Application),
+        ] {
+            let text = found.err().unwrap().to_string();
+            assert!(text.contains(&place), "{text}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -119,6 +119,13 @@ impl Verifier {
                 untimely.set(at);
                 return Err(webpki::Error::UnknownIssuer);
             }
+            // The verifier itself does not look at their key usage.
+            let is_authority = |it: &webpki::Cert<'_>| {
+                Fields::of(&it.der()).is_some_and(|fields| fields.is_authority())
+            };
+            if !path.intermediate_certificates().all(is_authority) {
+                return Err(webpki::Error::EndEntityUsedAsCa);
+            }
             let between = path.intermediate_certificates();
             let between = between.filter(|it| it.issuer() != it.subject()).count();
             match authority.path_length {
