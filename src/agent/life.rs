@@ -1,13 +1,14 @@
 //! One running connection for one client: start, stop, and what the host calls in between.
 
 mod delivery;
+mod phase;
 
 use std::{
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    thread::{JoinHandle, ThreadId},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,10 @@ use super::{
     snapshot::Snapshot,
     start,
 };
-use crate::transport::{Resolver, signals};
+pub(crate) use phase::Setup;
+use phase::{Life, Phase, Thread};
+
+use crate::transport::signals;
 
 /// What the host hears. Called by one thread at a time, with no lock of the library held; dropped after the last call
 /// has returned.
@@ -55,51 +59,13 @@ pub struct Agent {
     poison: OnceLock<String>,
 }
 
-pub(crate) struct Life {
-    pub(crate) delivery: Delivery,
-    pub(crate) log_level: Level,
-    pub(crate) interval: Duration,
-    /// Kept over restarts: a look-up can not be cancelled, only waited for.
-    pub(crate) resolver: Resolver,
-    /// From a start until its stop was seen through; the last one is kept for the snapshot.
-    pub(crate) run: Option<Arc<Run>>,
-    pub(crate) is_running: bool,
-    is_worker_over: bool,
-    is_delivery_over: bool,
-    worker: Option<JoinHandle<()>>,
-    deliverer: Option<JoinHandle<()>>,
-    /// Somebody joins the threads just now.
-    is_joining: bool,
-    /// The thread that is in a callback, or in a dispatch.
-    delivering: Option<ThreadId>,
-    is_freed: bool,
-    /// Freed in a callback: the thread that was in it carries the end out once the callback has returned.
-    owes_end: Option<ThreadId>,
-}
-
 impl Agent {
     pub fn new(client: Arc<Client>, host: Box<dyn Host>) -> Arc<Self> {
-        let life = Life {
-            delivery: Delivery::Thread,
-            log_level: Level::Off,
-            interval: Duration::from_millis(defaults::INTERVAL_MS),
-            resolver: Resolver::default(),
-            run: None,
-            is_running: false,
-            is_worker_over: true,
-            is_delivery_over: true,
-            worker: None,
-            deliverer: None,
-            is_joining: false,
-            delivering: None,
-            is_freed: false,
-            owes_end: None,
-        };
         Arc::new(Self {
             client,
             queue: Arc::default(),
             host: Mutex::new(Some(Arc::from(host))),
-            life: Mutex::new(life),
+            life: Mutex::new(Life::new()),
             changed: Condvar::new(),
             tickets: AtomicU64::new(1),
             poison: OnceLock::new(),
@@ -112,13 +78,17 @@ impl Agent {
 
     /// Before start.
     pub fn set_delivery(&self, delivery: Delivery) -> Result<()> {
-        self.idle()?.delivery = delivery;
+        let mut life = self.idle()?;
+        if life.delivering.is_some() {
+            return Err(Error::state("a dispatch is under way"));
+        }
+        life.setup.delivery = delivery;
         Ok(())
     }
 
     /// Log lines up to this level come as events, too. Before start.
     pub fn set_log_events(&self, level: Level) -> Result<()> {
-        self.idle()?.log_level = level;
+        self.idle()?.setup.log_level = level;
         Ok(())
     }
 
@@ -135,7 +105,7 @@ impl Agent {
         }
         let interval = interval.min(Duration::from_millis(defaults::INTERVAL_MAX_MS));
         let mut life = self.life.lock();
-        life.interval = interval;
+        life.setup.interval = interval;
         if let Ok(run) = life.running() {
             run.mailbox.put(|mail| mail.interval = Some(interval));
         }
@@ -148,86 +118,92 @@ impl Agent {
         if life.is_freed {
             return Err(Error::state("the agent was freed"));
         }
+        let setup = life.begin();
+        let run_number = life.run_number;
+        drop(life);
+        let agent = &**self;
+        let _starting = Starting { agent, run_number };
         let Some(host) = self.host.lock().clone() else {
             return Err(Error::state("the agent was freed"));
         };
-        let plan = start::plan(&self.client, &self.queue, &life, host.as_ref())?;
-        life.run = Some(plan.run.clone());
-        life.is_running = true;
-        life.is_worker_over = false;
-        life.is_delivery_over = life.delivery == Delivery::Poll;
+        let plan = start::plan(&self.client, &self.queue, &setup, host.as_ref())?;
+        let mut life = self.life.lock();
+        let run = plan.run.clone();
+        life.run = Some(run.clone());
+        life.phase = Phase::Running;
         let result = self.spawn_all(&mut life, plan);
         if result.is_err() {
+            run.end();
             self.queue.close();
-            life.is_worker_over = true;
+            life.phase = Phase::Stopping;
+            let _ = self.see_through(life, run_number, None);
+            return result;
         }
-        drop(life);
-        if result.is_err() {
-            self.see_through(None)?;
+        // What came meanwhile.
+        let interval = life.setup.interval;
+        if interval != setup.interval {
+            run.mailbox.put(|mail| mail.interval = Some(interval));
         }
-        result
+        if let Some(within) = life.asked {
+            life.ask(within);
+        }
+        Ok(())
     }
 
     fn spawn_all(self: &Arc<Self>, life: &mut Life, plan: start::Plan) -> Result<()> {
-        if life.delivery == Delivery::Thread {
+        if life.setup.delivery == Delivery::Thread {
             let agent = self.clone();
-            match spawn("opamp-events", move || agent.deliver_all()) {
-                Ok(thread) => life.deliverer = Some(thread),
-                Err(error) => {
-                    life.is_delivery_over = true;
-                    plan.run.end();
-                    return Err(error);
-                }
-            }
+            let thread = spawn("opamp-events", move || agent.deliver_all())?;
+            life.deliverer = Thread::at_work(thread);
         }
         let agent = self.clone();
-        let run = plan.run.clone();
-        let thread = spawn("opamp-worker", move || agent.work(plan)).inspect_err(|_| run.end())?;
-        life.worker = Some(thread);
+        let thread = spawn("opamp-worker", move || agent.work(plan))?;
+        life.worker = Thread::at_work(thread);
         Ok(())
     }
 
     /// Asks for a stop; returns at once. Without a run there is nothing to do.
     pub fn request_stop(&self) -> Result<()> {
         let grace = self.client.stop_grace();
-        if let Ok(run) = self.life.lock().running() {
-            run.mailbox.put(|mail| mail.stop = Some(grace));
-        }
+        self.life.lock().ask(grace);
         Ok(())
     }
 
     /// Stops and waits for the end: joined, closed, no callback running or to come. Inside a callback it is a request.
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
-        self.request_stop()?;
-        if self.life.lock().is_callback_here() {
+        let grace = self.client.stop_grace();
+        let mut life = self.life.lock();
+        let number = life.ask(grace);
+        if life.is_callback_here() {
             return Err(convert::timeout("inside a callback a stop is a request"));
         }
-        self.see_through(deadline_after(timeout))
+        self.see_through(life, number, deadline_after(timeout))
     }
 
     /// Ends everything within the stop grace and a second; waits for a callback that runs on another thread. Inside a
     /// callback it happens when that has returned. Afterwards only the memory is left.
     pub fn free(&self) {
         let grace = self.client.stop_grace();
-        let _ = self.request_stop();
         let mut life = self.life.lock();
+        life.ask(grace);
         life.is_freed = true;
         if life.is_callback_here() {
             // The thread that calls back carries it out, and nobody is left to join it.
             if life.is_worker_here() {
-                life.worker = None;
+                life.worker.handle = None;
             } else {
-                life.deliverer = None;
+                life.deliverer.handle = None;
             }
             life.owes_end = Some(std::thread::current().id());
             return;
         }
-        drop(life);
-        self.finish(grace);
+        self.finish(life, grace);
     }
 
-    fn finish(&self, grace: Duration) {
-        let _ = self.see_through(deadline_after(Some(grace + Duration::from_secs(1))));
+    fn finish(&self, life: MutexGuard<'_, Life>, grace: Duration) {
+        let number = life.run_number;
+        let deadline = deadline_after(Some(grace + Duration::from_secs(1)));
+        let _ = self.see_through(life, number, deadline);
         self.queue.close();
         let mut life = self.life.lock();
         while life.delivering.is_some() {
@@ -272,7 +248,8 @@ impl Agent {
     /// What is known of the connection; of the last run when none runs.
     pub fn snapshot(&self) -> Snapshot {
         let life = self.life.lock();
-        let (run, is_running) = (life.run.clone(), life.is_running);
+        let has_run = !matches!(life.phase, Phase::Idle | Phase::Starting);
+        let (run, is_running) = (life.run.clone(), has_run);
         drop(life);
         // Not within the call: it locks the core, whose thread locks the client.
         let transport = self.client.state().transport();
@@ -286,7 +263,13 @@ impl Agent {
 
     /// After a panic that was caught in one of its calls.
     pub fn set_poison(&self, text: String) {
-        let _ = self.poison.set(text);
+        let is_first = self.poison.set(text).is_ok();
+        if let Some(run) = self.running().ok().filter(|_| is_first) {
+            let text = self.poison().unwrap_or_default();
+            run.say(Level::Error, || {
+                format!("stopping because of an internal error: {text}")
+            });
+        }
         let _ = self.request_stop();
     }
 
@@ -299,40 +282,48 @@ impl Agent {
     }
 
     fn idle(&self) -> Result<MutexGuard<'_, Life>> {
-        let life = self.life.lock();
-        let is_ended = life.is_running && life.is_over() && !life.is_callback_here();
-        drop(life);
-        if is_ended {
-            // By a request, or by a bug: nobody has joined its threads yet. Late is who finds a new run there.
-            let _ = self.see_through(Some(Instant::now()));
+        let mut life = self.life.lock();
+        if life.is_over() && !life.is_callback_here() {
+            // By a request, or by a bug: nobody has joined its threads yet.
+            life = self.join(life);
         }
-        let life = self.life.lock();
-        if life.is_running {
-            return Err(Error::state("the agent runs"));
-        }
+        life.check_idle()?;
         Ok(life)
     }
 
-    /// Waits for the end of a run and joins its threads.
-    fn see_through(&self, deadline: Option<Instant>) -> Result<()> {
-        let mut life = self.life.lock();
-        while !life.is_over() || life.is_joining {
-            if self.changed.is_late(&mut life, deadline) && !life.is_over() {
+    /// Waits for the end of the run of that number, and joins its threads unless somebody else does.
+    fn see_through(
+        &self,
+        mut life: MutexGuard<'_, Life>,
+        number: u64,
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        let mut is_late = false;
+        while life.phase != Phase::Idle && life.run_number == number {
+            if life.is_over() {
+                drop(self.join(life));
+                return Ok(());
+            }
+            if is_late {
                 return Err(convert::timeout("the agent has not stopped yet"));
             }
+            is_late = self.changed.is_late(&mut life, deadline);
         }
-        let threads = [life.worker.take(), life.deliverer.take()];
-        life.is_joining = true;
+        Ok(())
+    }
+
+    /// Joins the threads of a run that is over; nobody else does so or starts meanwhile.
+    fn join<'a>(&'a self, mut life: MutexGuard<'a, Life>) -> MutexGuard<'a, Life> {
+        life.phase = Phase::Joining;
+        let threads = [life.worker.handle.take(), life.deliverer.handle.take()];
         drop(life);
         for thread in threads.into_iter().flatten() {
             let _ = thread.join();
         }
         let mut life = self.life.lock();
-        life.is_joining = false;
-        life.is_running = false;
-        drop(life);
+        life.phase = Phase::Idle;
         self.changed.notify_all();
-        Ok(())
+        life
     }
 
     /// The worker thread.
@@ -342,6 +333,11 @@ impl Agent {
             run.say(Level::Warn, || warning);
         }
         let bug = super::worker::work(&run, plan.link).err();
+        if let Some(text) = &bug {
+            run.say(Level::Error, || {
+                format!("stopped by an internal error: {text}")
+            });
+        }
         run.end();
         let error = bug.map(|text| {
             let _ = self.poison.set(text.clone());
@@ -350,9 +346,10 @@ impl Agent {
         let mut life = self.life.lock();
         self.queue.push_stopped(
             EventKind::Stopped { error },
-            life.delivery == Delivery::Thread,
+            life.setup.delivery == Delivery::Thread,
         );
-        life.is_worker_over = true;
+        life.phase = Phase::Stopping;
+        life.worker.is_at_work = false;
         let is_freed = life.takes_end_here();
         drop(life);
         self.changed.notify_all();
@@ -365,41 +362,24 @@ impl Agent {
     fn carry_out_free(&self) {
         // Not within the call: the client must not be locked meanwhile.
         let grace = self.client.stop_grace();
-        self.finish(grace);
+        self.finish(self.life.lock(), grace);
     }
 }
 
-impl Life {
-    fn running(&self) -> Result<&Arc<Run>> {
-        match &self.run {
-            Some(run) if self.is_running && !self.is_worker_over => Ok(run),
-            _ => Err(Error::state("the agent does not run")),
+/// A start that fails, or panics, leaves the agent idle.
+struct Starting<'a> {
+    agent: &'a Agent,
+    run_number: u64,
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        let mut life = self.agent.life.lock();
+        // A later start is none of its business.
+        if life.phase == Phase::Starting && life.run_number == self.run_number {
+            life.phase = Phase::Idle;
+            self.agent.changed.notify_all();
         }
-    }
-
-    /// Is this thread in a callback, or in a dispatch?
-    fn is_callback_here(&self) -> bool {
-        self.delivering == Some(std::thread::current().id()) || self.is_worker_here()
-    }
-
-    /// The worker runs code of the host's in the log callback alone.
-    fn is_worker_here(&self) -> bool {
-        let worker = self.worker.as_ref().map(|worker| worker.thread().id());
-        worker == Some(std::thread::current().id())
-    }
-
-    fn takes_end_here(&mut self) -> bool {
-        let is_owed = self.owes_end == Some(std::thread::current().id());
-        if is_owed {
-            self.owes_end = None;
-        }
-        is_owed
-    }
-
-    fn is_over(&self) -> bool {
-        let here = std::thread::current().id();
-        let is_free_of_calls = self.delivering.is_none_or(|thread| thread == here);
-        self.is_worker_over && self.is_delivery_over && is_free_of_calls
     }
 }
 

@@ -20,6 +20,18 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|panic| text_of(panic.as_ref()))
 }
 
+/// In a test build, the place that `OPAMP_PLANTED_PANIC` names panics.
+#[cfg(all(feature = "planted-panic", not(test)))]
+#[allow(clippy::panic, clippy::disallowed_methods)]
+pub fn plant(place: &str) {
+    if std::env::var("OPAMP_PLANTED_PANIC").is_ok_and(|name| name == place) {
+        panic!("planted");
+    }
+}
+
+#[cfg(not(all(feature = "planted-panic", not(test))))]
+pub fn plant(_place: &str) {}
+
 /// From the first client on, contained panics are not printed; all others go to the hook that was there before.
 pub(crate) fn silence() {
     static IS_SILENT: AtomicBool = AtomicBool::new(false);

@@ -10,7 +10,7 @@ use super::{
     event::EventKind,
     identity,
     journal::Journal,
-    life::{Host as HostApi, Life},
+    life::{Host as HostApi, Setup},
     mailbox::Mailbox,
     queue::Queue,
     run::{Lifeline, Run},
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
 pub(crate) fn plan(
     client: &Arc<Client>,
     queue: &Arc<Queue>,
-    life: &Life,
+    setup: &Setup,
     host: &dyn HostApi,
 ) -> Result<Plan> {
     let mut state = client.state();
@@ -56,7 +56,7 @@ pub(crate) fn plan(
     if state.is_host_transport && !host.hears(EventKind::REQUEST) {
         return Err(Error::argument("the host's transport needs on_request"));
     }
-    if life.interval.is_zero() && !state.endpoint.scheme().is_websocket() {
+    if setup.interval.is_zero() && !state.endpoint.scheme().is_websocket() {
         return Err(Error::argument(
             "an interval of 0 is for WebSocket endpoints: HTTP must poll",
         ));
@@ -68,13 +68,13 @@ pub(crate) fn plan(
     let seed = identity::new_seed()?;
     let mailbox = Mailbox::new(wake.clone());
     let mut core = Core::new(
-        config_of(&state, life),
+        config_of(&state, setup),
         state.carry.clone(),
         clock::now(),
         seed,
     );
     set_parts(&mut core, &mut state, description);
-    let journal = Journal::new(life.log_level);
+    let journal = Journal::new(setup.log_level);
     let mut warnings = Vec::new();
     if state.tls.skip_verify {
         warnings.push("server certificate verification is disabled".to_owned());
@@ -89,7 +89,7 @@ pub(crate) fn plan(
         (state.headers.clone(), settings.proxies.clone()),
         is_host_transport,
     );
-    let link = link_of(&run, settings, wake, life, is_host_transport);
+    let link = link_of(&run, settings, wake, setup, is_host_transport);
     run.set_traffic(link.traffic());
     queue.open(usize::try_from(state.number(defaults::MESSAGE_LIMIT_BYTES)).unwrap_or(usize::MAX));
     state.attach(&mailbox, served);
@@ -119,7 +119,7 @@ fn link_of(
     run: &Arc<Run>,
     settings: Settings,
     wake: Wake,
-    life: &Life,
+    setup: &Setup,
     is_host_transport: bool,
 ) -> Link {
     let watch = Arc::new(Lifeline(run.clone()));
@@ -128,7 +128,7 @@ fn link_of(
         let hand_out = Box::new(move |request| queue.push(EventKind::Request(request)));
         return Link::Host(Box::new(host::Host::new(settings, wake, watch, hand_out)));
     }
-    let resolver = life.resolver.clone();
+    let resolver = setup.resolver.clone();
     if settings.endpoint.scheme().is_websocket() {
         let socket = WebSocket::new(settings, wake, watch, resolver);
         return Link::WebSocket(Box::new(socket), None);
@@ -207,7 +207,7 @@ fn set_parts(core: &mut Core, state: &mut State, description: Arc<crate::proto::
     }
 }
 
-fn config_of(state: &State, life: &Life) -> Config {
+fn config_of(state: &State, setup: &Setup) -> Config {
     let limit = usize::try_from(state.number(defaults::MESSAGE_LIMIT_BYTES)).unwrap_or(usize::MAX);
     let policy = if state.endpoint.scheme().is_websocket() {
         Policy::WebSocket
@@ -215,7 +215,7 @@ fn config_of(state: &State, life: &Life) -> Config {
         Policy::Http
     };
     Config {
-        interval: life.interval,
+        interval: setup.interval,
         server_interval_min: state.millis(defaults::SERVER_INTERVAL_MIN_MS),
         server_interval_max: state.millis(defaults::SERVER_INTERVAL_MAX_MS),
         first_retry_spread: state.millis(defaults::FIRST_RETRY_SPREAD_MS),

@@ -28,6 +28,7 @@ fn turn_after_turn(run: &Run, link: &mut Link) {
     let lowest = stack::lowest();
     run.begin();
     loop {
+        panics::plant("the worker");
         match run.turn() {
             Next::Exchange(begin, body) => exchange(run, link, &begin, body),
             Next::Connect(begin) => link.connect(run, begin),

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::agent::{
     fork::{self, Token},
+    log::{self, Level},
     panics,
 };
 
@@ -150,7 +151,11 @@ pub(super) fn contain<T>(row: &Call, body: impl FnOnce() -> T) -> Result<T, Stri
         plant(row);
         body()
     })
-    .map_err(|text| format!("a bug in {}: {text}", row.name))
+    .map_err(|text| {
+        let text = format!("internal error in {}: {text}", row.name);
+        log::line(Level::Error, &text);
+        text
+    })
 }
 
 unsafe fn answer(result: Outcome, err: *mut *mut opamp_error) -> opamp_status {
@@ -163,15 +168,6 @@ unsafe fn answer(result: Outcome, err: *mut *mut opamp_error) -> opamp_status {
         *err = error::give(refusal);
     }
     code
-}
-
-/// In a test build, the function that `OPAMP_PLANTED_PANIC` names panics.
-#[cfg(all(feature = "planted-panic", not(test)))]
-#[allow(clippy::panic, clippy::disallowed_methods)]
-fn plant(row: &Call) {
-    if std::env::var("OPAMP_PLANTED_PANIC").is_ok_and(|name| name == row.name) {
-        panic!("planted");
-    }
 }
 
 #[cfg(test)]
@@ -188,5 +184,7 @@ fn plant(row: &Call) {
     }
 }
 
-#[cfg(not(any(feature = "planted-panic", test)))]
-fn plant(_row: &Call) {}
+#[cfg(not(test))]
+fn plant(row: &Call) {
+    panics::plant(row.name);
+}

@@ -1,8 +1,44 @@
 /* A bug in the library, planted in a test build: no panic crosses the boundary, the call and later ones on that handle answer
- * E_PANIC with a text, nothing is printed, other handles work on, and everything can be freed. [LIFE-06] [planted] */
+ * E_PANIC with a text, nothing is printed, an error line of the log says so, other handles work on, and everything can be freed; the
+ * same for a bug on the agent's own threads. [LIFE-06] [planted] */
 #include "kit.h"
 
 static void plant(const char *function) { CHECK(setenv("OPAMP_PLANTED_PANIC", function, 1) == 0); }
+
+static kit_flag errors = KIT_FLAG;
+
+static void on_line(int32_t level, const char *line, void *user) {
+  (void)user;
+  if (level == OPAMP_LOG_ERROR && strstr(line, "internal error") && strstr(line, "planted")) kit_add(&errors, 1);
+}
+
+static void on_connect(opamp_agent *a, opamp_client *c, void *user) { (void)a, (void)c, (void)user; }
+
+/* The worker ends, or a callback can not be called: an event with the bug says so, or a stop follows; free does not wait for ever. */
+static void on_its_threads(opamp_client *client, const char *place, int32_t delivery) {
+  opamp_callbacks callbacks = OPAMP_CALLBACKS_INIT;
+  opamp_agent *agent;
+  opamp_event *event;
+  opamp_error *err = NULL;
+  int before = kit_value(&errors);
+  callbacks.on_connect = on_connect;
+  agent = kit_agent(client, &callbacks, NULL, delivery);
+  plant(place);
+  kit_start(agent);
+  if (delivery == OPAMP_DELIVERY_POLL && strcmp(place, "the worker") == 0) {
+    event = kit_event(agent, OPAMP_EVENT_STOPPED);
+    SAME(opamp_error_kind(opamp_event_error(event)), OPAMP_ERROR_BUG);
+    opamp_event_free(event);
+  } else if (delivery == OPAMP_DELIVERY_POLL) {
+    opamp_agent_dispatch(agent, SOON_MS, NULL);
+  }
+  kit_until(&errors, before + 1);
+  plant("");
+  SAME(opamp_agent_start(agent, &err), OPAMP_E_PANIC);
+  CHECK(strstr(opamp_error_text(err), "planted") != NULL);
+  opamp_error_free(err);
+  opamp_agent_free(agent);
+}
 
 int main(void) {
   opamp_client *client = kit_client(), *other = kit_client();
@@ -13,6 +49,7 @@ int main(void) {
   int pipes[2], kept_err = dup(2);
   char said[64];
   CHECK(pipe(pipes) == 0);
+  OK(opamp_set_log(OPAMP_LOG_WARN, on_line, NULL));
   kit_start(agent);
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
   fflush(NULL);
@@ -26,6 +63,7 @@ int main(void) {
   close(pipes[1]);
   SAME(read(pipes[0], said, sizeof said), 0);
   SAME(status, OPAMP_E_PANIC);
+  CHECK(kit_value(&errors) >= 2);
   SAME(opamp_error_kind(err), OPAMP_ERROR_BUG);
   CHECK(strstr(opamp_error_text(err), "planted") != NULL);
   opamp_error_free(err);
@@ -51,6 +89,10 @@ int main(void) {
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
   OK(opamp_agent_stop(agent, -1));
   opamp_agent_free(agent);
+  on_its_threads(client, "the worker", OPAMP_DELIVERY_POLL);
+  on_its_threads(client, "the worker", OPAMP_DELIVERY_THREAD);
+  on_its_threads(client, "the delivery", OPAMP_DELIVERY_POLL);
+  on_its_threads(client, "the delivery", OPAMP_DELIVERY_THREAD);
   opamp_client_unref(client);
   return 0;
 }

@@ -42,6 +42,8 @@ NATIVE = re.compile(r"\[native\]")
 PLANTED = re.compile(r"\[planted\]")
 # What needs the library of its own kind.
 SHARED = re.compile(r"\[shared only\]")
+# What runs with a library of tests/c/preload before all others; valgrind and AddressSanitizer want to be the first themselves.
+PRELOAD = re.compile(r"\[preload (\w+)\]")
 TIMEOUT_S = int(os.environ.get("OPAMP_TEST_TIMEOUT_S", "240"))
 # Said once more at the very end, where a log that is cut still has it.
 FAILURES = []
@@ -85,6 +87,10 @@ def certificate_authority(ready, folder):
     return folder / "ca.pem"
 
 
+def head(source):
+    return source.read_text(encoding="utf-8").split("#include")[0]
+
+
 def thread_runtime():
     """rustc's own: the compiler's lacks a symbol."""
     sysroot = output("rustc", "--print", "sysroot").stdout.strip()
@@ -117,7 +123,17 @@ class Runner:
             done = output(*command)
             if done.returncode:
                 return program, done.stderr
-        return program, None
+        return program, self.preload(source)
+
+    def preload(self, source):
+        """Builds what the program is to be run with, without a sanitizer: it is none of the program's own code."""
+        for name in PRELOAD.findall(head(source)):
+            library = self.build / f"{source.stem}-preload.so"
+            command = ["cc", "-std=c99", *WARNINGS, "-fPIC", "-shared", "-o", str(library), str(HERE / f"preload/{name}.c"), "-ldl"]
+            done = output(*command)
+            if done.returncode:
+                return done.stderr
+        return None
 
     def execute(self, program, env):
         command = [str(program)]
@@ -128,6 +144,9 @@ class Runner:
         if self.is_foreign:
             env["OPAMP_TEST_SLOW"] = "1"
             env["TSAN_OPTIONS"] = f"suppressions={HERE / 'tsan.supp'}"
+        preloaded = self.build / f"{program.name.split('-')[0]}-preload.so"
+        if preloaded.exists():
+            env["LD_PRELOAD"] = str(preloaded)
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=env, timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired as late:
@@ -158,18 +177,20 @@ class Runner:
         for source in sorted([*HERE.glob("*.c"), *HERE.glob("*.cpp")]):
             if self.options.names and source.stem not in self.options.names:
                 continue
-            head = source.read_text(encoding="utf-8").split("#include")[0]
-            if bool(PLANTED.search(head)) != self.options.planted:
+            words = head(source)
+            if bool(PLANTED.search(words)) != self.options.planted:
                 continue
-            if self.is_foreign and NATIVE.search(head):
+            if self.is_foreign and NATIVE.search(words):
+                continue
+            if (self.options.valgrind or self.options.sanitizer == "address") and PRELOAD.search(words):
                 continue
             is_short = self.options.quick or self.is_foreign
             languages = SPOKEN[source.suffix][:1] if is_short else SPOKEN[source.suffix]
-            libraries = ["a"] if self.options.sanitizer else ["so"] if is_short or SHARED.search(head) else ["so", "a"]
+            libraries = ["a"] if self.options.sanitizer else ["so"] if is_short or SHARED.search(words) else ["so", "a"]
             schemes = ["http", "ws"] if self.options.quick else self.options.schemes
-            if OVER_HTTP.search(head):
+            if OVER_HTTP.search(words):
                 schemes = [scheme for scheme in schemes if scheme.startswith("http")]
-            if ALONE.search(head):
+            if ALONE.search(words):
                 schemes = ["alone"]
             for language in languages:
                 for library in libraries:

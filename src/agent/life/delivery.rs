@@ -10,6 +10,7 @@ use super::{
         convert,
         error::{Code, Error, Kind, Result},
         event::{Event, EventKind},
+        panics,
         queue::{Nothing, deadline_after},
     },
     Agent, Delivery, Host,
@@ -42,7 +43,7 @@ impl Agent {
         let result = loop {
             match self.queue.take(until) {
                 Ok(event) => {
-                    host.on_event(event);
+                    self.call_host(host.as_ref(), event);
                     served += 1;
                 }
                 Err(_) if served > 0 => break Ok(served),
@@ -68,17 +69,28 @@ impl Agent {
                 break;
             };
             let is_last = matches!(event.kind, EventKind::Stopped { .. });
-            host.on_event(event);
+            self.call_host(host.as_ref(), event);
             drop(host);
             is_freed = self.leave_delivery();
             if is_last || is_freed {
                 break;
             }
         }
-        self.life.lock().is_delivery_over = true;
+        self.life.lock().deliverer.is_at_work = false;
         self.changed.notify_all();
         if is_freed {
             self.carry_out_free();
+        }
+    }
+
+    /// A bug of ours on the way to the host must leave the delivery in order.
+    fn call_host(&self, host: &dyn Host, event: Event) {
+        let called = panics::contain(|| {
+            panics::plant("the delivery");
+            host.on_event(event);
+        });
+        if let Err(bug) = called {
+            self.set_poison(bug);
         }
     }
 
@@ -91,7 +103,7 @@ impl Agent {
     }
 
     fn check_poll(&self) -> Result<()> {
-        match self.life.lock().delivery {
+        match self.life.lock().setup.delivery {
             Delivery::Poll => Ok(()),
             Delivery::Thread => Err(Error::state("events come on a thread of the library")),
         }
