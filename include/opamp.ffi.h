@@ -426,6 +426,8 @@ opamp_status opamp_agent_start(opamp_agent *agent,
 opamp_status opamp_agent_request_stop(opamp_agent *agent);
 opamp_status opamp_agent_stop(opamp_agent *agent,
                               int64_t timeout_ms);
+opamp_status opamp_agent_detach(opamp_agent *agent,
+                                int64_t timeout_ms);
 opamp_status opamp_agent_poll_now(opamp_agent *agent);
 opamp_status opamp_agent_report_full_state(opamp_agent *agent);
 opamp_status opamp_agent_reconnect(opamp_agent *agent);

@@ -1374,6 +1374,19 @@ opamp_status opamp_agent_stop(opamp_agent *agent,
                               int64_t timeout_ms);
 
 /**
+ * Stops the agent without telling the server that it is gone (no AgentDisconnect; WebSocket closes with 1001), for an
+ * application that replaces itself: a reload or exec whose new process goes on under the same instance uid, whichever of
+ * the two leaves or connects first. What is pending is still reported within the stop grace. Otherwise as
+ * opamp_agent_stop; a stop that is called later does not make up for the goodbye, and a detach during a stop takes back a
+ * goodbye that has not left yet. If no process goes on, the server has to notice by itself.
+ *
+ * Threads: any, several at once. Callbacks: yes, as a request. Blocks: up to timeout_ms. Errors: OPAMP_E_TIMEOUT (call
+ * again), OPAMP_E_INVALID_ARG (a time below -1). Since: 0.1.
+ */
+opamp_status opamp_agent_detach(opamp_agent *agent,
+                                int64_t timeout_ms);
+
+/**
  * Sends a poll now instead of at the next interval, unless the server asked to wait or a failure is waited out.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_STATE when it does not run. Since: 0.1.

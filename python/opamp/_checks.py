@@ -44,6 +44,15 @@ def bits(name: str, number: Any) -> int:
     return number
 
 
+def uid(name: str, given: Any) -> bytes:
+    """The 16 bytes that name an agent."""
+    if not isinstance(given, bytes):
+        raise TypeError(f"{name} must be bytes, not {type(given).__name__}")
+    if len(given) != 16 or not any(given):
+        raise ValueError(f"{name} must be 16 bytes, not all of them zero")
+    return given
+
+
 def encoded(name: str, message: Any) -> bytes:
     """The bytes of a message, which may be a message or its bytes."""
     data: Any = message.SerializeToString() if hasattr(message, "SerializeToString") else message

@@ -314,29 +314,31 @@ class Run:
 
     # The end.
 
-    def stop(self, timeout: float | None) -> None:
+    def stop(self, timeout: float | None, goodbye: bool = True) -> None:
         """Asks for the end, and waits for it where this is not the thread that it waits for."""
         self.is_stopping = True
         lib, handle = _library.required(), self.handle
         limit = time.monotonic() + (CALLBACK_S if timeout is None else timeout)
         if not self.has_thread:
-            self._stop_here(timeout)
+            self._stop_here(timeout, goodbye)
             return
         if handle is not None:
-            if self.is_caller():
-                lib.agent_request_stop(handle.pointer)
-                return
-            if lib.agent_stop(handle.pointer, -1 if timeout is None else int(timeout * 1000)) != _library.OK:
+            wait_ms = -1 if timeout is None else int(timeout * 1000)
+            end = lib.agent_stop if goodbye else lib.agent_detach
+            # The thread that takes the last event is not to wait for it.
+            is_over = end(handle.pointer, 0 if self.is_caller() else wait_ms) == _library.OK
+            if self.is_caller() or not is_over:
                 return
         self.drained.wait(CALLBACK_S if timeout is None else limit - time.monotonic())
         self.end()
 
-    def _stop_here(self, timeout: float | None) -> None:
+    def _stop_here(self, timeout: float | None, goodbye: bool) -> None:
         """Without a thread of ours the requests of the goodbye are taken here."""
         if self.handle is None:
             self.end()
             return
-        _library.required().agent_request_stop(self.handle.pointer)
+        lib = _library.required()
+        (lib.agent_stop if goodbye else lib.agent_detach)(self.handle.pointer, 0)
         limit = time.monotonic() + (86_400 if timeout is None else timeout)
         while not self.is_over and time.monotonic() < limit:
             self.take(int((limit - time.monotonic()) * 1000) + 1)

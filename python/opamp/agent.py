@@ -166,11 +166,19 @@ class OpAMPAgent:
         No callback begins after this call. One that runs is waited for, 2 s without a `timeout`; inside a callback this only asks for the
         end. Raises ValueError for a negative time.
         """
+        self._end(timeout, True)
+
+    def detach(self, timeout: float | None = None) -> None:
+        """Ends as `stop` does, but does not tell the server that the agent is gone: another process goes on under the same instance
+        uid, as after an exec or a reload, whichever of the two connects or leaves first. What is pending is still reported."""
+        self._end(timeout, False)
+
+    def _end(self, timeout: float | None, goodbye: bool) -> None:
         self._check_process()
         if timeout is not None:
             timeout = _checks.milliseconds("timeout", timeout) / 1000
         if self._run is not None:
-            self._run.stop(timeout)
+            self._run.stop(timeout, goodbye)
 
     def _on_end(self, run: Run) -> None:
         """The run is over, by `stop` or because the library's agent ended."""

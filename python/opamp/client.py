@@ -45,6 +45,8 @@ class OpAMPClient:
     `allow_redirects_to`: origins (`https://gateway.example:8443`) beside the endpoint's own that a redirect may lead to; they get neither
     `headers` nor the client certificate. A `transport` of your own takes no notice of these three.
 
+    `instance_uid`: the 16 bytes under which an earlier process was known, where this one goes on in its place; None: new ones.
+
     Nothing of the endpoint, the proxy, the origins or the files is checked here: what is wrong with them is told by `on_connect_failed`
     after the agent's `start()`, or raised by the first `send`. Raises ValueError for capabilities without ReportsStatus, a timeout that is
     not positive, and values that are no attribute, TypeError for an argument of another type.
@@ -66,6 +68,7 @@ class OpAMPClient:
         proxy: str | Literal[False] | None = None,
         proxy_headers: Mapping[str, str] | None = None,
         allow_redirects_to: Iterable[str] = (),
+        instance_uid: bytes | None = None,
     ) -> None:
         if not _checks.bits("capabilities", capabilities) & 1:
             raise ValueError("OpAMP capabilities must include ReportsStatus")
@@ -81,7 +84,7 @@ class OpAMPClient:
                      _checks.path("tls_client_key", tls_client_key))
         self._proxy, self._proxy_headers = _checks.proxy("proxy", proxy), _checks.headers("proxy_headers", proxy_headers)
         self._redirect_origins = _checks.texts("allow_redirects_to", allow_redirects_to)
-        self._uid = _uuid7()
+        self._uid = _uuid7() if instance_uid is None else _checks.uid("instance_uid", instance_uid)
         self._process = os.getpid()
         # The number of the next exchange that a transport of the host's carries out without an agent.
         self._sequence_num = 0

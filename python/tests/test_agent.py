@@ -110,6 +110,30 @@ class Threads(unittest.TestCase):
                     agent.stop()
 
 
+class Detach(unittest.TestCase):
+    def test_ends_without_goodbye_for_its_successor(self):
+        """[LIFE-16]"""
+        for thread in (True, False):
+            for scheme in ("http", "ws"):
+                with self.subTest(thread=thread, scheme=scheme), Devserver() as server:
+                    endpoint = server.endpoint.replace("http", scheme)
+                    first = client_of(endpoint)
+                    second = client_of(endpoint, instance_uid=first.instance_uid)
+                    self.assertEqual(second.instance_uid, first.instance_uid)
+                    old, new = (OpAMPAgent(callbacks=None, client=client) for client in (first, second))
+                    old.start(thread=thread)
+                    server.wait("messages>=1")
+                    new.start()
+                    server.wait("messages>=2")
+                    old.detach(5)
+                    self.assertRaises(RuntimeError, old.poll_now)
+                    server.wait("closed>=1")
+                    new.stop()
+                    server.wait("disconnected")
+                    gone = [entry for entry in server.timeline() if "agent_disconnect" in entry.get("parts", ())]
+                    self.assertEqual(len(gone), 1)
+
+
 class Import(unittest.TestCase):
     def test_it_loads_nothing_heavy_and_starts_nothing(self):
         """The import of a distribution is every start of every program that it instruments."""

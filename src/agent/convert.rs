@@ -37,7 +37,10 @@ pub(crate) fn inputs_of(mail: Mail) -> impl Iterator<Item = Input> {
         force_message: report.is_forced,
     });
     let withdrawn = mail.withdrawn.into_iter().map(Change::WithdrawReport);
-    let stop = mail.stop.map(|within| Input::Stop { within });
+    let stop = mail.stop.map(|leave| Input::Stop {
+        within: leave.within,
+        goodbye: leave.goodbye,
+    });
     changes
         .into_iter()
         .flatten()

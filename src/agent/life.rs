@@ -20,6 +20,7 @@ use super::{
     error::{Code, Error, Kind, Result},
     event::{Event, EventKind},
     log::Level,
+    mailbox::Leave,
     queue::{Queue, deadline_after},
     run::Run,
     snapshot::Snapshot,
@@ -144,8 +145,8 @@ impl Agent {
         if interval != setup.interval {
             run.mailbox.put(|mail| mail.interval = Some(interval));
         }
-        if let Some(within) = life.asked {
-            life.ask(within);
+        if let Some(leave) = life.asked {
+            life.ask(leave);
         }
         Ok(())
     }
@@ -164,16 +165,25 @@ impl Agent {
 
     /// Asks for a stop; returns at once. Without a run there is nothing to do.
     pub fn request_stop(&self) -> Result<()> {
-        let grace = self.client.stop_grace();
-        self.life.lock().ask(grace);
+        let leave = self.leave(true);
+        self.life.lock().ask(leave);
         Ok(())
     }
 
     /// Stops and waits for the end: joined, closed, no callback running or to come. Inside a callback it is a request.
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
-        let grace = self.client.stop_grace();
+        self.end(true, timeout)
+    }
+
+    /// A stop that does not tell the server that the agent is gone: another process goes on under its instance uid.
+    pub fn detach(&self, timeout: Option<Duration>) -> Result<()> {
+        self.end(false, timeout)
+    }
+
+    fn end(&self, goodbye: bool, timeout: Option<Duration>) -> Result<()> {
+        let leave = self.leave(goodbye);
         let mut life = self.life.lock();
-        let number = life.ask(grace);
+        let number = life.ask(leave);
         if life.is_callback_here() {
             return Err(convert::timeout("inside a callback a stop is a request"));
         }
@@ -183,9 +193,9 @@ impl Agent {
     /// Ends everything within the stop grace and a second; waits for a callback that runs on another thread. Inside a
     /// callback it happens when that has returned. Afterwards only the memory is left.
     pub fn free(&self) {
-        let grace = self.client.stop_grace();
+        let leave = self.leave(true);
         let mut life = self.life.lock();
-        life.ask(grace);
+        life.ask(leave);
         life.is_freed = true;
         if life.is_callback_here() {
             // The thread that calls back carries it out, and nobody is left to join it.
@@ -197,7 +207,12 @@ impl Agent {
             life.owes_end = Some(std::thread::current().id());
             return;
         }
-        self.finish(life, grace);
+        self.finish(life, leave.within);
+    }
+
+    fn leave(&self, goodbye: bool) -> Leave {
+        let within = self.client.stop_grace();
+        Leave { within, goodbye }
     }
 
     fn finish(&self, life: MutexGuard<'_, Life>, grace: Duration) {

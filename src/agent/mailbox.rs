@@ -42,7 +42,25 @@ pub(crate) struct Mail {
     pub(crate) reports: Vec<Report>,
     /// Tickets that nobody waits for any more.
     pub(crate) withdrawn: Vec<u64>,
-    pub(crate) stop: Option<Duration>,
+    pub(crate) stop: Option<Leave>,
+}
+
+/// How a run is to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leave {
+    pub(crate) within: Duration,
+    /// Not on a detach.
+    pub(crate) goodbye: bool,
+}
+
+impl Leave {
+    /// Of two that come together: a detach stays one.
+    pub(crate) fn merged(self, other: Option<Self>) -> Self {
+        Self {
+            goodbye: self.goodbye && other.is_none_or(|other| other.goodbye),
+            ..self
+        }
+    }
 }
 
 /// Wants to hear when all that was set before is confirmed.

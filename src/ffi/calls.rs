@@ -157,6 +157,7 @@ calls! {
     AGENT_START                          "opamp_agent_start"                            Busy  Works   Refused Refused Refused;
     AGENT_REQUEST_STOP                   "opamp_agent_request_stop"                     Works Works   Refused Refused Refused;
     AGENT_STOP                           "opamp_agent_stop"                             Asks  Works   Refused Refused Refused;
+    AGENT_DETACH                         "opamp_agent_detach"                           Asks  Works   Refused Refused Refused;
     AGENT_POLL_NOW                       "opamp_agent_poll_now"                         Works Refused Refused Refused Refused;
     AGENT_REPORT_FULL_STATE              "opamp_agent_report_full_state"                Works Refused Refused Refused Refused;
     AGENT_RECONNECT                      "opamp_agent_reconnect"                        Works Refused Refused Refused Refused;

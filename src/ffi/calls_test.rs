@@ -270,6 +270,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_agent_start" => status(opamp_agent_start(agent, null_mut())),
         "opamp_agent_request_stop" => status(opamp_agent_request_stop(agent)),
         "opamp_agent_stop" => status(opamp_agent_stop(agent, 10_000)),
+        "opamp_agent_detach" => status(opamp_agent_detach(agent, 10_000)),
         "opamp_agent_poll_now" => status(opamp_agent_poll_now(agent)),
         "opamp_agent_report_full_state" => status(opamp_agent_report_full_state(agent)),
         "opamp_agent_reconnect" => status(opamp_agent_reconnect(agent)),
@@ -356,11 +357,12 @@ fn walk(scene: &Scene, judge: impl Fn(&Call, Answer) -> bool) -> Vec<String> {
 }
 
 /// What ends the agent or the request comes after everything else.
-const ENDS: [&str; 5] = [
+const ENDS: [&str; 6] = [
     "opamp_request_complete",
     "opamp_request_fail",
     "opamp_agent_request_stop",
     "opamp_agent_stop",
+    "opamp_agent_detach",
     "opamp_agent_free",
 ];
 

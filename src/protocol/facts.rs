@@ -6,16 +6,12 @@ use super::{
     chance::Purpose,
     config::defaults,
     failure::Remedy,
-    link::{Closing, Exchange, Leaving, Link, Session},
-    stop::Stage,
+    link::{Exchange, Leaving, Link, Session},
     timers::Timer,
 };
 
 /// How long the next news wait for a peer that leaves the last ones without an answer (WebSocket).
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The Close frame leaves before the cut, whatever the host sets.
-const CLOSE_LEAST: Duration = Duration::from_millis(1);
 
 impl Core {
     pub(super) fn on_fact(&mut self, fact: Fact) {
@@ -62,14 +58,7 @@ impl Core {
             self.timers.set(Timer::Patience, self.now + PATIENCE);
         }
         if session.leaving == Some(Leaving::Said) {
-            self.reported.on_lost_unread(session.ponged);
-            self.link = Link::Closing(Closing::of(session));
-            self.timers.clear(Timer::Patience);
-            let wait = self.config.close_wait.max(CLOSE_LEAST);
-            self.timers.set(Timer::CloseWait, self.now + wait);
-            if let Some(stop) = &mut self.stop {
-                stop.stage = Stage::Closing;
-            }
+            self.begin_close();
         }
     }
 

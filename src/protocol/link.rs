@@ -2,7 +2,7 @@
 use super::{Failure, TryId, parts::Mark, time::Time};
 
 /// RFC 6455: a normal end.
-const CLOSE_NORMAL: u16 = 1000;
+pub(super) const CLOSE_NORMAL: u16 = 1000;
 
 #[derive(Default)]
 pub(super) enum Link {
@@ -29,7 +29,8 @@ pub(super) struct Exchange {
     pub(super) repeats: bool,
     /// The process or the machine was frozen meanwhile.
     pub(super) thawed: bool,
-    pub(super) goodbye: bool,
+    /// Nothing follows it but the end.
+    pub(super) is_last: bool,
 }
 
 /// One WebSocket connection.
@@ -76,7 +77,7 @@ pub(super) struct Awaited {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaving {
     Wanted,
-    /// The goodbye was built.
+    /// The last message was built.
     Said,
 }
 

@@ -89,9 +89,11 @@ pub enum Input {
     /// The time that [`Action::Wait`] named has come. Early or extra calls are harmless.
     Deadline,
     Host(Change),
-    /// Say goodbye if there is a way, and end within this time. [`Event::Stopped`] is the end.
+    /// Report what is pending and say goodbye if there is a way, and end within this time. [`Event::Stopped`] is the end.
+    /// Without a goodbye it is a detach: the server is not told that the agent is gone (LIFE-16), whatever stop follows.
     Stop {
         within: Duration,
+        goodbye: bool,
     },
     /// What the transport saw of the try `id`.
     Link {
@@ -326,6 +328,7 @@ impl Core {
                     }
                 }
                 Step::Reconnect => self.leave_to_reconnect(),
+                Step::CloseNow => self.begin_close(),
                 Step::Close { id, code } => {
                     self.link.on_close_ordered();
                     return Action::Close { id, code };
@@ -377,7 +380,7 @@ impl Core {
             Input::Start => self.on_start(),
             Input::Deadline => {}
             Input::Host(change) => self.on_change(change),
-            Input::Stop { within } => self.on_stop(within),
+            Input::Stop { within, goodbye } => self.on_stop(within, goodbye),
             Input::Link { id, fact }
                 if self.link.id() == Some(id) || planted!(StaleAnswerAccepted) =>
             {

@@ -37,9 +37,16 @@ pub(super) struct Wishes {
 /// What `poll` does next.
 pub(super) enum Step {
     Connect,
-    Build { goodbye: bool },
+    Build {
+        goodbye: bool,
+    },
     Reconnect,
-    Close { id: TryId, code: Option<u16> },
+    /// The Close frame of a connection that we end, with nothing before it.
+    CloseNow,
+    Close {
+        id: TryId,
+        code: Option<u16>,
+    },
     Finish,
     Rest(Option<Deadline>),
 }
@@ -58,12 +65,12 @@ impl Core {
                 None => Step::Rest(self.timers.next()),
             };
         }
-        let owes_goodbye = matches!(
+        let is_to_leave = matches!(
             &self.link,
             Link::Open(session) if session.leaving == Some(Leaving::Wanted) && !session.unwritten
         );
-        if owes_goodbye {
-            return Step::Build { goodbye: true };
+        if is_to_leave {
+            return self.leave_step();
         }
         if let Some(stop) = &self.stop {
             return self.stop_step(stop);
@@ -239,11 +246,9 @@ impl Core {
         let repeats = std::mem::take(&mut self.wishes.repeat);
         let has_news = !parts.is_empty() || self.tickets.want_message();
         let mark = self.mark;
-        if let Some(stop) = self
-            .stop
-            .as_mut()
-            .filter(|_| goodbye && !planted!(DisconnectTwice))
-        {
+        // A detach ends with a message that says no goodbye.
+        let is_last = goodbye || self.stop.is_some();
+        if let Some(stop) = self.stop.as_mut().filter(|_| !planted!(DisconnectTwice)) {
             stop.stage = Stage::LastInFlight;
         }
         let Link::Open(session) = &mut self.link else {
@@ -255,7 +260,7 @@ impl Core {
                 opened,
                 repeats,
                 thawed: false,
-                goodbye,
+                is_last,
             });
             return Action::Send { id, marker: None };
         };
@@ -264,7 +269,7 @@ impl Core {
         session.is_unclear |= session.owed > 0;
         session.owed += 1;
         session.unwritten = true;
-        if goodbye {
+        if is_last {
             session.leaving = Some(Leaving::Said);
         } else {
             // What carries no news waits for its answer alone: one answer at a time, so that each finds its message.
@@ -275,7 +280,7 @@ impl Core {
                 answered: false,
             });
         }
-        if has_news && !goodbye {
+        if has_news && !is_last {
             session.last_news = mark;
         }
         Action::Send {

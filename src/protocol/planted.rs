@@ -18,6 +18,8 @@ pub enum Bug {
     EndlessFullReports,
     /// What was refused is pending again.
     ResendAfterRefusal,
+    /// A detach tells the server that the agent is gone.
+    GoodbyeOnDetach,
     /// A goodbye does not end the stop.
     DisconnectTwice,
     /// A message may follow the goodbye.
@@ -37,7 +39,7 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::StaleAnswerAccepted,
         Self::NumberNotGivenBack,
         Self::ConfirmedBeforeAnswered,
@@ -45,6 +47,7 @@ impl Bug {
         Self::BackoffResetOnConnect,
         Self::EndlessFullReports,
         Self::ResendAfterRefusal,
+        Self::GoodbyeOnDetach,
         Self::DisconnectTwice,
         Self::HeartbeatAfterDisconnect,
         Self::TimerInThePast,

@@ -94,10 +94,10 @@ impl Core {
     }
 
     fn on_good(&mut self, message: &mut proto::ServerToAgent, raw: &Bytes) {
-        let is_goodbye = matches!(&self.link, Link::Exchange(exchange) if exchange.goodbye);
+        let is_last = matches!(&self.link, Link::Exchange(exchange) if exchange.is_last);
         self.on_answer();
         self.on_decoded();
-        if is_goodbye {
+        if is_last {
             return;
         }
         let (flags, capabilities) = (message.flags, message.capabilities);

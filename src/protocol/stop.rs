@@ -6,22 +6,30 @@ use std::time::Duration;
 use super::{
     Core, Event, Policy,
     facts::PATIENCE,
-    link::{Exchange, Leaving, Link},
+    link::{CLOSE_NORMAL, Closing, Exchange, Leaving, Link},
     plan::{Step, Wishes},
     time::Time,
     timers::{Timer, Timers},
 };
 
+/// RFC 6455: an endpoint goes away.
+const CLOSE_GOING_AWAY: u16 = 1001;
+
+/// The Close frame leaves before the cut, whatever the host sets.
+const CLOSE_LEAST: Duration = Duration::from_millis(1);
+
 /// Stop is a state with a deadline.
 pub(super) struct Stop {
     pub(super) by: Time,
     pub(super) stage: Stage,
+    /// Not on a detach.
+    pub(super) goodbye: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
     Wanted,
-    /// The goodbye is on its way.
+    /// The last message is on its way.
     LastInFlight,
     /// WebSocket: the Close frame was sent.
     Closing,
@@ -29,15 +37,19 @@ pub(super) enum Stage {
 }
 
 impl Core {
-    pub(super) fn on_stop(&mut self, within: Duration) {
+    pub(super) fn on_stop(&mut self, within: Duration, goodbye: bool) {
         let by = self.now + within;
         let by = self.stop.as_ref().map_or(by, |stop| stop.by.min(by));
         match &mut self.stop {
-            Some(stop) => stop.by = by,
+            Some(stop) => {
+                stop.by = by;
+                stop.goodbye &= goodbye;
+            }
             None => {
                 self.stop = Some(Stop {
                     by,
                     stage: Stage::Wanted,
+                    goodbye,
                 })
             }
         }
@@ -48,8 +60,12 @@ impl Core {
             Link::Exchange(Exchange { opened: false, .. }) | Link::Opening { .. } => {
                 self.cut();
             }
-            Link::Open(session) if session.leaving.is_none() => {
+            Link::Open(session) if session.leaving != Some(Leaving::Said) => {
                 session.leaving = Some(Leaving::Wanted);
+                // A code of the peer's fault stays.
+                if !goodbye && session.code == CLOSE_NORMAL {
+                    session.code = CLOSE_GOING_AWAY;
+                }
             }
             _ => {}
         }
@@ -66,7 +82,9 @@ impl Core {
         let has_way = self.is_answered && self.gate.closed(self.now).is_none();
         let is_due = stop.stage == Stage::Wanted && self.now < stop.by;
         match self.config.policy {
-            Policy::Http if has_way && is_due => Step::Build { goodbye: true },
+            Policy::Http if has_way && is_due && self.has_last_words() => Step::Build {
+                goodbye: self.says_goodbye(),
+            },
             Policy::Http
                 if planted!(HeartbeatAfterDisconnect)
                     && has_way
@@ -75,6 +93,41 @@ impl Core {
                 Step::Build { goodbye: false }
             }
             _ => Step::Finish,
+        }
+    }
+
+    /// Before the end that is begun something is to be said: the goodbye, or on a detach what is pending.
+    fn has_last_words(&self) -> bool {
+        let may_report = || self.gate.closed(self.now).is_none();
+        self.says_goodbye() || !self.reported.pending().is_empty() && may_report()
+    }
+
+    fn says_goodbye(&self) -> bool {
+        planted!(GoodbyeOnDetach) || self.stop.as_ref().is_none_or(|stop| stop.goodbye)
+    }
+
+    /// The last message of a connection that we end, or its Close frame.
+    pub(super) fn leave_step(&self) -> Step {
+        match self.has_last_words() {
+            true => Step::Build {
+                goodbye: self.says_goodbye(),
+            },
+            false => Step::CloseNow,
+        }
+    }
+
+    /// What was to be said is written: a Close frame, and the wait for the peer's.
+    pub(super) fn begin_close(&mut self) {
+        let Link::Open(session) = &mut self.link else {
+            return;
+        };
+        self.reported.on_lost_unread(session.ponged);
+        self.link = Link::Closing(Closing::of(session));
+        self.timers.clear(Timer::Patience);
+        let wait = self.config.close_wait.max(CLOSE_LEAST);
+        self.timers.set(Timer::CloseWait, self.now + wait);
+        if let Some(stop) = &mut self.stop {
+            stop.stage = Stage::Closing;
         }
     }
 

@@ -251,6 +251,7 @@ static void agents(opamp_client *client) {
   REFUSED(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG);
   OK(opamp_client_set_option(client, OPAMP_OPTION_SERVER_INTERVAL_MAX_MS, 60000, NULL));
   SAME(opamp_agent_stop(agent, -2), OPAMP_E_INVALID_ARG);
+  SAME(opamp_agent_detach(agent, -2), OPAMP_E_INVALID_ARG);
   OK(opamp_agent_stop(agent, 0)); /* it does not run */
   REFUSED(opamp_agent_flush(agent, 0, &err), OPAMP_E_STATE);
   REFUSED(opamp_agent_flush(agent, -7, &err), OPAMP_E_INVALID_ARG);

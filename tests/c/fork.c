@@ -27,6 +27,7 @@ static void inherited(void) {
   SAME(opamp_agent_new(client, NULL, NULL, NULL, &agent, NULL), OPAMP_E_FORKED);
   SAME(opamp_agent_start(agent, NULL), OPAMP_E_FORKED);
   SAME(opamp_agent_stop(agent, -1), OPAMP_E_FORKED);
+  SAME(opamp_agent_detach(agent, -1), OPAMP_E_FORKED);
   SAME(opamp_agent_request_stop(agent), OPAMP_E_FORKED);
   SAME(opamp_agent_poll_now(agent), OPAMP_E_FORKED);
   SAME(opamp_agent_flush(agent, -1, NULL), OPAMP_E_FORKED);

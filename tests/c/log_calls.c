@@ -23,6 +23,7 @@ static void on_line(int32_t level, const char *line, void *user) {
     CHECK(status == OPAMP_OK || status == OPAMP_E_TIMEOUT || status == OPAMP_E_STATE);
     CHECK(opamp_agent_dispatch(agent, -1, NULL) != OPAMP_E_INVALID_ARG);
     SAME(opamp_agent_stop(agent, -1), OPAMP_E_TIMEOUT);
+    SAME(opamp_agent_detach(agent, -1), OPAMP_E_TIMEOUT);
   }
   kit_add(&lines, 1);
 }

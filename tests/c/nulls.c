@@ -86,6 +86,7 @@ int main(void) {
   BAD(opamp_agent_start(NULL, NULL));
   BAD(opamp_agent_request_stop(NULL));
   BAD(opamp_agent_stop(NULL, 0));
+  BAD(opamp_agent_detach(NULL, 0));
   BAD(opamp_agent_poll_now(NULL));
   BAD(opamp_agent_report_full_state(NULL));
   BAD(opamp_agent_reconnect(NULL));

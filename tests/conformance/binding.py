@@ -336,6 +336,9 @@ class Agent:
     def stop(self, timeout_ms=5000):
         check(LIB.agent_stop(self.handle, timeout_ms))
 
+    def detach(self, timeout_ms=5000):
+        check(LIB.agent_detach(self.handle, timeout_ms))
+
     def poll_now(self):
         check(LIB.agent_poll_now(self.handle))
 

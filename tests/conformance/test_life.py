@@ -3,6 +3,7 @@ import ctypes
 import os
 import threading
 import unittest
+import uuid
 
 from binding import LIB
 from callbacks import CallbackAgent
@@ -99,6 +100,78 @@ class Goodbye(Stage):
         agent.stop()
         (goodbye,) = self.goodbyes()
         self.assertEqual(["agent_disconnect"], goodbye["_parts"])
+
+
+class Detach(Stage):
+    """Another process goes on under the same instance uid; the server is never told that the agent is gone."""
+
+    # Two processes under one uid are one to the server: their numbers cross, and so do their connections.
+    pardoned = ("SYNC-12", "WS-13")
+    # The new process.
+    successor = """
+        import uuid
+        mine = client()
+        uid = uuid.UUID(sys.argv[2]).bytes
+        call(LIB.client_set_instance_uid, mine.handle, uid, len(uid))
+        mine.set_effective_config({"a": b"of the new process"})
+        agent = Agent(mine, NEVER).start()
+        agent.wait("connected")
+        agent.flush()
+        say(is_connected=True)
+        hear()
+        agent.stop()
+        agent.free()
+        """
+
+    def old(self):
+        """With a change that its rate limit holds back."""
+        agent = self.started(options={"CHANGE_BURST": 1, "CHANGE_INTERVAL_MS": 3_600_000})
+        agent.client.set_effective_config({"a": b"last words"})
+        return agent
+
+    def shown(self, agent):
+        (shown,) = (each for each in self.server.get("agents")["agents"] if each["uid"] == str(uuid.UUID(bytes=agent.client.uid)))
+        return shown
+
+    def assert_nobody_is_gone(self, agent):
+        reported = [m for m in self.messages() if "effective_config" in m["_parts"] and files(m) == {"a": ("", b"last words")}]
+        self.assertEqual(1, len(reported))
+        self.assertEqual([], [m for m in self.messages() if "agent_disconnect" in m["_parts"]])
+        closes = [e["code"] for e in self.server.timeline(kind="close") if e["way"] == "received"]
+        self.assertEqual([1001] if self.transport == "ws" else [], closes)
+        self.assertTrue(self.shown(agent)["connected"])
+
+    def test_new_process_connects_before_the_old_leaves(self):
+        """[LIFE-16] [LIFE-01] [WS-09] [WS-15]"""
+        agent = self.old()
+        child = Child(self, self.successor, self.server.endpoint, str(uuid.UUID(bytes=agent.client.uid)))
+        self.assertTrue(child.line()["is_connected"])
+        agent.detach()
+        agent.free()
+        self.wait("closed>=1")
+        self.assert_nobody_is_gone(agent)
+        child.tell()
+        self.assertEqual(0, child.wait()[0])
+        # Its stop is an end.
+        self.assertEqual("AgentDisconnect", self.shown(agent)["gone"]["why"])
+
+    def test_old_process_leaves_before_the_new_connects(self):
+        """[LIFE-16] [LIFE-01] [WS-09] [WS-15]"""
+        agent = self.old()
+        agent.detach()
+        # What follows is no stop that makes up for it.
+        agent.stop()
+        agent.free()
+        self.wait("closed>=1")
+        child = Child(self, self.successor, self.server.endpoint, str(uuid.UUID(bytes=agent.client.uid)))
+        self.assertTrue(child.line()["is_connected"])
+        self.assert_nobody_is_gone(agent)
+        child.tell()
+        self.assertEqual(0, child.wait()[0])
+
+
+class DetachOverWebSocket(Detach):
+    transport = "ws"
 
 
 class Calls(Stage):

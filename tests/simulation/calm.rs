@@ -1,4 +1,4 @@
-//! Nothing goes wrong any more: in the end both sides agree, and the agent says goodbye.
+//! Nothing goes wrong any more: in the end both sides agree, and the agent says goodbye or goes without a word.
 use std::time::Duration;
 
 use opamp::{proto::AgentCapabilities, protocol::*};
@@ -23,11 +23,20 @@ impl World<'_> {
             }
             self.calm_step()?;
         }
-        self.stop()?;
+        let goodbye = self.choices.below(2) == 0;
+        if !goodbye {
+            // What is pending is reported, and the server is not told of an end.
+            let change = self.host.describe();
+            self.feed(Input::Host(change))?;
+        }
+        self.stop(goodbye)?;
         while !self.watch.is_stopped {
             self.advance()?;
         }
-        rule! { "a stop says goodbye": self.server.view.is_gone }
+        rule! { "a stop says goodbye, a detach does not": self.server.view.is_gone == goodbye }
+        let has_all = self.truth().unlike(self.server.view.told);
+        let has_all = has_all.unlike(self.watch.refusals.ever).is_nothing();
+        rule! { "a detach reports what is pending": goodbye || has_all }
         Ok(())
     }
 

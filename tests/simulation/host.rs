@@ -78,6 +78,12 @@ impl Host {
         }
     }
 
+    /// A description that the agent has not given before.
+    pub(crate) fn describe(&mut self) -> Change {
+        self.description = self.next_version();
+        self.described()
+    }
+
     /// The change that an act makes; `None`: there is nothing to do for it, or the world does it.
     pub(crate) fn act(
         &mut self,
@@ -86,10 +92,7 @@ impl Host {
         core: &Core,
     ) -> Option<Change> {
         Some(match act {
-            Act::Describe => {
-                self.description = self.next_version();
-                self.described()
-            }
+            Act::Describe => self.describe(),
             Act::DescribeAgain => self.described(),
             Act::Configure | Act::ConfigureLarge => {
                 self.effective = self.next_version();

@@ -49,6 +49,8 @@ pub(crate) struct Watch {
     /// The host must not hear of the loss.
     pub(crate) is_silent: bool,
     pub(crate) stop_by: Option<Time>,
+    /// The stop is a detach.
+    is_detached: bool,
     pub(crate) is_stopped: bool,
     sends: Vec<Time>,
     connects: Vec<Time>,
@@ -69,6 +71,8 @@ pub(crate) struct Try {
     is_answered: bool,
     is_thawed: bool,
     said_goodbye: bool,
+    /// With a goodbye, or by a detach.
+    said_last: bool,
     /// Messages that have no answer yet, and whether there have ever been two at a time.
     unanswered: u32,
     is_unclear: bool,
@@ -84,7 +88,7 @@ pub(crate) struct Try {
 impl Try {
     /// The agent listens no more.
     const fn is_on_the_way_out(&self) -> bool {
-        self.is_leaving || self.said_goodbye
+        self.is_leaving || self.said_last
     }
 
     /// The connection outlived the freeze.
@@ -114,7 +118,8 @@ impl Watch {
 
     pub(crate) fn on_send(&mut self, now: Time, id: TryId, message: &AgentToServer) -> Verdict {
         let is_goodbye = message.agent_disconnect.is_some();
-        rule! { "nothing after the goodbye": !self.this.said_goodbye }
+        rule! { "nothing after the last words": !self.this.said_last }
+        rule! { "a detach says no goodbye": !is_goodbye || !self.is_detached }
         if self.is_http {
             self.begin(now, id)?;
             rule! { "a goodbye is an end": self.stop_by.is_some() || !is_goodbye }
@@ -128,6 +133,7 @@ impl Watch {
         self.this.is_unclear |= self.this.unanswered > 0;
         self.this.unanswered += 1;
         self.this.said_goodbye = is_goodbye;
+        self.this.said_last = is_goodbye || self.is_detached;
         let told = Told::by(message);
         self.this.told = told;
         rule! { "what was refused is held back": self.refusals.allow(now, told) }
@@ -167,7 +173,10 @@ impl Watch {
         let this = &mut self.this;
         this.is_closed = true;
         this.is_leaving |= !is_overdue;
-        let is_right = code.is_none() || this.said_goodbye && code == this.code.or(Some(1000));
+        let is_silent = self.is_detached && !this.said_goodbye;
+        let normal = if is_silent { 1001 } else { 1000 };
+        let is_last = this.said_goodbye || is_silent;
+        let is_right = code.is_none() || is_last && code == this.code.or(Some(normal));
         rule! { "a close is a goodbye, then its code": is_right }
         Ok(())
     }
@@ -237,7 +246,7 @@ impl Watch {
                     self.refusals.on_new_status();
                 }
                 self.this.is_answered = true;
-                let is_deaf = self.this.said_goodbye || !self.is_http && self.this.is_leaving;
+                let is_deaf = self.this.said_last || !self.is_http && self.this.is_leaving;
                 self.is_narrow = narrows && !is_deaf;
             }
         }
@@ -296,7 +305,8 @@ impl Watch {
         self.stop_by = self.stop_by.map(|by| by + jump);
     }
 
-    pub(crate) fn on_stop(&mut self, by: Time) {
+    pub(crate) fn on_stop(&mut self, by: Time, goodbye: bool) {
+        self.is_detached |= !goodbye;
         self.stop_by = Some(self.stop_by.map_or(by, |earlier| earlier.min(by)));
     }
 }

@@ -205,7 +205,8 @@ impl World<'_> {
         match act {
             Act::Stop if self.choices.below(4) == 0 => {
                 self.stats.counts[ACT + act as usize] += 1;
-                return self.stop();
+                let goodbye = self.choices.below(3) > 0;
+                return self.stop(goodbye);
             }
             Act::Reconnect | Act::Headers => self.watch.is_excused = true,
             Act::ReportFull | Act::Uid => self.watch.refusals.full_wanted = Some(self.now),
@@ -218,9 +219,10 @@ impl World<'_> {
         self.feed(Input::Host(change))
     }
 
-    pub(crate) fn stop(&mut self) -> Verdict {
-        self.watch.on_stop(self.now + GRACE);
-        self.feed(Input::Stop { within: GRACE })
+    pub(crate) fn stop(&mut self, goodbye: bool) -> Verdict {
+        self.watch.on_stop(self.now + GRACE, goodbye);
+        let within = GRACE;
+        self.feed(Input::Stop { within, goodbye })
     }
 }
 

@@ -94,8 +94,8 @@ pub(crate) fn close(socket: &Socket, code: Option<u16>) -> Vec<Verdict> {
     if socket.has_goodbye {
         return vec![Verdict::pass("WS-15", "AgentDisconnect, then Close")];
     }
-    // Other codes tell of a fault.
-    if is_working && matches!(code, None | Some(1000 | 1001)) {
+    // 1001 is a detach: another process goes on. Other codes tell of a fault.
+    if is_working && matches!(code, None | Some(1000)) {
         return vec![Verdict::fail("WS-15", "Close without AgentDisconnect")];
     }
     Vec::new()

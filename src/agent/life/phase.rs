@@ -11,6 +11,7 @@ use super::{
         defaults,
         error::{Error, Result},
         log::Level,
+        mailbox::Leave,
         run::Run,
     },
     Delivery,
@@ -35,7 +36,7 @@ pub(super) struct Life {
     /// Of the run begun last: who waits for its end is not to wait for that of a later one.
     pub(super) run_number: u64,
     /// A stop that came while it was starting.
-    pub(super) asked: Option<Duration>,
+    pub(super) asked: Option<Leave>,
     pub(super) setup: Setup,
     /// The last one is kept for the snapshot.
     pub(super) run: Option<Arc<Run>>,
@@ -109,14 +110,15 @@ impl Life {
     }
 
     /// Asks the run of now, if there is one, to stop; the number of what is then to be waited for.
-    pub(super) fn ask(&mut self, within: Duration) -> u64 {
+    pub(super) fn ask(&mut self, leave: Leave) -> u64 {
         match self.phase {
             Phase::Idle | Phase::Joining => {}
-            Phase::Starting => self.asked = Some(within),
+            Phase::Starting => self.asked = Some(leave.merged(self.asked)),
             Phase::Running | Phase::Stopping => {
                 self.phase = Phase::Stopping;
                 if let Some(run) = &self.run {
-                    run.mailbox.put(|mail| mail.stop = Some(within));
+                    run.mailbox
+                        .put(|mail| mail.stop = Some(leave.merged(mail.stop)));
                 }
             }
         }

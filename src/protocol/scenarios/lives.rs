@@ -2,7 +2,17 @@
 use super::*;
 
 fn stop(scene: &mut Scene, within: Duration) {
-    scene.input(Input::Stop { within });
+    scene.input(Input::Stop {
+        within,
+        goodbye: true,
+    });
+}
+
+fn detach(scene: &mut Scene, within: Duration) {
+    scene.input(Input::Stop {
+        within,
+        goodbye: false,
+    });
 }
 
 #[test]
@@ -34,6 +44,42 @@ fn an_exchange_that_outlasts_the_grace_is_cut_without_a_goodbye() {
     scene.pass(millis(1));
     assert_eq!(scene.closes, [None]);
     scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.events, [Event::Stopped]);
+    assert_eq!(scene.sent.len(), 1);
+}
+
+/// LIFE-16: what is pending is still reported, behind the exchange in flight; the server is never told that we are gone.
+#[test]
+fn detach_reports_pending_without_goodbye() {
+    let mut scene = Scene::http();
+    scene.host(Change::Description(description("one")));
+    scene.host(Change::Description(description("two")));
+    detach(&mut scene, secs(2));
+    stop(&mut scene, secs(2)); // of a stop that follows nothing changes
+    assert_eq!(scene.sent.len(), 1, "never beside a request in flight");
+    scene.answer(ServerToAgent::default());
+    assert!(scene.last().agent_description.is_some());
+    assert!(!scene.events.contains(&Event::Stopped));
+    scene.answer(asks_full_state());
+    assert_eq!(scene.events, [Event::Stopped]);
+    assert_eq!(scene.sent.len(), 2, "one last message");
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|(_, it)| it.agent_disconnect.is_none())
+    );
+    // Nothing is pending: nothing is sent.
+    let mut scene = Scene::http();
+    detach(&mut scene, secs(2));
+    assert_eq!(scene.events, [Event::Stopped]);
+    assert!(scene.sent.is_empty());
+    // It comes before the goodbye of a stop was built.
+    let mut scene = Scene::http();
+    scene.host(Change::PollNow);
+    stop(&mut scene, secs(2));
+    detach(&mut scene, secs(2));
+    scene.answer(ServerToAgent::default());
     assert_eq!(scene.events, [Event::Stopped]);
     assert_eq!(scene.sent.len(), 1);
 }

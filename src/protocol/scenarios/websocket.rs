@@ -227,7 +227,10 @@ fn unavailable_once_more_on_the_way_out_only_lengthens_a_shorter_wait() {
 fn stop_says_goodbye_closes_and_waits_for_the_peer_a_bounded_time() {
     let mut scene = Scene::websocket();
     scene.host(Change::Description(description("new")));
-    scene.input(Input::Stop { within: secs(2) });
+    scene.input(Input::Stop {
+        within: secs(2),
+        goodbye: true,
+    });
     assert_eq!(scene.sent.len(), 1, "one frame at a time");
     scene.fact(Fact::Written);
     assert!(scene.last().agent_disconnect.is_some());
@@ -244,11 +247,49 @@ fn stop_says_goodbye_closes_and_waits_for_the_peer_a_bounded_time() {
     assert_eq!(scene.events, [Event::Stopped]);
 }
 
+/// LIFE-16: WebSocket closes with 1001, behind what was pending.
+#[test]
+fn detach_closes_with_1001_without_goodbye() {
+    let detach = Input::Stop {
+        within: secs(2),
+        goodbye: false,
+    };
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("new")));
+    scene.host(Change::Description(description("newer")));
+    scene.input(detach.clone());
+    assert_eq!(scene.sent.len(), 1, "one frame at a time");
+    scene.fact(Fact::Written);
+    assert_eq!(scene.sent.len(), 2);
+    assert!(scene.last().agent_description.is_some());
+    assert!(scene.closes.is_empty(), "it is not written yet");
+    scene.fact(Fact::Written);
+    assert_eq!(scene.closes, [Some(1001)]);
+    scene.fail(FailKind::Io, Reached::Maybe);
+    assert_eq!(scene.events, [Event::Stopped]);
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|(_, it)| it.agent_disconnect.is_none())
+    );
+    // Nothing is pending.
+    let mut scene = Scene::websocket();
+    scene.input(detach);
+    assert_eq!(scene.closes, [Some(1001)]);
+    assert!(scene.sent.is_empty());
+    scene.pass(secs(1));
+    assert_eq!(scene.closes, [Some(1001), None], "bounded");
+}
+
 #[test]
 fn stop_while_connecting_is_immediate() {
     let mut scene = Scene::of(Policy::WebSocket);
     scene.input(Input::Start);
-    scene.input(Input::Stop { within: secs(2) });
+    scene.input(Input::Stop {
+        within: secs(2),
+        goodbye: true,
+    });
     assert_eq!(scene.closes, [None]);
     scene.fail(FailKind::Connect, Reached::No);
     assert_eq!(scene.events, [Event::Stopped]);
@@ -372,7 +413,10 @@ fn a_fault_while_a_frame_is_stuck_is_cut_after_a_bounded_wait() {
 #[test]
 fn a_fault_on_the_way_out_changes_the_code_and_is_no_failure() {
     let mut scene = Scene::websocket();
-    scene.input(Input::Stop { within: secs(2) });
+    scene.input(Input::Stop {
+        within: secs(2),
+        goodbye: true,
+    });
     let failure = Failure::new(FailKind::Protocol, Reached::Maybe, "a masked frame");
     scene.fact(Fact::Broken {
         code: 1002,
