@@ -342,7 +342,7 @@ enum opamp_capability {
 
 /** The host's verdict on an offered configuration: RemoteConfigStatuses of the protocol. */
 enum opamp_remote_config_state {
-  /** What the server sees before the first verdict; not to be set. */
+  /** There is none. Set before the first offer alone, without a hash. */
   OPAMP_REMOTE_CONFIG_UNSET = 0,
   OPAMP_REMOTE_CONFIG_APPLIED = 1,
   OPAMP_REMOTE_CONFIG_APPLYING = 2,
@@ -930,11 +930,14 @@ opamp_status opamp_client_set_effective_config(opamp_client *client,
  * Gives the verdict on an offered configuration, named by its hash: one of `enum opamp_remote_config_state`. An offer is
  * applied only when the host says so here: APPLYING when it takes time, then APPLIED or FAILED with the reason. hash,
  * error_text: copied; the text goes with FAILED only, (NULL, 0): none. Before the first offer a verdict from the host's
- * own storage may be set. It leaves at once, whatever the options for changes say; only where offers that came before come
+ * own storage may be set. There OPAMP_REMOTE_CONFIG_UNSET, with (NULL, 0) as hash, says that there is
+ * none: a server that remembers one of an earlier run under this instance uid then offers again. A
+ * verdict leaves at once, whatever the options for changes say; only where offers that came before come
  * in turn again and again (two servers that do not agree) it waits up to 30 s.
  *
- * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, OPAMP_REMOTE_CONFIG_UNSET or an unknown
- * state, a text without FAILED, or a hash that is neither the last offer's nor the last reported one),
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, but for
+ * OPAMP_REMOTE_CONFIG_UNSET, or one with it; an unknown state; a text without FAILED; a hash that is
+ * neither the last offer's nor the last reported one),
  * OPAMP_E_CAPABILITY (kept, goes out once OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG is declared). Since: 0.1.
  */
 opamp_status opamp_client_set_remote_config_status(opamp_client *client,

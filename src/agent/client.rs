@@ -503,10 +503,16 @@ fn make_status(hash: &[u8], state: i32, error: &str) -> Result<RemoteConfigStatu
         Ok(proto::RemoteConfigStatuses::Applied) => ConfigState::Applied,
         Ok(proto::RemoteConfigStatuses::Applying) => ConfigState::Applying,
         Ok(proto::RemoteConfigStatuses::Failed) => ConfigState::Failed,
-        _ => {
+        Ok(proto::RemoteConfigStatuses::Unset) if hash.is_empty() => ConfigState::Unset,
+        Ok(proto::RemoteConfigStatuses::Unset) => {
             return Err(Error::argument(
-                "the state is not APPLIED, APPLYING or FAILED",
+                "UNSET speaks of no offer, so it takes no hash",
             ));
+        }
+        Err(_) => {
+            return Err(Error::argument(format!(
+                "the state is {state}, must be UNSET, APPLYING, APPLIED or FAILED"
+            )));
         }
     };
     RemoteConfigStatus::new(hash, state, error.to_owned())

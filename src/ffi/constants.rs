@@ -41,7 +41,7 @@ pub enum opamp_capability {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub enum opamp_remote_config_state {
-    /// What the server sees before the first verdict; not to be set.
+    /// There is none. Set before the first offer alone, without a hash.
     OPAMP_REMOTE_CONFIG_UNSET = 0,
     OPAMP_REMOTE_CONFIG_APPLIED = 1,
     OPAMP_REMOTE_CONFIG_APPLYING = 2,

@@ -159,7 +159,8 @@ impl Offers {
                 self.failed.push(status.clone());
                 self.forget_failed();
             }
-            ConfigState::Applying | ConfigState::Unset => {}
+            ConfigState::Unset => self.applied = None,
+            ConfigState::Applying => {}
         }
         self.reported = Some(status.clone());
         match &mut self.last {

@@ -2,12 +2,13 @@
 import time
 import unittest
 
+from binding import LIB
 from stage import BARE, Stage, fields
 
 
 def statuses(messages):
     told = [m["remote_config_status"] for m in messages if "remote_config_status" in m]
-    return [(s["status"], bytes.fromhex(s["last_remote_config_hash"]), s.get("error_message", "")) for s in told]
+    return [(s["status"], bytes.fromhex(s.get("last_remote_config_hash", "")), s.get("error_message", "")) for s in told]
 
 
 class Offers(Stage):
@@ -220,6 +221,33 @@ class Verdicts(Stage):
         agent.apply(offer)
         agent.flush()
         self.assertEqual(0, agent.snapshot()["unanswered_offer"])
+
+    def test_unset_before_the_first_offer_makes_a_server_offer_again(self):
+        """[LOG-05] [SYNC-23] Given an agent that is back under its uid and has lost what it had."""
+        client = self.client()
+        agent = self.started(client)
+        self.server.offer({"main": b"x"}, b"h1".hex())
+        agent.poll_now()
+        agent.apply(agent.wait("message"))
+        agent.flush()
+        uid = client.uid
+        agent.stop()
+        agent.free()
+        client.unref()
+        client = self.client()
+        self.assertEqual(0, LIB.client_set_instance_uid(client.handle, uid, 16, None))
+        self.refused("E_INVALID_ARG", client.set_status, b"h1", "UNSET")
+        client.set_status(b"", "UNSET")
+        since = self.now()
+        agent = self.started(client)
+        self.assertEqual([("UNSET", b"", "")], statuses(self.messages(since))[:1])
+        offer = agent.wait("message")
+        self.assertEqual(b"h1", offer.hash)
+        agent.apply(offer)
+        agent.flush()
+        # from then on a status is about an offer
+        self.refused("E_INVALID_ARG", client.set_status, b"", "UNSET")
+        self.assertEqual(("APPLIED", b"h1", ""), statuses(self.messages(since))[-1])
 
     def test_a_verdict_from_the_hosts_own_storage_comes_before_the_first_offer(self):
         """[LOG-05] [RCV-04] And the offer that it speaks of is not delivered."""
