@@ -63,8 +63,9 @@ $(EXAMPLES)/%: examples-c/%.c $(HEADERS) | lib
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ $< $(C_LIBS)
 
-AGENT_SOURCES := examples-c/agent.c examples-c/config_dir.c examples-c/command.c
-$(EXAMPLES)/agent: $(AGENT_SOURCES) examples-c/config_dir.h examples-c/command.h $(HEADERS) | lib
+AGENT_PARTS   := offer options output state_file command config_dir config_manifest config_names whole_file
+AGENT_SOURCES := examples-c/agent.c $(AGENT_PARTS:%=examples-c/%.c)
+$(EXAMPLES)/agent: $(AGENT_SOURCES) $(AGENT_PARTS:%=examples-c/%.h) $(HEADERS) | lib
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(CFLAGS) -o $@ $(AGENT_SOURCES) $(C_LIBS)
 

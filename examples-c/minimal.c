@@ -55,7 +55,8 @@ int main(int argc, char **argv) {
       is_good(opamp_attributes_set_string(about, "service.name", "minimal", &error), &error,
               "service.name") &&
       is_good(opamp_client_set_description(client, about, NULL, &error), &error, "description") &&
-      is_good(opamp_client_set_capabilities(client, capabilities, &error), &error, "capabilities") &&
+      is_good(opamp_client_set_capabilities(client, capabilities, &error), &error,
+              "capabilities") &&
       is_good(opamp_agent_new(client, &callbacks, NULL, NULL, &agent, &error), &error, "agent") &&
       is_good(opamp_agent_start(agent, &error), &error, "start")) {
     getchar(); /* the agent works on its own threads until Enter, or the end of the input */

@@ -130,6 +130,7 @@ static int is_good(opamp_status status, opamp_error **error, const char *what) {
   if (status == OPAMP_OK) return 1;
   if (error != NULL && *error != NULL) why = opamp_error_text(*error);
   (void)fprintf(stderr, "own_transport: %s: %s\n", what, why);
+  if (error != NULL) opamp_error_free(*error), *error = NULL;
   return 0;
 }
 
@@ -138,15 +139,16 @@ static void must(opamp_status status, opamp_error **error, const char *what) {
 }
 
 static void on_message(opamp_agent *agent, opamp_client *client, const opamp_message *message, void *user) {
+  opamp_error *error = NULL;
   opamp_slice hash;
   const opamp_config_map *config = opamp_message_remote_config(message, &hash);
   if (config == NULL) return;
   (void)printf("received a configuration of %zu files\n", opamp_config_map_len(config));
   (void)fflush(stdout);
-  (void)is_good(opamp_client_set_effective_config(client, config, NULL), NULL, "effective config");
+  (void)is_good(opamp_client_set_effective_config(client, config, &error), &error, "effective config");
   (void)is_good(opamp_client_set_remote_config_status(client, hash.data, hash.len,
-                                                      OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, NULL),
-                NULL, "remote config status");
+                                                      OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, &error),
+                &error, "remote config status");
   (void)agent, (void)user;
 }
 
@@ -188,10 +190,11 @@ int main(int argc, char **argv) {
   callbacks.on_message = on_message;
   must(opamp_set_log(OPAMP_LOG_INFO, on_log, NULL), NULL, "log");
   must(opamp_client_new(endpoint, &client, &error), &error, "client");
-  must(opamp_client_use_host_transport(client, 1, NULL), NULL, "host transport");
+  must(opamp_client_use_host_transport(client, 1, &error), &error, "host transport");
   must(opamp_attributes_new(&about), NULL, "attributes");
-  must(opamp_attributes_set_string(about, "service.name", "own-transport", NULL), NULL, "service.name");
-  must(opamp_client_set_description(client, about, NULL, NULL), NULL, "description");
+  must(opamp_attributes_set_string(about, "service.name", "own-transport", &error), &error,
+       "service.name");
+  must(opamp_client_set_description(client, about, NULL, &error), &error, "description");
   must(opamp_client_set_capabilities(client, capabilities, &error), &error, "capabilities");
   must(opamp_agent_new(client, &callbacks, curl, curl_easy_cleanup, &agent, &error), &error,
        "agent");

@@ -139,7 +139,7 @@
  *     STABLE_SESSION_MS              30000  0 .. 86400000          WebSocket: a connection that lived this long starts the retries anew
  *     PROXY_TIMEOUT_MS                5000  1 .. 86400000          a proxy opening the way to the server
  *     REDIRECT_LIMIT                     5  0 .. 20                redirects followed in one try; 0: none
- *     COMPRESS_ABOVE_BYTES               0  0 .. 2147483648        HTTP requests with a larger body send it as gzip, until a 415; 0: none does
+ *     COMPRESS_ABOVE_BYTES               0  0 .. 2147483648        larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never
  *     ACCEPT_EXPIRED_CA                  0  0 .. 1                 1: expired CA certificates that are trusted still vouch for servers
  *
  * Capabilities: OPAMP_CAPABILITY_REPORTS_STATUS and OPAMP_CAPABILITY_REPORTS_HEARTBEAT. Delivery:
@@ -212,7 +212,7 @@ enum opamp_option {
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
   /** redirects followed in one try; 0: none */
   OPAMP_OPTION_REDIRECT_LIMIT = 29,
-  /** HTTP requests with a larger body send it as gzip, until a 415; 0: none does */
+  /** larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never */
   OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30,
   /** 1: expired CA certificates that are trusted still vouch for servers */
   OPAMP_OPTION_ACCEPT_EXPIRED_CA = 49

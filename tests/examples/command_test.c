@@ -5,6 +5,7 @@
 #include "../../examples-c/command.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 
 static const char *base;
 static char why[800];
-static int never[2]; /* a descriptor that never becomes readable */
+static int child_pipe[2]; /* SIGCHLD, for poll */
 
 #define CHECK(condition)                                                                         \
   do {                                                                                           \
@@ -33,18 +34,35 @@ static char *script(const char *name, const char *text) {
   return path;
 }
 
-static int run(const char *command, const char *folder, int timeout_ms) {
+static void on_child(int number) {
+  ssize_t ignored = write(child_pipe[1], "", 1);
+  (void)ignored, (void)number;
+}
+
+/* What a host's loop does. */
+static void wait_for(const command *running) {
+  char bytes[64];
+  struct pollfd waits[2] = {{.fd = command_fd(running), .events = POLLIN}, {.fd = child_pipe[0], .events = POLLIN}};
+  (void)poll(waits, 2, command_time_left(running));
+  (void)!read(child_pipe[0], bytes, sizeof bytes);
+}
+
+static int run(const char *line, const char *folder, int timeout_ms) {
   why[0] = 0;
-  return command_run(command, folder, timeout_ms, never[0], why, sizeof why);
+  command *running = command_start(line, folder, timeout_ms, why, sizeof why);
+  if (running == NULL) return -1;
+  while (command_turn(running)) wait_for(running);
+  return command_end(running, why, sizeof why);
 }
 
 static void says_how_it_ended(void) {
   CHECK(run("true", base, 5000) == 0);
   CHECK(run("test -d", base, 5000) == 0);
-  CHECK(run("test -f", base, 5000) == -1 && strcmp(why, "ended with 1") == 0);
-  CHECK(run(script("error", "echo ' line 3:\tbad' >&2; exit 7"), base, 5000) == -1 && strcmp(why, "ended with 7: line 3: bad") == 0);
-  CHECK(run(script("signal", "kill -9 $$"), base, 5000) == -1 && strcmp(why, "ended by signal 9") == 0);
-  CHECK(run("no-such-program-here", base, 5000) == -1 && strstr(why, "no such program") != NULL);
+  CHECK(run("test -f", base, 5000) == -1 && strcmp(why, "exited with status 1") == 0);
+  CHECK(run(script("error", "echo ' line 3:\tbad' >&2; exit 7"), base, 5000) == -1 && strcmp(why, "exited with status 7: line 3: bad") == 0);
+  CHECK(run(script("signal", "kill -9 $$"), base, 5000) == -1 && strcmp(why, "killed by signal 9") == 0);
+  CHECK(run("no-such-program-here", base, 5000) == -1 && strstr(why, "no-such-program-here: No such file") != NULL);
+  CHECK(run(base, base, 5000) == -1 && strstr(why, "cannot run") != NULL && strstr(why, "ermission denied") != NULL);
   CHECK(run(" ", base, 5000) == -1);
 }
 
@@ -61,7 +79,7 @@ static void gives_no_text_to_a_shell(void) {
 }
 
 static void takes_a_path_with_blanks_that_stands_alone(void) {
-  CHECK(run(script("with blank", "exit 3"), base, 5000) == -1 && strcmp(why, "ended with 3") == 0);
+  CHECK(run(script("with blank", "exit 3"), base, 5000) == -1 && strcmp(why, "exited with status 3") == 0);
 }
 
 static long pid_in(const char *path) {
@@ -101,12 +119,58 @@ static void ends_though_a_daemon_holds_its_output(void) {
   CHECK(kill((pid_t)pid_in(path), SIGKILL) == 0);
 }
 
-static void stops_when_told(void) {
-  int told[2];
-  CHECK(pipe(told) == 0 && write(told[1], "", 1) == 1);
-  /* a script: sleep itself would refuse the folder as an argument, and end before it is told */
-  CHECK(command_run(script("waits", "exec sleep 60"), base, 60000, told[0], why, sizeof why) == -1);
-  CHECK(strstr(why, "agent stops") != NULL);
+static void is_killed_by_an_early_end(void) {
+  char text[2048], path[1024];
+  (void)snprintf(path, sizeof path, "%s/early", base);
+  (void)snprintf(text, sizeof text, "echo $$ >%s; echo waiting; exec sleep 60", path);
+  /* a script: sleep itself would refuse the folder as an argument, and end before that */
+  command *running = command_start(script("waits", text), base, 60000, why, sizeof why);
+  CHECK(running != NULL);
+  while (access(path, F_OK) != 0) {
+    CHECK(command_turn(running));
+    wait_for(running);
+  }
+  CHECK(command_end(running, why, sizeof why) == -1 && strstr(why, "agent is stopping") != NULL);
+  CHECK(is_dead(pid_in(path)));
+  CHECK(command_end(NULL, why, sizeof why) == 0);
+}
+
+/* It prints for ever: each turn comes back, and what is kept is bounded. */
+static void never_waits_for_one_that_floods(void) {
+  command *running = command_start("yes", "flood", 300, why, sizeof why);
+  int turns = 0;
+  CHECK(running != NULL);
+  while (command_turn(running)) {
+    wait_for(running);
+    turns++;
+  }
+  CHECK(command_end(running, why, sizeof why) == -1 && strstr(why, "killed after 300 ms: ") != NULL);
+  CHECK(turns > 1 && strlen(why) < sizeof why - 1 && strstr(why, "flood flood") != NULL);
+}
+
+/* It closes its output and goes on: that is not its end. */
+static void outlives_its_output(void) {
+  CHECK(run(script("silent", "exec >&- 2>&-; sleep 0.2; exit 5"), base, 20000) == -1);
+  CHECK(strcmp(why, "exited with status 5") == 0);
+}
+
+/* Descriptors of the host are not the command's. */
+static void inherits_nothing(void) {
+  CHECK(run(script("descriptors", "exec ls /proc/self/fd /nonexistent"), base, 5000) == -1);
+  const char *list = strstr(why, "/proc/self/fd: "); /* 3 is ls's own, for the list */
+  CHECK(list != NULL && strcmp(list, "/proc/self/fd: 0 1 2 3") == 0);
+}
+
+/* Ignored and blocked signals are the host's, too. */
+static void has_signals_as_a_new_process(void) {
+  sigset_t all;
+  CHECK(sigfillset(&all) == 0 && sigdelset(&all, SIGCHLD) == 0 && signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+  CHECK(sigprocmask(SIG_BLOCK, &all, NULL) == 0);
+  CHECK(run(script("signals", "exec grep -Eh 'Sig(Blk|Ign)' /proc/self/status /nonexistent"), base, 5000) == -1);
+  CHECK(sigprocmask(SIG_UNBLOCK, &all, NULL) == 0);
+  const char *ignored = strstr(why, "SigIgn: ");
+  CHECK(strstr(why, "SigBlk: 0000000000000000") != NULL && ignored != NULL);
+  CHECK((strtoull(ignored + 8, NULL, 16) & 0x7fffffffu) == 0); /* 32 and 33 are the C library's own */
 }
 
 static void cleans_texts(void) {
@@ -116,7 +180,14 @@ static void cleans_texts(void) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 2 || pipe(never) != 0) return 2;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_child;
+  if (argc != 2 || pipe(child_pipe) != 0 || sigaction(SIGCHLD, &action, NULL) != 0) return 2;
+  for (int i = 0; i < 2; i++) {
+    (void)fcntl(child_pipe[i], F_SETFD, FD_CLOEXEC);
+    (void)fcntl(child_pipe[i], F_SETFL, O_NONBLOCK);
+  }
   base = argv[1];
   CHECK(chdir(base) == 0);
   says_how_it_ended();
@@ -125,8 +196,12 @@ int main(int argc, char **argv) {
   takes_a_path_with_blanks_that_stands_alone();
   kills_the_whole_group_in_time();
   ends_though_a_daemon_holds_its_output();
-  stops_when_told();
+  is_killed_by_an_early_end();
+  never_waits_for_one_that_floods();
+  outlives_its_output();
+  inherits_nothing();
+  has_signals_as_a_new_process();
   cleans_texts();
-  (void)printf("command: 8 tests passed\n");
+  (void)printf("command: 12 tests passed\n");
   return 0;
 }

@@ -85,9 +85,9 @@ static void refuses_names_that_can_not_be_trusted(void) {
   memset(part, 'x', 256);
   for (size_t i = 0; i < 65; i++) deep[i] = i % 2 == 0 ? 'd' : '/';
   const struct { const char *name, *reason; } bad[] = {
-      {"/etc/passwd", "absolute"}, {"/", "absolute"}, {"..", "part \"..\""}, {"a/../b", "part \"..\""}, {"./a", "part \".\""},
-      {"a/.", "part \".\""}, {"a//b", "empty part"}, {"a/", "empty part"}, {"a\\b", "backslash"}, {"a\nb", "control"},
-      {"a\x7f", "control"}, {"a\xC2\x85", "control"}, {part, "255"}, {deep, "parts"},
+      {"/etc/passwd", "absolute"}, {"/", "absolute"}, {"..", "component \"..\""}, {"a/../b", "component \"..\""}, {"./a", "component \".\""},
+      {"a/.", "component \".\""}, {"a//b", "empty path component"}, {"a/", "empty path component"}, {"a\\b", "backslash"}, {"a\nb", "control"},
+      {"a\x7f", "control"}, {"a\xC2\x85", "control"}, {part, "255"}, {deep, "components"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     config_file one = file(bad[i].name, "2");
@@ -95,8 +95,8 @@ static void refuses_names_that_can_not_be_trusted(void) {
   }
   config_file with_nul = {nul, 3, "", 0, (const uint8_t *)"", 0};
   is_refused(dir, &with_nul, 1, "NUL");
-  config_file beside[] = {file("", "1"), file("b", "2")};
-  is_refused(dir, beside, 2, "empty name");
+  config_file twice[] = {file("", "1"), file("b", "2"), file("", "3")};
+  is_refused(dir, twice, 3, "name is empty");
   CHECK(strcmp(content("current/a"), "1") == 0, "the live set was touched");
   config_dir_close(dir);
 }
@@ -110,7 +110,7 @@ static void refuses_names_that_clash(void) {
   config_file umlaut[] = {file("\xC3\xA4", "1"), file("\xC3\x84", "2")};
   is_refused(dir, umlaut, 2, "case");
   config_file both[] = {file("a", "1"), file("a/b", "2")};
-  is_refused(dir, both, 2, "file and a folder");
+  is_refused(dir, both, 2, "file and a directory");
   config_file fine[] = {file("a/b", "1"), file("a/c", "2"), file("a.b", "3"), file("ab", "4")};
   apply(dir, fine, 4);
   config_dir_close(dir);
@@ -124,7 +124,7 @@ static void takes_a_thousand_files_and_no_more(void) {
     (void)snprintf(names[i], sizeof names[i], "f%zu", i);
     many[i] = file(names[i], "x");
   }
-  is_refused(dir, many, 1001, "1001 files");
+  is_refused(dir, many, 1001, "1001 files, limit");
   apply(dir, many, 1000);
   CHECK(content("current/f999") != NULL, "f999 is not there");
   config_dir_close(dir);
@@ -144,11 +144,36 @@ static void lays_files_down_privately_and_whole(void) {
   config_dir_close(dir);
 }
 
-static void stores_a_single_nameless_file_as_config(void) {
+static int note_file(const config_file *one, void *user) {
+  char *to = (char *)user + strlen(user);
+  (void)sprintf(to, "[%.*s]=%.*s ", (int)one->name_len, one->name, (int)one->body_len, (const char *)one->body);
+  return 0;
+}
+
+static const char *read_back(config_dir *dir) {
+  static char text[1024];
+  text[0] = 0;
+  CHECK(config_dir_read(dir, note_file, text, &why) == 0, "%s", why.text);
+  return text;
+}
+
+static void keeps_the_empty_name(void) {
   config_dir *dir = fresh();
-  config_file one = file("", "all");
-  apply(dir, &one, 1);
+  config_file alone = file("", "all");
+  apply(dir, &alone, 1);
   CHECK(strcmp(content("current/config"), "all") == 0, "config");
+  CHECK(strcmp(read_back(dir), "[]=all ") == 0, "%s", read_back(dir));
+  config_file beside[] = {file("", "1"), file("CONFIG/x", "2"), file("config-1", "3"), file("config-20", "4")};
+  apply(dir, beside, 4);
+  CHECK(strcmp(content("current/config-2"), "1") == 0 && strcmp(content("current/config-1"), "3") == 0, "names on disk");
+  CHECK(strcmp(read_back(dir), "[]=1 [CONFIG/x]=2 [config-1]=3 [config-20]=4 ") == 0, "%s", read_back(dir));
+  config_dir_close(dir);
+  dir = again();
+  CHECK(strcmp(read_back(dir), "[]=1 [CONFIG/x]=2 [config-1]=3 [config-20]=4 ") == 0, "%s", read_back(dir));
+  config_file plain = file("config", "5");
+  apply(dir, &plain, 1);
+  CHECK(strcmp(read_back(dir), "[config]=5 ") == 0, "%s", read_back(dir));
+  CHECK(access(in_folder("set-2"), F_OK) != 0, "the nameless file was left");
   config_dir_close(dir);
 }
 
@@ -160,7 +185,7 @@ static int count_file(const config_file *one, void *user) {
 static void reads_what_is_live_not_what_was_offered(void) {
   size_t seen = 0;
   config_dir *dir = fresh();
-  CHECK(config_dir_read(dir, count_file, &seen, &why) == 0 && seen == 0 && !config_dir_is_live(dir), "something is live");
+  CHECK(config_dir_read(dir, count_file, &seen, &why) == 0 && seen == 0 && config_dir_live(dir) == 0, "something is live");
   config_file set[] = {file("a", "1"), file("b", "2")};
   apply(dir, set, 2);
   CHECK(unlink(in_folder("current/b")) == 0, "unlink");
@@ -182,7 +207,7 @@ static void brings_the_old_set_back(void) {
   config_dir_close(dir);
   config_dir *first = fresh();
   CHECK(config_dir_stage(first, &new, 1, NULL, &why) == 0 && config_dir_swap(first, &why) == 0, "%s", why.text);
-  CHECK(config_dir_revert(first, &why) == 0 && !config_dir_is_live(first), "%s", why.text);
+  CHECK(config_dir_revert(first, &why) == 0 && config_dir_live(first) == 0, "%s", why.text);
   CHECK(access(in_folder("current"), F_OK) != 0, "a set is live where there was none");
   config_dir_close(first);
 }
@@ -224,6 +249,56 @@ static void leaves_manifests_that_are_not_its_own(void) {
   config_dir_close(dir);
 }
 
+static void is_not_opened(const char *path, const char *reason) {
+  config_dir *dir = NULL;
+  (void)alarm(20); /* for what would wait for ever */
+  CHECK(config_dir_open(path, &dir, &why) == -1, "%s was opened, but: %s", path, reason);
+  CHECK(strstr(why.text, reason) != NULL, "\"%s\" does not say \"%s\"", why.text, reason);
+  (void)alarm(0);
+}
+
+/* A pipe has no reader or writer here: whoever opens it waits. */
+static void waits_for_no_pipe(void) {
+  size_t seen = 0;
+  config_dir *dir = fresh();
+  config_file one = file("a", "1");
+  config_dir_close(dir);
+  CHECK(mkfifo(in_folder("set-5.manifest"), 0600) == 0, "%s", strerror(errno));
+  (void)alarm(20);
+  dir = again();
+  apply(dir, &one, 1);
+  CHECK(strcmp(content("set-6/a"), "1") == 0, "the next free number is 6");
+  CHECK(unlink(in_folder("current/a")) == 0 && mkfifo(in_folder("current/a"), 0600) == 0, "%s", strerror(errno));
+  CHECK(config_dir_read(dir, count_file, &seen, &why) == -1 && strstr(why.text, "a: not a regular file") != NULL, "%s", why.text);
+  CHECK(unlink(in_folder("set-6.manifest")) == 0 && mkfifo(in_folder("set-6.manifest"), 0600) == 0, "%s", strerror(errno));
+  CHECK(config_dir_read(dir, count_file, &seen, &why) == -1 && strstr(why.text, "not a regular file") != NULL, "%s", why.text);
+  config_dir_close(dir);
+  (void)alarm(0);
+  is_not_opened(folder, "not a link created by this program");
+  CHECK(unlink(in_folder("lock")) == 0 && mkfifo(in_folder("lock"), 0600) == 0, "%s", strerror(errno));
+  is_not_opened(folder, "lock: not a regular file");
+}
+
+static void refuses_a_folder_of_others(void) {
+  const unsigned shared[] = {0720, 0702, 0777, 01777};
+  config_dir *dir = fresh();
+  config_file one = file("a", "1");
+  apply(dir, &one, 1);
+  CHECK(chmod(folder, 0770) == 0, "%s", strerror(errno));
+  is_refused(dir, &one, 1, "mode 770"); /* it may become one while it is open */
+  config_dir_close(dir);
+  for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+    CHECK(chmod(folder, (mode_t)shared[i]) == 0, "%s", strerror(errno));
+    is_not_opened(folder, "writable by other users");
+  }
+  CHECK(chmod(folder, 0755) == 0, "%s", strerror(errno));
+  config_dir_close(again());
+  /* Without the right to give a folder away there is one of root's. */
+  if (geteuid() == 0) CHECK(chown(folder, 65534, 65534) == 0, "%s", strerror(errno));
+  is_not_opened(geteuid() == 0 ? folder : "/usr", "is owned by user");
+  CHECK(strcmp(content("current/a"), "1") == 0, "the live set was touched");
+}
+
 /* Between the check and the swap a command runs, so the link may have become another by then. */
 static void leaves_a_link_that_became_somebody_elses(void) {
   char target[64] = "";
@@ -232,11 +307,11 @@ static void leaves_a_link_that_became_somebody_elses(void) {
   apply(dir, &old, 1);
   CHECK(config_dir_stage(dir, &new, 1, NULL, &why) == 0, "%s", why.text);
   CHECK(unlink(in_folder("current")) == 0 && symlink("/etc", in_folder("current")) == 0, "%s", strerror(errno));
-  CHECK(config_dir_swap(dir, &why) == -1 && strstr(why.text, "not a link of ours") != NULL, "%s", why.text);
+  CHECK(config_dir_swap(dir, &why) == -1 && strstr(why.text, "not a link created by this program") != NULL, "%s", why.text);
   CHECK(unlink(in_folder("current")) == 0 && symlink("set-1", in_folder("current")) == 0, "%s", strerror(errno));
   CHECK(config_dir_swap(dir, &why) == 0, "%s", why.text);
   CHECK(unlink(in_folder("current")) == 0 && symlink("/etc", in_folder("current")) == 0, "%s", strerror(errno));
-  CHECK(config_dir_revert(dir, &why) == -1 && strstr(why.text, "not a link of ours") != NULL, "%s", why.text);
+  CHECK(config_dir_revert(dir, &why) == -1 && strstr(why.text, "not a link created by this program") != NULL, "%s", why.text);
   CHECK(readlink(in_folder("current"), target, sizeof target - 1) > 0 && strcmp(target, "/etc") == 0, "it is %s", target);
   config_dir_close(dir);
 }
@@ -289,16 +364,16 @@ static void refuses_links_on_the_way(void) {
   config_file old = file("d/a", "old"), deep = file("link/passwd", "x"), plain = file("a", "x");
   apply(dir, &old, 1);
   CHECK(symlink("/etc", in_folder("current/link")) == 0, "symlink");
-  is_refused(dir, &deep, 1, "symbolic link on the way");
+  is_refused(dir, &deep, 1, "symbolic link in the path");
   (void)snprintf(aside, sizeof aside, "%s.aside", folder);
   CHECK(rename(folder, aside) == 0 && symlink(aside, folder) == 0, "symlink");
-  is_refused(dir, &plain, 1, "symbolic link on the way");
+  is_refused(dir, &plain, 1, "symbolic link in the path");
   CHECK(config_dir_open(folder, &other, &why) == -1 && strstr(why.text, "symbolic link") != NULL, "%s", why.text);
   CHECK(unlink(folder) == 0 && rename(aside, folder) == 0, "rename");
   CHECK(unlink(in_folder("current")) == 0 && symlink("/etc", in_folder("current")) == 0, "symlink");
-  is_refused(dir, &plain, 1, "not a link of ours");
+  is_refused(dir, &plain, 1, "not a link created by this program");
   config_dir_close(dir);
-  CHECK(config_dir_open(folder, &other, &why) == -1 && strstr(why.text, "not a link of ours") != NULL, "%s", why.text);
+  CHECK(config_dir_open(folder, &other, &why) == -1 && strstr(why.text, "not a link created by this program") != NULL, "%s", why.text);
 }
 
 static int is_always_cancelled(void) { return 1; }
@@ -367,11 +442,13 @@ int main(int argc, char **argv) {
   refuses_names_that_clash();
   takes_a_thousand_files_and_no_more();
   lays_files_down_privately_and_whole();
-  stores_a_single_nameless_file_as_config();
+  keeps_the_empty_name();
   reads_what_is_live_not_what_was_offered();
   brings_the_old_set_back();
   removes_only_what_it_wrote();
   leaves_manifests_that_are_not_its_own();
+  waits_for_no_pipe();
+  refuses_a_folder_of_others();
   leaves_a_link_that_became_somebody_elses();
   brings_the_old_set_back_later();
   a_full_disk_leaves_the_old_set();
@@ -379,6 +456,6 @@ int main(int argc, char **argv) {
   gives_up_when_asked();
   one_writer_per_folder();
   a_kill_at_any_moment_leaves_a_whole_set();
-  (void)printf("config_dir: 16 tests passed\n");
+  (void)printf("config_dir: 18 tests passed\n");
   return 0;
 }

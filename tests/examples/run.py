@@ -40,7 +40,10 @@ class PartsTest(unittest.TestCase):
             subprocess.run([program, work], check=True, timeout=120)
 
     def test_config_dir(self):
-        self.run_c("config_dir_test", "examples-c/config_dir.c")
+        self.run_c("config_dir_test", *[f"examples-c/{part}.c" for part in ("config_dir", "config_manifest", "config_names", "whole_file")])
+
+    def test_state_file(self):
+        self.run_c("state_file_test", "examples-c/state_file.c", "examples-c/whole_file.c")
 
     def test_command(self):
         self.run_c("command_test", "examples-c/command.c")
@@ -72,11 +75,12 @@ class Example:
         return self.said.read_text(encoding="utf-8") + self.log.read_text(encoding="utf-8")
 
     def events(self):
-        return [json.loads(line) for line in self.said.read_text(encoding="utf-8").splitlines()]
+        lines = self.said.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
-    def wait_for(self, words, seconds=10):
+    def wait_for(self, words, count=1, seconds=10):
         end = time.monotonic() + seconds
-        while words not in self.text():
+        while self.text().count(words) < count:
             if time.monotonic() > end:
                 raise AssertionError(f"{words!r} is not in: {self.text()}")
             os.sched_yield()
@@ -118,9 +122,27 @@ class AgentTest(ServerTest):
     def agent(self, *arguments, folder=True):
         self.folder = self.work / "config"
         where = ["--config-dir", self.folder] if folder else []
+        since = self.server.get("timeline")["next"]
         example = self.start("agent", "--endpoint", self.server.endpoint, "--interval-ms", "50", "--json", *where, *arguments)
-        self.server.wait("full")
+        self.server.wait("part=agent_description", since=since)
         return example
+
+    def states(self, agent):
+        return [event["state"] for event in agent.events() if event["event"] == "remote_config_status"]
+
+    def wait_for_instance_id(self, uid, since):
+        """The library reports under an assigned uid at once, the example's new description follows."""
+        while True:
+            entry = self.server.wait("part=agent_description", agent=uid, since=since)["entry"]
+            if f'"{uid}"' in json.dumps(entry["message"]["agent_description"]):
+                return
+            since = entry["index"] + 1
+
+    def wait_for_file(self, path):
+        end = time.monotonic() + 10
+        while not path.exists():
+            self.assertLess(time.monotonic(), end, f"no {path.name}: the command did not start")
+            os.sched_yield()
 
     def script(self, name, text):
         path = self.work / name
@@ -150,8 +172,7 @@ class AgentTest(ServerTest):
         self.offer({"": b"nameless"}, "APPLIED")
         self.assertEqual(self.live(), {"config": b"nameless"})
         self.assert_stops(agent)
-        states = [event["state"] for event in agent.events() if event["event"] == "remote_config_status"]
-        self.assertEqual(states, ["APPLYING", "APPLIED"] * 4)
+        self.assertEqual(self.states(agent), ["APPLYING", "APPLIED"] * 4)
         self.assertEqual(agent.events()[-1]["event"], "stopped")
         self.server.wait("disconnected")
 
@@ -159,9 +180,9 @@ class AgentTest(ServerTest):
         self.agent()
         good = {"a": b"good"}
         self.offer(good, "APPLIED")
-        bad = [({"/etc/passwd": b""}, "absolute"), ({"../x": b""}, '".."'), ({"a/./b": b""}, '"."'), ({"a//b": b""}, "empty part"),
+        bad = [({"/etc/passwd": b""}, "absolute"), ({"../x": b""}, '".."'), ({"a/./b": b""}, '"."'), ({"a//b": b""}, "empty path component"),
                ({"a\\b": b""}, "backslash"), ({"a\x01b": b""}, "control"), ({"a\0b": b""}, "NUL"), ({"x" * 256: b""}, "255"),
-               ({"A": b"", "a": b""}, "case"), ({"a": b"", "a/b": b""}, "file and a folder"), ({"": b"", "b": b""}, "empty name"),
+               ({"A": b"", "a": b""}, "case"), ({"a": b"", "a/b": b""}, "file and a directory"),
                ({f"f{i}": b"" for i in range(1001)}, "1001 files")]
         for files, reason in bad:
             with self.subTest(reason=reason):
@@ -176,9 +197,9 @@ class AgentTest(ServerTest):
         self.agent("--validate", validate, "--on-change", on_change)
         good = {"a": b"1"}
         self.offer(good, "APPLIED")
-        self.assertEqual(self.offer({"invalid": b""}, "FAILED")["error_message"], "validate: ended with 1: line 3: unknown key")
+        self.assertEqual(self.offer({"invalid": b""}, "FAILED")["error_message"], "validate: exited with status 1: line 3: unknown key")
         self.assertEqual(self.live(), good)
-        self.assertEqual(self.offer({"unloved": b""}, "FAILED")["error_message"], "on-change: ended with 2: reload refused")
+        self.assertEqual(self.offer({"unloved": b""}, "FAILED")["error_message"], "on-change: exited with status 2: reload refused")
         self.assertEqual(self.live(), good)
         self.offer({"a": b"2"}, "APPLIED")
         self.assertEqual(self.live(), {"a": b"2"})
@@ -194,6 +215,162 @@ class AgentTest(ServerTest):
         entry = self.server.wait("part=effective_config", since=since)["entry"]
         self.assertEqual(list(entry["message"]["effective_config"]["config_map"]["config_map"]), ["a"])
 
+    def counting(self, name, and_then=""):
+        """A command, and a function that tells how often it was run."""
+        runs = self.work / f"{name}-runs"
+        return self.script(name, f"echo run >>{runs}\n{and_then}"), lambda: len(runs.read_text(encoding="utf-8").splitlines()) if runs.exists() else 0
+
+    def again(self, agent, *arguments, number=signal.SIGTERM):
+        """Ends it and starts it again; answers the new one and what it reported in full."""
+        self.assertEqual(agent.stop(number)[0], 0 if number == signal.SIGTERM else -number, agent.text())
+        since = self.server.get("timeline")["next"]
+        agent = self.agent(*arguments)
+        return agent, self.server.wait("part=agent_description", since=since)["entry"]
+
+    def test_three_restarts_are_one_agent_and_one_run(self):
+        on_change, runs = self.counting("on-change")
+        agent = self.agent("--on-change", on_change)
+        offered = self.server.offer({"a": b"1"})
+        self.server.wait(f"status=APPLIED:{offered['hash']}")
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+            agent, entry = self.again(agent, "--on-change", on_change, number=number)
+            status = entry["message"]["remote_config_status"]
+            self.assertEqual(("APPLIED", offered["hash"]), (status["status"], agent.events()[0]["applied"]))
+            self.server.wait("requests>=3", since=entry["index"])
+        self.assertEqual(1, len(self.server.get("agents")["agents"]))
+        self.assertEqual(1, runs())
+        self.offer({"a": b"2"}, "APPLIED")
+        self.assertEqual(2, runs())
+
+    def test_what_failed_is_not_run_again_unless_asked_for(self):
+        validate, runs = self.counting("validate", "echo 'line 3' >&2; exit 1")
+        agent = self.agent("--validate", validate)
+        failed = self.offer({"a": b"1"}, "FAILED")
+        agent, entry = self.again(agent, "--validate", validate)
+        status = entry["message"]["remote_config_status"]
+        self.assertEqual(("FAILED", failed["error_message"]), (status["status"], status["error_message"]))
+        self.assertEqual(1, runs())
+        self.again(agent, "--validate", self.script("good", "exit 0"), "--option", "23=1")
+        self.server.wait(f"status=APPLIED:{failed['hash']}")
+
+    def test_the_live_configuration_is_not_run_again_after_one_that_failed(self):
+        validate, runs = self.counting("validate", 'test ! -e "$1/bad"')
+        agent = self.agent("--validate", validate)
+        self.offer({"a": b"1"}, "APPLIED")
+        self.offer({"bad": b""}, "FAILED")
+        agent, _ = self.again(agent, "--validate", validate)
+        self.offer({"a": b"1"}, "APPLIED")
+        self.assertEqual(2, runs())
+
+    def test_what_is_not_live_any_more_is_applied_again(self):
+        agent = self.agent()
+        offered = self.server.offer({"a": b"1"})
+        self.server.wait(f"status=APPLIED:{offered['hash']}")
+        (self.folder / "current").unlink()
+        since = self.server.get("timeline")["next"]
+        agent, _ = self.again(agent)
+        self.server.wait(f"status=APPLIED:{offered['hash']}", since=since)
+        self.assertEqual({"a": b"1"}, self.live())
+        self.assertIn("is not the live one", agent.text())
+
+    def test_a_torn_state_is_set_aside(self):
+        agent = self.agent()
+        self.assertEqual(0, agent.stop()[0])
+        state = self.folder / "agent.state"
+        torn = state.read_bytes()[:-9]
+        state.write_bytes(torn)
+        first = agent.events()[0]["uid"]
+        agent = self.agent()
+        self.assertNotEqual(first, agent.events()[0]["uid"])
+        self.assertIn("damaged", agent.text())
+        self.assertEqual(torn, (self.folder / "agent.state.aside-1").read_bytes())
+
+    def test_takes_an_assigned_uid_over_a_restart(self):
+        agent = self.agent()
+        assigned = "018f3c6e-7c00-7000-8000-0000000000aa"
+        since = self.server.get("timeline")["next"]
+        self.server.next({"agent_identification": {"new_instance_uid": assigned.replace("-", "")}})
+        self.wait_for_instance_id(assigned, since)
+        agent, entry = self.again(agent)
+        self.assertEqual(assigned, entry["agent"])
+        self.assertIn(f'"{assigned}"', json.dumps(entry["message"]["agent_description"]))
+
+    def test_goes_on_while_a_command_runs(self):
+        go = self.work / "go"
+        validate, runs = self.counting("validate", f"while [ ! -e {go} ]; do sleep 0.01; done")
+        agent = self.agent("--validate", validate)
+        # given an offer whose command does not end, and one behind it
+        first = self.server.offer({"a": b"1"})
+        self.server.wait(f"status=APPLYING:{first['hash']}")
+        replaced = self.server.offer({"a": b"2"})
+        agent.wait_for(f'"remote_config","hash":"{replaced["hash"]}"')
+        last = self.server.offer({"a": b"3"})
+        agent.wait_for(f'"remote_config","hash":"{last["hash"]}"')
+        # then the agent still hears what the server says
+        assigned = "018f3c6e-7c00-7000-8000-0000000000ab"
+        self.server.next({"agent_identification": {"new_instance_uid": assigned.replace("-", "")}})
+        self.wait_for_instance_id(assigned, last["since"])
+        self.assertEqual(["APPLYING"], self.states(agent))
+        # and the statuses come when the command has ended, of the newest offer too
+        go.touch()
+        self.server.wait(f"status=APPLIED:{last['hash']}")
+        self.assert_stops(agent)
+        self.assertEqual(["APPLYING", "APPLIED"] * 2, self.states(agent))
+        self.assertEqual((2, {"a": b"3"}), (runs(), self.live()))
+
+    def test_an_offer_that_comes_back_while_its_command_runs_is_applied_once(self):
+        go = self.work / "go"
+        validate, runs = self.counting("validate", f"while [ ! -e {go} ]; do sleep 0.01; done")
+        agent = self.agent("--validate", validate)
+        first = self.server.offer({"a": b"1"})
+        self.server.wait(f"status=APPLYING:{first['hash']}")
+        other = self.server.offer({"a": b"2"})
+        agent.wait_for(f'"remote_config","hash":"{other["hash"]}"')
+        self.server.next({"remote_config": {"config": {"config_map": {"a": {"body": "1"}}}, "config_hash": first["hash"]}})
+        agent.wait_for(f'"remote_config","hash":"{first["hash"]}"', count=2)
+        self.server.offer({"a": b"1"})
+        go.touch()
+        self.server.wait(f"status=APPLIED:{first['hash']}")
+        self.assert_stops(agent)
+        self.assertEqual((1, {"a": b"1"}), (runs(), self.live()))
+
+    def test_a_stop_is_not_the_configurations_fault(self):
+        started = self.work / "started"
+        agent = self.agent("--on-change", self.script("on-change", f"touch {started}; exec sleep 60"))
+        offered = self.server.offer({"a": b"1"})
+        agent.wait_for("APPLYING")
+        self.wait_for_file(started)
+        since = self.server.get("timeline")["next"]
+        agent, _ = self.again(agent)
+        self.server.wait(f"status=APPLIED:{offered['hash']}", since=since)
+        self.assertEqual([], [entry for entry in self.server.timeline(kind="received") if "FAILED" in json.dumps(entry)])
+
+    def test_the_empty_name_comes_back(self):
+        self.agent()
+        files = {"": b"nameless", "config": b"named", "b": b"2"}
+        since = self.server.offer(files)["since"]
+        self.server.wait("effective=offered", since=since)
+        self.assertEqual({"config-1": b"nameless", "config": b"named", "b": b"2"}, self.live())
+
+    def test_closed_standard_streams_are_nobody_elses(self):
+        folder = self.work / "config"
+        agent = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", PROGRAMS / "agent", "--endpoint", self.server.endpoint,
+                                  "--interval-ms", "50", "--json", "--log", "debug", "--config-dir", folder])
+        self.addCleanup(agent.wait)
+        self.addCleanup(agent.kill)
+        self.server.wait("full")
+        self.offer({"a": b"1"}, "APPLIED")
+        self.assertEqual(b"", (folder / "lock").read_bytes())
+
+    def test_a_folder_of_others_is_refused(self):
+        folder = self.work / "shared"
+        folder.mkdir()
+        folder.chmod(0o777)
+        done = subprocess.run([PROGRAMS / "agent", "--endpoint", self.server.endpoint, "--config-dir", folder],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        self.assertEqual(2, done.returncode)
+        self.assertIn("is writable by other users (mode 777)", done.stderr)
+
     def test_acknowledges_without_a_folder(self):
         agent = self.agent(folder=False)
         self.offer({"a": b"1"}, "APPLIED")
@@ -205,10 +382,7 @@ class AgentTest(ServerTest):
         agent = self.agent("--validate", self.script("validate", f"touch {started}; exec sleep 60"))
         offered = self.server.offer({"a": b"1"})
         self.server.wait(f"status=APPLYING:{offered['hash']}", since=offered["since"])
-        end = time.monotonic() + 10
-        while not started.exists():
-            self.assertLess(time.monotonic(), end, "the command did not start")
-            os.sched_yield()
+        self.wait_for_file(started)
         self.assert_stops(agent)
         self.assertEqual(self.live() if (self.folder / "current").exists() else {}, {})
 
