@@ -787,7 +787,7 @@ opamp_status opamp_client_set_proxy_header(opamp_client *client,
  * read by opamp_agent_start (and opamp_client_exchange), on the caller's thread: http_proxy for http and ws, https_proxy
  * or HTTPS_PROXY for https and wss, else all_proxy or ALL_PROXY; not where no_proxy or NO_PROXY excepts the server with
  * `*`, a name (and all under it), an address, a network such as 10.0.0.0/8, each with `:port` or without. Loopback is
- * excepted only there. A variable that names no usable proxy makes the start fail.
+ * excepted only there. `socks://` is SOCKS5 here. A variable that names no usable proxy makes the start fail, with its name.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
  */
@@ -1624,7 +1624,8 @@ void opamp_request_method(const opamp_request *request, opamp_slice *out);
 void opamp_request_url(const opamp_request *request, opamp_slice *out);
 
 /**
- * The header at a position; send them all. Outputs borrow from the request; each may be NULL.
+ * The header at a position; send them all. Accept-Encoding is not among them: an HTTP stack that asks for gzip undoes it.
+ * Outputs borrow from the request; each may be NULL.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND past the end. Since: 0.1.
  */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from . import _checks, _handle as h, _library, messages
+from . import __version__, _checks, _handle as h, _library, messages
 from ._message import message_class
 from .exceptions import OpAMPTimeoutError
 from .transport.base import base_headers
@@ -47,9 +47,29 @@ def by_transport(client: OpAMPClient, transport: HttpTransport, headers: dict[st
 def numbered(client: OpAMPClient, data: bytes) -> bytes:
     """An AgentToServer with the client's uid, next number and capabilities. Raises ValueError."""
     message = message_class("AgentToServer").FromString(data)
-    message.instance_uid, message.capabilities, message.sequence_num = client.instance_uid, client._capabilities, client._sequence_num
-    client._sequence_num += 1
+    message.instance_uid, message.capabilities = client.instance_uid, client._capabilities
+    message.sequence_num = client._numbers.take()
     return bytes(message.SerializeToString())
+
+
+def own_headers(client: OpAMPClient) -> dict[str, str]:
+    """What the library puts into a request of an agent's."""
+    uid = client.instance_uid.hex()
+    uid = "-".join((uid[:8], uid[8:12], uid[12:16], uid[16:20], uid[20:]))
+    given = {name: value for name, value in client._headers.items() if name.lower() != "content-type"}
+    own = {"User-Agent": f"libopamp/{__version__}", **base_headers, "OpAMP-Instance-UID": uid}
+    names = {name.lower() for name in given}
+    return {**{name: value for name, value in own.items() if name.lower() not in names}, **given}
+
+
+def send_by(client: OpAMPClient, transport: HttpTransport, data: bytes) -> Any:
+    """One exchange without an agent."""
+    try:
+        return by_transport(client, transport, own_headers(client), data, client._timeout_millis)
+    except BaseException as error:
+        if not is_reached(causes(error)):
+            client._numbers.give_back()
+        raise
 
 
 def send(client: OpAMPClient, data: bytes) -> Any:
@@ -64,7 +84,7 @@ def send(client: OpAMPClient, data: bytes) -> Any:
     except ValueError as error:
         raise ValueError(f"data: {error}") from None
     if transport is not None:
-        return by_transport(client, transport, {**base_headers, **client._headers}, data, client._timeout_millis)
+        return send_by(client, transport, data)
     lib, handle = _library.required(), client._open()
     out = ctypes.c_void_p()
     try:
@@ -92,13 +112,16 @@ def serve(client: OpAMPClient, request: h.Handle) -> None:
     while lib.request_header_at(request.pointer, len(headers), ctypes.byref(name), ctypes.byref(value)) == 0:
         its_name = bytes(h.view_of(request, name)).decode()
         headers[as_given.get(its_name.lower(), its_name)] = bytes(h.view_of(request, value)).decode("latin-1")
+    number = None
     try:
         limit = max(1, min(int(client._timeout_millis), wait.value))
-        answer = by_transport(client, transport, headers, bytes(h.bytes_of(lib.request_body, request)), limit)
+        body, number = client._numbers.adjusted(bytes(h.bytes_of(lib.request_body, request)))
+        answer = by_transport(client, transport, headers, body, limit)
         encoded = _checks.encoded("the transport's answer", answer)
     except BaseException as error:  # nobody is above this thread, and later requests need it
         try:
-            _fail(lib, request, error)
+            if not _fail(lib, request, error) and number is not None:
+                client._numbers.is_unused(number)
         except Exception:  # an exception that can not be told
             lib.request_fail(request.pointer, 1, type(error).__name__.encode())
         return
@@ -111,18 +134,30 @@ def _complete(lib: Any, request: Any, status: int, headers: dict[str, str], body
     lib.request_complete(request.pointer, status, array, len(headers), body, len(body), None)
 
 
-def _fail(lib: Any, request: Any, error: BaseException) -> None:
-    """An answer with a bad status is told with its Retry-After; else: not reached where that is sure."""
+def causes(error: BaseException) -> list[Any]:
+    """The exception and what it was raised from."""
     chain: list[Any] = [error]
     while len(chain) < 8 and (chain[-1].__cause__ or chain[-1].__context__):
         chain.append(chain[-1].__cause__ or chain[-1].__context__)
+    return chain
+
+
+def is_reached(chain: list[Any]) -> bool:
+    """Whether the server may have got the message."""
+    names = {type(each).__name__ for each in chain}
+    return not names & {"NewConnectionError", "ConnectionRefusedError", "gaierror", "NameResolutionError", "ConnectTimeout"}
+
+
+def _fail(lib: Any, request: Any, error: BaseException) -> bool:
+    """An answer with a bad status is told with its Retry-After; else: not reached where that is sure. Returns whether it may have been."""
+    chain = causes(error)
     for each in chain:
         response = getattr(each, "response", None)
         status = getattr(response, "status_code", None)
         if isinstance(status, int) and 300 <= status <= 999:
             after = {k: str(v) for k, v in dict(getattr(response, "headers", {})).items() if str(k).lower() == "retry-after"}
             _complete(lib, request, status, after, b"")
-            return
-    names = {type(each).__name__ for each in chain}
-    is_reached = not names & {"NewConnectionError", "ConnectionRefusedError", "gaierror", "NameResolutionError", "ConnectTimeout"}
-    lib.request_fail(request.pointer, int(is_reached), f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "replace"))
+            return True
+    may_be = is_reached(chain)
+    lib.request_fail(request.pointer, int(may_be), f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "replace"))
+    return may_be

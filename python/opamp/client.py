@@ -6,6 +6,7 @@ import os
 import time
 
 from . import _checks, _library, _log
+from ._numbers import Numbers
 from .transport.base import base_headers
 from .transport.exceptions import OpAMPException
 
@@ -86,8 +87,7 @@ class OpAMPClient:
         self._redirect_origins = _checks.texts("allow_redirects_to", allow_redirects_to)
         self._uid = _uuid7() if instance_uid is None else _checks.uid("instance_uid", instance_uid)
         self._process = os.getpid()
-        # The number of the next exchange that a transport of the host's carries out without an agent.
-        self._sequence_num = 0
+        self._numbers = Numbers()
         self._status: Any = None
         self._config: Any = None
         # The EffectiveConfig that the library was given last, encoded.
@@ -201,7 +201,7 @@ class OpAMPClient:
         if self._process != os.getpid():
             self._process = os.getpid()
             self._handle = self._agent = None
-            self._uid, self._sequence_num = _uuid7(), 0
+            self._uid, self._numbers = _uuid7(), Numbers()
 
     def _fill(self, lib: Any, handle: Handle) -> None:
         from . import _handle as h

@@ -48,6 +48,48 @@ class Served(unittest.TestCase):
         last = messages.message_class("AgentToServer").FromString(transport.asked[-1]["data"])
         self.assertTrue(last.HasField("agent_disconnect"))
 
+    def test_with_and_without_an_agent_the_server_sees_the_same(self):
+        """[HTTP-04] [SYNC-12] One instance uid, one row of numbers, the same headers, and none that asks for gzip."""
+        transport, callbacks = Told(), Recorder()
+        client = client_of("url", transport=transport, headers={"X-Key": "v", "user-agent": "mine/1"})
+        plain = Told()
+        client_of("url", transport=plain).send(client.build_heartbeat_message())
+        self.assertRegex(plain.asked[0]["headers"]["User-Agent"], "^libopamp/[0-9.]+$")
+        for _ in range(2):
+            client.send(client.build_heartbeat_message())
+        for _ in range(2):
+            with running(client, callbacks):
+                callbacks.next("message")
+            client.send(client.build_heartbeat_message())
+        sent = [messages.message_class("AgentToServer").FromString(asked["data"]) for asked in transport.asked]
+        self.assertEqual([message.sequence_num for message in sent], list(range(len(sent))))
+        self.assertEqual({message.instance_uid for message in sent}, {client.instance_uid})
+        seen = {frozenset((name.lower(), value) for name, value in asked["headers"].items()) for asked in transport.asked}
+        self.assertEqual(len(seen), 1, seen)
+        seen = dict(seen.pop())
+        self.assertEqual(seen.pop("opamp-instance-uid").replace("-", ""), client.instance_uid.hex())
+        self.assertEqual(seen, {"content-type": base_headers["Content-Type"], "x-key": "v", "user-agent": "mine/1"})
+
+    def test_a_message_that_reached_nobody_uses_no_number_up(self):
+        """[SYNC-12]"""
+        def answer(**_):
+            if len(transport.asked) in (1, 4):
+                raise ConnectionRefusedError("nobody")
+            return opamp_pb2.ServerToAgent()
+
+        transport, callbacks = Told(answer), Recorder()
+        client = client_of("url", transport=transport)
+        for _ in range(3):
+            try:
+                client.send(client.build_heartbeat_message())
+            except ConnectionRefusedError:
+                pass
+        with running(client, callbacks):
+            callbacks.next("connect_failed")
+            callbacks.next("message")
+        numbers = [messages.message_class("AgentToServer").FromString(asked["data"]).sequence_num for asked in transport.asked]
+        self.assertEqual(numbers[:5], [0, 0, 1, 2, 2])
+
     def test_it_is_called_on_one_thread_that_runs_no_callback_and_a_slow_one_delays_none(self):
         is_inside, release, threads = threading.Event(), threading.Event(), []
 

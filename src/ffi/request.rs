@@ -78,7 +78,8 @@ pub unsafe extern "C" fn opamp_request_url(request: *const opamp_request, out: *
     });
 }
 
-/// The header at a position; send them all. Outputs borrow from the request; each may be NULL.
+/// The header at a position; send them all. Accept-Encoding is not among them: an HTTP stack that asks for gzip undoes it.
+/// Outputs borrow from the request; each may be NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND past the end. Since: 0.1.
 #[unsafe(no_mangle)]

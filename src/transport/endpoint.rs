@@ -142,7 +142,7 @@ impl Endpoint {
         self.scheme
     }
 
-    /// Name or address, without the brackets of IPv6. For unix sockets `localhost`.
+    /// Name or address, without the brackets of IPv6 and perhaps with its zone, `fe80::1%eth0`. For unix sockets `localhost`.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -211,9 +211,9 @@ pub(super) fn host_and_port(
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(EndpointError::Syntax)?;
-            if host.parse::<Ipv6Addr>().is_err() {
+            let Some(host) = address(host) else {
                 return Err(EndpointError::Syntax);
-            }
+            };
             match port {
                 "" => (host, None),
                 _ => (
@@ -223,8 +223,8 @@ pub(super) fn host_and_port(
             }
         }
         None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
+            Some((host, port)) => (host.to_owned(), Some(port)),
+            None => (authority.to_owned(), None),
         },
     };
     if host.is_empty() {
@@ -239,7 +239,24 @@ pub(super) fn host_and_port(
             .ok_or(EndpointError::Port)?,
         Some(_) => return Err(EndpointError::Port),
     };
-    Ok((host.to_owned(), port))
+    Ok((host, port))
+}
+
+/// An IPv6 address; `%25eth0` behind it (RFC 6874) names the interface, and so does the `%eth0` of the usual tools.
+fn address(text: &str) -> Option<String> {
+    let Some((address, zone)) = text.split_once('%') else {
+        return text.parse::<Ipv6Addr>().ok().map(|_| text.to_owned());
+    };
+    let zone = zone.strip_prefix("25").unwrap_or(zone);
+    let is_zone = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_good =
+        !zone.is_empty() && zone.bytes().all(is_zone) && address.parse::<Ipv6Addr>().is_ok();
+    is_good.then(|| format!("{address}%{zone}"))
+}
+
+/// The interface is this machine's affair: nobody else is told it.
+pub(super) fn without_zone(host: &str) -> &str {
+    host.split('%').next().unwrap_or(host)
 }
 
 fn excerpt(scheme: &str) -> String {

@@ -9,7 +9,7 @@ use super::gzip::gzip;
 use super::head::{self, RawHead};
 use super::line::{Kept, Line};
 use super::opening::Opening;
-use super::redirect::Sent;
+use super::redirect::{Sent, turned_down};
 use super::resolve::Resolver;
 use super::room::lengthen;
 use super::vigil::{Cut, Vigil};
@@ -135,14 +135,17 @@ impl Http {
                 was_refused = true;
                 continue;
             }
-            let redirected = failure.status.filter(|&s| Sent::Post.is_redirected_by(s));
-            let Some(status) = redirected else {
-                return Err(failure);
+            let hop = match failure.status {
+                Some(status @ (307 | 308)) => {
+                    self.line.redirect(status, location.as_deref(), Sent::Post)
+                }
+                Some(301..=303) => Err(turned_down(self.line.at(), location.as_deref())),
+                _ => return Err(self.line.on_its_way(failure)),
             };
-            let hop = self.line.redirect(status, location.as_deref(), Sent::Post);
-            let hop = hop.map_err(|why| Failure {
-                text: answer::not_followed(status, &why).into(),
-                ..failure
+            let hop = hop.map_err(|why| {
+                let status = failure.status.unwrap_or_default();
+                let text = answer::not_followed(status, &why).into();
+                self.line.on_its_way(Failure { text, ..failure })
             })?;
             self.open();
             let secrets = Secrets::new(request.headers, &self.line.settings.proxies);
@@ -299,7 +302,7 @@ fn said(
     let framing = head.framing().map_err(Broken::Malformed)?;
     let location = head
         .header("location")
-        .filter(|_| Sent::Post.is_redirected_by(head.status))
+        .filter(|_| (300..400).contains(&head.status))
         .map(str::to_owned);
     let head = head.judged(framing);
     let mut body = Body::new(wire, framing, early);

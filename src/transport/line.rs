@@ -8,6 +8,7 @@ use rustls::pki_types::ServerName;
 
 use super::clock;
 use super::dial::{DialError, dial, dial_unix};
+use super::endpoint::without_zone;
 use super::redirect::Sent;
 use super::resolve::{ResolveError, Resolver};
 use super::socket::Socket;
@@ -223,7 +224,7 @@ impl Line {
         stream: &mut Stream,
         vigil: &mut Vigil,
     ) -> Result<(), Failure> {
-        let mut host = endpoint.host().to_owned();
+        let mut host = without_zone(endpoint.host()).to_owned();
         if proxy.wants_address() {
             let addresses = self.resolve("", (&host, endpoint.port()), vigil)?;
             host = addresses.first().map_or(host, |a| a.ip().to_string());
@@ -247,7 +248,7 @@ impl Line {
         let config = trust
             .config(&mut self.configs, is_ours)
             .map_err(|e| unfit(e.to_string()))?;
-        let name = ServerName::try_from(host.to_owned())
+        let name = ServerName::try_from(without_zone(host).to_owned())
             .map_err(|_| unfit(format!("{host} is not a valid host name for TLS")))?;
         stream
             .secure(config, name, vigil, self.settings.limits.tls)
@@ -265,6 +266,21 @@ impl Line {
         match self.settings.proxies.of(&self.at) {
             Ok(Some(proxy)) => format!("{server} through {proxy}"),
             _ => server,
+        }
+    }
+
+    /// For what an answer says: with a proxy in between, whose answer it is can only be guessed.
+    pub(crate) fn on_its_way(&self, failure: Failure) -> Failure {
+        let Ok(Some(proxy)) = self.settings.proxies.of(&self.at) else {
+            return failure;
+        };
+        if failure.status.is_none() || failure.text.contains(&proxy.to_string()) {
+            return failure;
+        }
+        let url = self.at.as_str().split('?').next().unwrap_or_default();
+        Failure {
+            text: format!("{url} through {proxy}: {}", failure.text).into(),
+            ..failure
         }
     }
 

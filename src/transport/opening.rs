@@ -1,5 +1,6 @@
 //! What the head of each request to one target begins with.
 
+use super::endpoint::without_zone;
 use super::proxy::Proxies;
 use super::{Endpoint, Headers};
 
@@ -34,7 +35,7 @@ impl Opening {
 
 /// For the header `Host`.
 pub(crate) fn authority(endpoint: &Endpoint) -> String {
-    let (host, port) = (endpoint.host(), endpoint.port());
+    let (host, port) = (without_zone(endpoint.host()), endpoint.port());
     let host = match host.contains(':') {
         true => format!("[{host}]"),
         false => host.to_owned(),

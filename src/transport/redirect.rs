@@ -55,20 +55,7 @@ impl Redirects {
         if hops >= self.limit {
             return Err(format!("more than {} redirects", self.limit));
         }
-        let location = location.map(str::trim).unwrap_or_default();
-        let location = location.split('#').next().unwrap_or_default();
-        if location.is_empty() {
-            return Err("without a location".to_owned());
-        }
-        let to = resolve(at, location);
-        let to = match sent {
-            Sent::Upgrade => as_websocket(to),
-            Sent::Post => to,
-        };
-        let to = Endpoint::parse(&to).map_err(|e| match e {
-            EndpointError::UserInfo => "to a location with user info".to_owned(),
-            _ => "to a location that is no URL of a server".to_owned(),
-        })?;
+        let to = target(at, location, sent)?;
         if to.scheme().is_websocket() != at.scheme().is_websocket() {
             return Err("from one transport to another".to_owned());
         }
@@ -82,6 +69,34 @@ impl Redirects {
         let place = shown(&to.place(), MOST_SHOWN);
         Err(format!("to {place}, which is not allowed"))
     }
+}
+
+/// Why a redirect by another status than 307 and 308 is not followed, and where it leads.
+pub(crate) fn turned_down(at: &Endpoint, location: Option<&str>) -> String {
+    match target(at, location, Sent::Post) {
+        Ok(to) => {
+            let place = shown(&to.place(), MOST_SHOWN);
+            format!("to {place}; only 307 and 308 are followed")
+        }
+        Err(why) => why,
+    }
+}
+
+fn target(at: &Endpoint, location: Option<&str>, sent: Sent) -> Result<Endpoint, String> {
+    let location = location.map(str::trim).unwrap_or_default();
+    let location = location.split('#').next().unwrap_or_default();
+    if location.is_empty() {
+        return Err("without a location".to_owned());
+    }
+    let to = resolve(at, location);
+    let to = match sent {
+        Sent::Upgrade => as_websocket(to),
+        Sent::Post => to,
+    };
+    Endpoint::parse(&to).map_err(|e| match e {
+        EndpointError::UserInfo => "to a location with user info".to_owned(),
+        _ => "to a location that is no URL of a server".to_owned(),
+    })
 }
 
 /// RFC 3986, 5.2, for a location without a fragment.

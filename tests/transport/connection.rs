@@ -1,11 +1,12 @@
 //! Keeping, renewing and losing connections; the bounds of each step.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use opamp::transport::{FailKind, Failure, Limits, Place, Reached, Resolver, Settings};
+use opamp::transport::{Endpoint, FailKind, Failure, Limits, Place, Reached, Resolver, Settings};
 
 use crate::kit::{BlackHole, Got, LONG, Patience, Rig, Server, answer, ok, settings};
 
@@ -468,4 +469,33 @@ fn every_descriptor_is_closed_on_exec() {
     }
     assert!(ours >= 2, "eventfd and socket");
     server.join();
+}
+
+/// [CONN-09] By its number here: the first interface is loopback's.
+#[test]
+fn an_address_may_name_its_interface_which_no_server_is_told() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        return; // no IPv6 here
+    };
+    let port = listener.local_addr().unwrap().port();
+    for zone in ["%251", "%1"] {
+        let url = format!("http://[::1{zone}]:{port}/v1");
+        let worker = thread::spawn(move || Rig::new(&url).post(b"x"));
+        let mut peer = listener.accept().unwrap().0;
+        let got = Got::read(&mut peer).unwrap();
+        assert_eq!(got.header("host"), Some(format!("[::1]:{port}").as_str()));
+        peer.write_all(&ok(b"found")).unwrap();
+        assert_eq!(worker.join().unwrap().unwrap().body, &b"found"[..]);
+    }
+    let e = Endpoint::parse("https://[fe80::1%25eth0.1]:4320/").unwrap();
+    assert_eq!(e.host(), "fe80::1%eth0.1");
+    for bad in [
+        "[fe80::1%25]",
+        "[fe80::1%]",
+        "[fe80::1%25a%b]",
+        "[fe80%25::1]",
+        "a%25b",
+    ] {
+        assert!(Endpoint::parse(&format!("http://{bad}/")).is_err(), "{bad}");
+    }
 }

@@ -609,3 +609,37 @@ fn odd_lines_in_the_answer_to_connect_are_read() {
         server.join();
     }
 }
+
+/// [PROXY-01] A proxy that answers in the place of the server, or a server that is none of OpAMP.
+#[test]
+fn an_answer_that_is_no_opamp_names_the_url_and_the_proxy() {
+    for (answer, end) in [
+        (
+            answer("502 Bad Gateway", "", b"no route"),
+            "HTTP 502 Bad Gateway: no route",
+        ),
+        (
+            answer("200 OK", "Content-Type: text/html\r\n", b"<p>log in</p>"),
+            "the content type is \"text/html\", not application/x-protobuf: <p>log in</p>",
+        ),
+        (
+            answer("407 Login", "", b""),
+            "HTTP 407 Proxy Authentication Required",
+        ),
+        (
+            answer("301 Moved", "", b""),
+            "HTTP 301 Moved Permanently (not followed: without a location)",
+        ),
+    ] {
+        let server = Server::answering(vec![answer]);
+        let proxy = format!("http://me:s3cret@{}", server.addr);
+        let url = "http://opamp.example:4320/v1/opamp?token=t";
+        let failure = Rig::with(through(&proxy, settings(url))).fail();
+        let place = format!(
+            "http://opamp.example:4320/v1/opamp through the proxy {}",
+            server.addr
+        );
+        assert_eq!(&*failure.text, format!("{place}: {end}"));
+        server.join();
+    }
+}

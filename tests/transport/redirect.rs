@@ -240,7 +240,8 @@ fn other_redirects_are_reported_and_not_followed() {
     for status in [301, 302, 303] {
         let failure = rig.fail();
         assert_eq!(failure.status, Some(status));
-        assert!(failure.text.contains("(not followed)"), "{failure}");
+        let place = format!("to {}; only 307 and 308 are followed", server.addr);
+        not_followed(&failure, &place);
     }
     not_followed(&rig.fail(), "without a location");
     not_followed(&rig.fail(), "to a location with user info");

@@ -111,7 +111,7 @@ pub unsafe extern "C" fn opamp_client_set_proxy_header(
 /// read by opamp_agent_start (and opamp_client_exchange), on the caller's thread: http_proxy for http and ws, https_proxy
 /// or HTTPS_PROXY for https and wss, else all_proxy or ALL_PROXY; not where no_proxy or NO_PROXY excepts the server with
 /// `*`, a name (and all under it), an address, a network such as 10.0.0.0/8, each with `:port` or without. Loopback is
-/// excepted only there. A variable that names no usable proxy makes the start fail.
+/// excepted only there. `socks://` is SOCKS5 here. A variable that names no usable proxy makes the start fail, with its name.
 ///
 /// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]

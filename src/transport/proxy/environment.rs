@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Proxy, ProxyError};
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Endpoint, without_zone};
 
 /// The variables as they were once.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,8 @@ enum Hosts {
 impl Environment {
     /// Beside a setenv of the host this may crash, so it is done at start, on the host's own thread, only.
     pub fn read() -> Environment {
-        Environment::from(|name| std::env::var_os(name)?.into_string().ok())
+        // What is not UTF-8 is no URL either, and said to be none.
+        Environment::from(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     /// `HTTP_PROXY` in capitals is not looked at: a web server's child has it from a request's `Proxy` header.
@@ -48,7 +49,7 @@ impl Environment {
         };
         let proxy = |names: &[&str]| {
             let (name, value) = first(names)?;
-            let proxy = Proxy::parse(value.trim());
+            let proxy = Proxy::parse(&usual(value.trim()));
             Some(proxy.map_err(|why| ProxyError(format!("the environment variable {name}: {why}"))))
         };
         let exceptions = first(&["no_proxy", "NO_PROXY"])
@@ -83,7 +84,9 @@ impl Environment {
     }
 
     fn excepts(&self, endpoint: &Endpoint) -> bool {
-        let host = endpoint.host().trim_end_matches('.').to_ascii_lowercase();
+        let host = without_zone(endpoint.host())
+            .trim_end_matches('.')
+            .to_ascii_lowercase();
         self.exceptions
             .iter()
             .any(|e| e.port.is_none_or(|port| port == endpoint.port()) && e.hosts.has(&host))
@@ -151,6 +154,14 @@ impl Hosts {
     }
 }
 
+/// Desktops write `socks` where they mean version 5.
+fn usual(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("socks") => format!("socks5://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
 /// An address as the first bits of a number.
 fn number(address: IpAddr) -> u128 {
     match address {
@@ -202,11 +213,20 @@ mod tests {
             "direct"
         );
         assert_eq!(way(&with(&[]), "https://a/"), "direct");
+        // GNOME's.
+        let socks = with(&[("all_proxy", "socks://127.0.0.1:9050/")]);
+        assert_eq!(way(&socks, "https://a/"), "127.0.0.1:9050");
+        assert!(Proxy::parse("socks://127.0.0.1:9050/").is_err());
         let wrong = with(&[("https_proxy", "ftp://me:secret@x"), ("http_proxy", "fine")]);
         assert_eq!(way(&wrong, "http://a/"), "fine:80");
         let text = way(&wrong, "https://a/");
         assert!(text.starts_with("the environment variable https_proxy: "));
         assert!(!text.contains("secret"));
+        let other = way(&with(&[("all_proxy", "http://\u{fffd}/")]), "https://a/");
+        assert!(
+            other.starts_with("the environment variable all_proxy: "),
+            "{other}"
+        );
     }
 
     /// [PROXY-02]
@@ -233,6 +253,7 @@ mod tests {
             ("[::1]:81", "http://[::1]:81/"),
             ("fd00::/8", "http://[fdab::1]/"),
             ("::/0", "http://[fdab::1]/"),
+            ("fe80::/10", "http://[fe80::1%25eth0]/"),
         ] {
             assert!(
                 direct(exceptions, url),

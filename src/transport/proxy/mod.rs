@@ -84,7 +84,10 @@ impl Proxy {
             Some((login, authority)) => (Some(Login::parse(login, kind)?), authority),
             None => (None, rest),
         };
-        let is_url = |b: u8| b.is_ascii_graphic() && !b"/?#\\%".contains(&b);
+        // A percent sign stands before the zone of an IPv6 address only.
+        let is_address = authority.starts_with('[');
+        let is_url =
+            |b: u8| b.is_ascii_graphic() && !b"/?#\\".contains(&b) && (b != b'%' || is_address);
         if !authority.bytes().all(is_url) {
             return Err(wrong("is not a URL of scheme, host and port alone"));
         }

@@ -108,14 +108,14 @@ impl WebSocket {
                 .status
                 .filter(|&status| Sent::Upgrade.is_redirected_by(status));
             let Some(status) = redirected else {
-                return Err(failure);
+                return Err(self.line.on_its_way(failure));
             };
             let hop = self
                 .line
                 .redirect(status, location.as_deref(), Sent::Upgrade);
-            let hop = hop.map_err(|why| Failure {
-                text: format!("WebSocket upgrade: {}", not_followed(status, &why)).into(),
-                ..failure
+            let hop = hop.map_err(|why| {
+                let text = format!("WebSocket upgrade: {}", not_followed(status, &why)).into();
+                self.line.on_its_way(Failure { text, ..failure })
             })?;
             self.watch.on_redirect(self.secrets().in_hop(hop));
         }
