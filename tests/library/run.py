@@ -72,6 +72,26 @@ def documents_name_files_that_exist():
     return "every link in the documents leads to a file"
 
 
+def promises_name_tests_that_exist():
+    """Each promise of SECURITY.md says what holds it: a test of Rust or Python, or a C program."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    promises = re.search(r"^## What the library holds against.*?(?=^## (?!What it holds))", text, re.M | re.S).group()
+    paragraphs = [part for part in re.split(r"\n\n|\n(?=- )", promises) if part.startswith(("- ", "A panic"))]
+    named = [re.findall(r"`([^`]+)`", part.partition("Held by ")[2]) for part in paragraphs]
+    bare = [part[:60] for part, names in zip(paragraphs, named) if not names]
+    assert len(paragraphs) > 10 and not bare, f"no test is named for: {bare}"
+    known = {file.name for folder in ("c", "guest") for file in (ROOT / "tests" / folder).glob("*.c")}
+    for folder in ("src", "tests", "python/tests"):
+        for file in (ROOT / folder).rglob("*.*"):
+            if file.suffix == ".rs":
+                known.update(re.findall(r"#\[test\]\n(?:\s*#\[.*\n)*\s*fn (\w+)\(", file.read_text(encoding="utf-8")))
+            elif file.suffix == ".py":
+                known.update(re.findall(r"^\s+def (test_\w+)\(", file.read_text(encoding="utf-8"), re.M))
+    stray = sorted({name for names in named for name in names} - known)
+    assert not stray, f"SECURITY.md names tests that are not there: {stray}"
+    return f"{len(paragraphs)} promises of SECURITY.md, {sum(map(len, named))} tests that hold them"
+
+
 def what_is_missing_is_named_in_one_line():
     """Given a PATH without one of the tools that a build needs, every target names it and goes no further."""
     needed = {"python3": "Python 3.8 or newer (python3)", "cc": "a C compiler with its C library's headers (cc)",
@@ -99,7 +119,7 @@ def what_is_missing_is_named_in_one_line():
 
 
 CHECKS = [exports_exactly_the_header, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_examples,
-          documents_name_files_that_exist, what_is_missing_is_named_in_one_line]
+          documents_name_files_that_exist, promises_name_tests_that_exist, what_is_missing_is_named_in_one_line]
 
 
 def main():
