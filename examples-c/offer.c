@@ -230,7 +230,7 @@ static void begin(opamp_message *message) {
 /* ---- the caller's loop ---- */
 
 void offer_take(const opamp_message *message) {
-  opamp_slice hash, present;
+  opamp_slice hash;
   const opamp_config_map *offer = offer_of(message, &hash);
   if (offer == NULL) return;
   say_offer(offer, hash);
@@ -239,10 +239,7 @@ void offer_take(const opamp_message *message) {
     return;
   }
   opamp_message_unref(work.next);
-  work.next = NULL;
-  (void)offer_of(work.message, &present);
-  /* The server came back to the one that is being applied: then that is all. */
-  if (!is_hash(present, hash.data, hash.len)) work.next = opamp_message_ref(message);
+  work.next = opamp_message_ref(message);
 }
 
 int offer_fd(void) { return work.running != NULL ? command_fd(work.running) : -1; }
