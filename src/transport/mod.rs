@@ -36,6 +36,7 @@ mod stream;
 pub mod tls;
 pub mod traffic;
 mod tunnel;
+mod variables;
 mod vigil;
 pub mod wake;
 pub mod websocket;

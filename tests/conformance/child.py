@@ -153,6 +153,10 @@ class Shim:
         """Only the clock goes on that counts a machine's sleep."""
         self.put(1, self.number(1) + int(hours * 3600e9))
 
+    def set_wall_clock(self, seconds):
+        """So many seconds since 1970, or before."""
+        self.put(4, int(seconds - time.time()))
+
     def hold_lookups(self, on):
         self.put(2, int(on))
 

@@ -1,6 +1,6 @@
 /* Preloaded into a child of a test: shifts its clocks and holds its look-ups, as the words of a shared page say.
  * 0: ns added to all clocks but the wall's. 1: ns added to CLOCK_BOOTTIME on top. 2: look-ups wait while it is not 0.
- * 3: look-ups begun. */
+ * 3: look-ups begun. 4: seconds added to the wall's clock. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -25,7 +25,11 @@ __attribute__((constructor)) static void map_page(void) {
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
   long result = syscall(SYS_clock_gettime, clock, time);
-  if (result != 0 || !page || clock == CLOCK_REALTIME) return (int)result;
+  if (result != 0 || !page) return (int)result;
+  if (clock == CLOCK_REALTIME) {
+    time->tv_sec += page[4];
+    return 0;
+  }
   int64_t shift = page[0] + (clock == CLOCK_BOOTTIME ? page[1] : 0) + time->tv_nsec;
   time->tv_sec += shift / 1000000000;
   time->tv_nsec = shift % 1000000000;

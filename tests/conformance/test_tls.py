@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 from binding import LIB, Client, call
+from child import Child, Shim
 from devserver import Devserver
 from stage import NEVER
 from wire import TlsStage, WireStage
@@ -410,6 +411,32 @@ class SkipVerify(TlsStage):
         agent.poll_now()
         # then that is refused as before
         self.assertIn("self-signed", self.failing(agent)["text"])
+
+
+WITHOUT_CLOCK = """
+agent = Agent(client(ca=sys.argv[2]), 200).start()
+say(failed=[agent.wait("connect_failed").error["text"] for _ in range(3)])
+hear()
+agent.wait("connected")
+agent.flush()
+say(state=agent.snapshot()["state"])
+"""
+
+
+class WallClock(TlsStage):
+    def test_a_clock_before_1970_ends_no_agent(self):
+        """[TLS-02] As after a start without a battery: nothing is valid yet, until the clock is set."""
+        for seconds in (-86_400 * 365, 0):
+            with self.subTest(seconds):
+                shim = Shim(self)
+                shim.set_wall_clock(seconds)
+                child = Child(self, WITHOUT_CLOCK, self.server.endpoint, self.files["ca"], env=shim.env)
+                for text in child.line()["failed"]:
+                    self.assertIn("server certificate is not valid before", text)
+                    self.assertIn("the clock says Thu, 01 Jan 1970 00:0", text)
+                shim.put(4, 0)
+                child.tell()
+                self.assertIn(child.line()["state"], ("connected", "waiting"))
 
 
 def make_authority(folder):

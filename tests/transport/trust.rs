@@ -239,7 +239,8 @@ fn other_labels_and_a_byte_order_mark_are_read_as_openssl_does() {
     ] {
         is_taken(&leaf, &trusting(&text));
     }
-    // As `openssl x509 -addtrust` and `-addreject` write it: SEQUENCE { SEQUENCE OF OID, [0] SEQUENCE OF OID }.
+    // As `openssl x509 -addtrust` and `-addreject` write it: SEQUENCE { SEQUENCE OF OID, [0]
+    // SEQUENCE OF OID }.
     let purpose = |last: u8| [0x06, 8, 0x2b, 6, 1, 5, 5, 7, 3, last];
     let notes = |tag: u8, last: u8| [&[0x30, 12, tag, 10][..], &purpose(last)].concat();
     let with = |notes: Vec<u8>| {

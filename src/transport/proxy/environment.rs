@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{Proxy, ProxyError};
 use crate::transport::endpoint::{Endpoint, without_zone};
+use crate::transport::variables::variable;
 
 /// The variables as they were once.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +37,7 @@ impl Environment {
     /// Beside a setenv of the host this may crash, so it is done at start, on the host's own thread, only.
     pub fn read() -> Environment {
         // What is not UTF-8 is no URL either, and said to be none.
-        Environment::from(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
+        Environment::from(|name| Some(variable(name)?.to_string_lossy().into_owned()))
     }
 
     /// `HTTP_PROXY` in capitals is not looked at: a web server's child has it from a request's `Proxy` header.

@@ -122,7 +122,8 @@ impl<'a> Fields<'a> {
         Some(element(found.value)?.1)
     }
 
-    /// May it sign certificates? As OpenSSL's `X509_check_ca` decides, without Netscape's own types.
+    /// May it sign certificates? As OpenSSL's `X509_check_ca` decides, without Netscape's own
+    /// types.
     pub(crate) fn is_authority(&self) -> bool {
         let usage = self.extension(KEY_USAGE);
         if usage.is_some_and(|bits| bits.get(1).is_none_or(|b| b & CERTIFICATE_SIGNING == 0)) {

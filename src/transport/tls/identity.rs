@@ -67,7 +67,8 @@ impl Identity {
             };
             return Err(TlsError(format!("{of_key} cannot be used: {why}")));
         };
-        // By the key alone: our own certificate may be of any version, and is the server's to judge.
+        // By the key alone: our own certificate may be of any version, and is the server's to
+        // judge.
         let own = key.public_key();
         let own = own.as_ref().and_then(|info| element(info.as_ref()));
         let own = own.and_then(|(_, info, _)| PublicKey::of(info));

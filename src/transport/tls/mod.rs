@@ -63,7 +63,8 @@ struct Clock;
 /// One with the client's certificate, and one without it for other servers.
 const MOST_CONFIGS: usize = 2;
 
-/// Room for the endpoint, a proxy and one server more, of which each is given eight; the default keeps 256.
+/// Room for the endpoint, a proxy and one server more, of which each is given eight; the default
+/// keeps 256.
 const MOST_SESSIONS: usize = 24;
 
 impl TlsSettings {
@@ -125,8 +126,8 @@ impl Trust {
         ))
     }
 
-    /// Reads everything again. The same configuration as before while its content is unchanged. `with_identity`:
-    /// the peer is one that may see our certificate.
+    /// Reads everything again. The same configuration as before while its content is unchanged.
+    /// `with_identity`: the peer is one that may see our certificate.
     pub(crate) fn config(
         &self,
         cache: &mut ConfigCache,
@@ -186,8 +187,8 @@ impl Trust {
     }
 }
 
-/// Theirs panics where the time lies before 1970, as after a start without a clock's battery. Then no certificate is
-/// valid yet.
+/// Theirs panics where the time lies before 1970, as after a start without a clock's battery. Then
+/// no certificate is valid yet.
 impl TimeProvider for Clock {
     fn current_time(&self) -> Option<UnixTime> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -1,6 +1,7 @@
 //! PEM as OpenSSL reads it, and in our own words what is wrong with it.
 //!
-//! The errors of other parsers repeat what they read, and that may be a key: nothing read here is ever shown.
+//! The errors of other parsers repeat what they read, and that may be a key: nothing read here is
+//! ever shown.
 
 use std::fmt;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
+use super::super::variables::variable;
 use super::TlsError;
 use super::file;
 use super::pem;
@@ -63,7 +64,8 @@ const SYSTEM_FILES: [&str; 8] = [
 const SYSTEM_FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
 impl Roots {
-    /// Reads the environment where the host named nothing. Paths only: what they hold is read later.
+    /// Reads the environment where the host named nothing. Paths only: what they hold is read
+    /// later.
     pub(super) fn sources(&self) -> Vec<Source> {
         match self {
             Roots::Default => default_sources(),
@@ -177,10 +179,10 @@ impl Source {
 
 fn default_sources() -> Vec<Source> {
     let mut sources = Vec::new();
-    if let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|v| !v.is_empty()) {
+    if let Some(path) = variable("SSL_CERT_FILE").filter(|v| !v.is_empty()) {
         sources.push(Source::File(path.into(), From::Variable("SSL_CERT_FILE")));
     }
-    if let Some(paths) = std::env::var_os("SSL_CERT_DIR") {
+    if let Some(paths) = variable("SSL_CERT_DIR") {
         for path in std::env::split_paths(&paths).filter(|p| !p.as_os_str().is_empty()) {
             sources.push(Source::Folder(path, From::Variable("SSL_CERT_DIR")));
         }

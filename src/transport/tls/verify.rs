@@ -12,9 +12,10 @@ use super::der::Fields;
 use super::names;
 use super::words::{self, Shown, told};
 
-/// Believes what the trusted certificates say of a server, as OpenSSL would: those of authorities vouch for
-/// others, within their dates; every other one is a pin, which stands for itself alone. So does a self-signed one
-/// of an authority that a server shows as its own, the common set-up of a first trial.
+/// Believes what the trusted certificates say of a server, as OpenSSL would: those of authorities
+/// vouch for others, within their dates; every other one is a pin, which stands for itself alone.
+/// So does a self-signed one of an authority that a server shows as its own, the common set-up of
+/// a first trial.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     authorities: Vec<Authority>,
@@ -33,8 +34,8 @@ pub(super) struct Authority {
     path_length: Option<u64>,
 }
 
-/// Takes every certificate. Who sits on the way could make one for each key, so that neither its form nor its key
-/// matter.
+/// Takes every certificate. Who sits on the way could make one for each key, so that neither its
+/// form nor its key matter.
 #[derive(Debug)]
 pub(crate) struct Skipped;
 

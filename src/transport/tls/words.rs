@@ -1,5 +1,5 @@
-//! The facts behind TLS errors, in words for somebody who can change the set-up. What a peer's bytes are shown
-//! as is bounded, and no parser's own text is.
+//! The facts behind TLS errors, in words for somebody who can change the set-up. What a peer's
+//! bytes are shown as is bounded, and no parser's own text is.
 
 use std::fmt;
 use std::sync::Arc;
@@ -180,7 +180,8 @@ fn unsupported_extension(shown: &Shown<'_>) -> String {
     }
 }
 
-/// A signature that does not fit: a key that cannot be used is told as the same, and is the likelier cause.
+/// A signature that does not fit: a key that cannot be used is told as the same, and is the
+/// likelier cause.
 pub(super) fn bad_signature(shown: &Shown<'_>, trusted: Option<Fields<'_>>) -> String {
     let is_weak = |key| names::rsa_bits(key).filter(|bits| !names::RSA_BITS.contains(bits));
     if let Some(bits) = trusted.as_ref().and_then(|it| is_weak(&it.key)) {
