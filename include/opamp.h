@@ -788,6 +788,8 @@ opamp_status opamp_client_set_proxy_header(opamp_client *client,
  * or HTTPS_PROXY for https and wss, else all_proxy or ALL_PROXY; not where no_proxy or NO_PROXY excepts the server with
  * `*`, a name (and all under it), an address, a network such as 10.0.0.0/8, each with `:port` or without. Loopback is
  * excepted only there. `socks://` is SOCKS5 here. A variable that names no usable proxy makes the start fail, with its name.
+ * A program with more rights than its caller (set-user-id, set-group-id, file capabilities) reads none of them, nor
+ * SSL_CERT_FILE and SSL_CERT_DIR.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
  */

@@ -26,7 +26,8 @@ STAND_IN = b"http://transport.invalid/v1/opamp"
 
 
 def _uuid7() -> bytes:
-    random = bytearray(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
+    # A clock that was never set may stand before 1970.
+    random = bytearray(max(0, int(time.time() * 1000)).to_bytes(6, "big") + os.urandom(10))
     random[6], random[8] = random[6] & 0x0F | 0x70, random[8] & 0x3F | 0x80
     return bytes(random)
 

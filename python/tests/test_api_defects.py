@@ -3,6 +3,7 @@ import gc
 import threading
 import tracemalloc
 import unittest
+from unittest import mock
 
 from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, running
 
@@ -75,6 +76,13 @@ class OnTheWire(unittest.TestCase):
                 agent.send(client.build_remote_config_status_response_message(status), max_retries=0, callback=ended.set)
                 self.assertTrue(ended.wait(PATIENCE_S))
                 server.wait("status=APPLIED:offered", timeout="30s")
+
+
+class WallClock(unittest.TestCase):
+    def test_a_clock_before_1970_prevents_no_client(self):
+        with mock.patch("time.time", return_value=-86_400.5):
+            client = OpAMPClient(endpoint="http://127.0.0.1:1", agent_identifying_attributes={"service.name": "shop"})
+        self.assertEqual(client.instance_uid[:6], bytes(6))
 
 
 class State(unittest.TestCase):

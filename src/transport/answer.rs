@@ -179,12 +179,14 @@ impl Head<'_> {
 }
 
 /// Seconds or an HTTP-date. What lies in the past, is zero or makes no sense is absent: a server
-/// that says "now" beside a refusal is met with the backoff.
+/// that says "now" beside a refusal is met with the backoff. By a clock that stands before 1970 no
+/// date makes sense.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         value.parse().map_or(MOST_WAIT, Duration::from_secs)
     } else {
+        now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         httpdate::parse_http_date(value)
             .ok()?
             .duration_since(now)
@@ -365,6 +367,9 @@ mod tests {
             assert_eq!(of(nothing), None, "{nothing:?}");
         }
         assert_eq!(of("99999999999999999999999"), Some(MOST_WAIT.as_secs()));
+        let unset = SystemTime::UNIX_EPOCH - Duration::from_secs(5);
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", unset), None);
+        assert_eq!(retry_after("7", unset), Some(Duration::from_secs(7)));
     }
 
     #[test]
