@@ -6,6 +6,11 @@ mod defaults {
     include!("../src/agent/defaults.rs");
 }
 
+mod reason {
+    #![allow(dead_code, unreachable_pub)]
+    include!("../src/agent/reason.rs");
+}
+
 /// The order of the header.
 const FILES: [&str; 19] = [
     "status",
@@ -32,6 +37,7 @@ const FILES: [&str; 19] = [
 pub(crate) fn write(out: &Path) {
     println!("cargo::rerun-if-changed=src/ffi");
     println!("cargo::rerun-if-changed=src/agent/defaults.rs");
+    println!("cargo::rerun-if-changed=src/agent/reason.rs");
     println!("cargo::rerun-if-changed=include");
     println!("cargo::rerun-if-changed=cbindgen.toml");
     let mut config =
@@ -103,6 +109,12 @@ fn options() -> String {
             "  /**\n   * {}\n   */\n  OPAMP_OPTION_{} = {},\n",
             row.what, row.name, row.id
         );
+    }
+    text.truncate(text.trim_end_matches(",\n").len());
+    text += "\n};\n\n/** Why a call failed: what opamp_error_reason returns. The numbers stay; later releases may add some. */\nenum opamp_error_reason_code {\n";
+    for (number, name, what) in reason::TABLE {
+        let name = name.to_str().expect("names are ASCII").to_uppercase();
+        text += &format!("  /**\n   * {what}\n   */\n  OPAMP_REASON_{name} = {number},\n");
     }
     text.truncate(text.trim_end_matches(",\n").len());
     text + "\n};"

@@ -31,6 +31,61 @@ enum opamp_option {
   OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30,
   OPAMP_OPTION_ACCEPT_EXPIRED_CA = 49
 };
+enum opamp_error_reason_code {
+  OPAMP_REASON_NONE = 0,
+  OPAMP_REASON_NULL_POINTER = 1,
+  OPAMP_REASON_OUT_OF_RANGE = 2,
+  OPAMP_REASON_BAD_UTF8 = 3,
+  OPAMP_REASON_NUL_CHARACTER = 4,
+  OPAMP_REASON_EMPTY = 5,
+  OPAMP_REASON_TOO_LONG = 6,
+  OPAMP_REASON_UNKNOWN_OPTION = 7,
+  OPAMP_REASON_UNKNOWN_VALUE = 8,
+  OPAMP_REASON_DUPLICATE_NAME = 9,
+  OPAMP_REASON_UNDECODABLE = 10,
+  OPAMP_REASON_TOO_DEEP = 11,
+  OPAMP_REASON_AGENT_RUNNING = 20,
+  OPAMP_REASON_NOT_RUNNING = 21,
+  OPAMP_REASON_FROZEN = 22,
+  OPAMP_REASON_BUSY = 23,
+  OPAMP_REASON_HELD_BACK = 24,
+  OPAMP_REASON_STOPPED = 25,
+  OPAMP_REASON_TOO_MANY_WAITING = 26,
+  OPAMP_REASON_WRONG_DELIVERY = 27,
+  OPAMP_REASON_ENDED = 28,
+  OPAMP_REASON_NO_DESCRIPTION = 40,
+  OPAMP_REASON_UNKNOWN_CAPABILITY = 41,
+  OPAMP_REASON_CAPABILITY_MISSING = 42,
+  OPAMP_REASON_CAPABILITY_UNSUPPORTED = 43,
+  OPAMP_REASON_CAPABILITY_UNDECLARED = 44,
+  OPAMP_REASON_NEEDS_ON_MESSAGE = 45,
+  OPAMP_REASON_NEEDS_ON_REQUEST = 46,
+  OPAMP_REASON_UNSUPPORTED_PART = 47,
+  OPAMP_REASON_UNSUPPORTED_TRANSPORT = 48,
+  OPAMP_REASON_UNKNOWN_HASH = 49,
+  OPAMP_REASON_TEXT_WITHOUT_FAILED = 50,
+  OPAMP_REASON_UNSUPPORTED_CALLBACK = 51,
+  OPAMP_REASON_URL_SYNTAX = 60,
+  OPAMP_REASON_URL_SCHEME = 61,
+  OPAMP_REASON_URL_HOST = 62,
+  OPAMP_REASON_URL_PORT = 63,
+  OPAMP_REASON_URL_USER_INFO = 64,
+  OPAMP_REASON_URL_CHARACTER = 65,
+  OPAMP_REASON_URL_FRAGMENT = 66,
+  OPAMP_REASON_URL_SOCKET = 67,
+  OPAMP_REASON_URL_PATH = 68,
+  OPAMP_REASON_HEADER_NAME = 80,
+  OPAMP_REASON_HEADER_VALUE = 81,
+  OPAMP_REASON_HEADER_RESERVED = 82,
+  OPAMP_REASON_FILE_NOT_FOUND = 90,
+  OPAMP_REASON_FILE_UNREADABLE = 91,
+  OPAMP_REASON_BAD_PEM = 92,
+  OPAMP_REASON_NO_TRUST = 93,
+  OPAMP_REASON_TLS_UNUSED = 94,
+  OPAMP_REASON_PROXY_ENVIRONMENT = 95,
+  OPAMP_REASON_NO_DESCRIPTOR = 100,
+  OPAMP_REASON_NO_THREAD = 101
+};
 enum opamp_status_code {
   OPAMP_OK = 0,
   OPAMP_E_INVALID_ARG = -1,
@@ -126,6 +181,11 @@ enum opamp_server_capability {
   OPAMP_SERVER_CAPABILITY_ACCEPTS_PACKAGES_STATUS = 16,
   OPAMP_SERVER_CAPABILITY_OFFERS_CONNECTION_SETTINGS = 32,
   OPAMP_SERVER_CAPABILITY_ACCEPTS_CONNECTION_SETTINGS_REQUEST = 64,
+};
+enum opamp_server_error_type {
+  OPAMP_SERVER_ERROR_UNKNOWN = 0,
+  OPAMP_SERVER_ERROR_BAD_REQUEST = 1,
+  OPAMP_SERVER_ERROR_UNAVAILABLE = 2,
 };
 enum opamp_snapshot_field {
   OPAMP_SNAPSHOT_STATE = 1,
@@ -231,6 +291,7 @@ typedef struct opamp_callbacks {
 const char *opamp_version(void);
 const char *opamp_status_name(opamp_status status);
 const char *opamp_error_kind_name(int32_t kind);
+const char *opamp_error_reason_name(int32_t reason);
 const char *opamp_event_kind_name(int32_t kind);
 opamp_status opamp_set_log(int32_t level,
                            void (*callback)(int32_t level, const char *line, void *user),
@@ -400,9 +461,14 @@ opamp_status opamp_config_map_get(const opamp_config_map *map,
                                   opamp_slice *body);
 opamp_status opamp_error_code(const opamp_error *error);
 int32_t opamp_error_kind(const opamp_error *error);
+int32_t opamp_error_reason(const opamp_error *error);
+uint64_t opamp_error_capabilities(const opamp_error *error);
+opamp_status opamp_error_server_type(const opamp_error *error, int32_t *out);
+const char *opamp_error_server_message(const opamp_error *error);
 int32_t opamp_error_http_status(const opamp_error *error);
 const char *opamp_error_text(const opamp_error *error);
 opamp_status opamp_error_retry_in_ms(const opamp_error *error, uint64_t *out);
+opamp_error *opamp_error_ref(const opamp_error *error);
 void opamp_error_free(opamp_error *error);
 opamp_status opamp_callbacks_init(opamp_callbacks *callbacks, size_t size);
 opamp_status opamp_agent_new(opamp_client *client,

@@ -218,6 +218,116 @@ enum opamp_option {
   OPAMP_OPTION_ACCEPT_EXPIRED_CA = 49
 };
 
+/** Why a call failed: what opamp_error_reason returns. The numbers stay; later releases may add some. */
+enum opamp_error_reason_code {
+  /** None of its own: code, kind and text say all. */
+  OPAMP_REASON_NONE = 0,
+  /** A pointer is NULL. */
+  OPAMP_REASON_NULL_POINTER = 1,
+  /** A number, length or time is outside its range. */
+  OPAMP_REASON_OUT_OF_RANGE = 2,
+  /** A string is not UTF-8. */
+  OPAMP_REASON_BAD_UTF8 = 3,
+  /** A string has a NUL character. */
+  OPAMP_REASON_NUL_CHARACTER = 4,
+  /** Something is empty that must not be. */
+  OPAMP_REASON_EMPTY = 5,
+  /** Longer than its limit. */
+  OPAMP_REASON_TOO_LONG = 6,
+  /** No option has that number. */
+  OPAMP_REASON_UNKNOWN_OPTION = 7,
+  /** Not a value of its enumeration. */
+  OPAMP_REASON_UNKNOWN_VALUE = 8,
+  /** The name is already there. */
+  OPAMP_REASON_DUPLICATE_NAME = 9,
+  /** The bytes are not a valid message of the protocol. */
+  OPAMP_REASON_UNDECODABLE = 10,
+  /** More levels of arrays and maps than the limit. */
+  OPAMP_REASON_TOO_DEEP = 11,
+  /** An agent is running. */
+  OPAMP_REASON_AGENT_RUNNING = 20,
+  /** The agent is not running. */
+  OPAMP_REASON_NOT_RUNNING = 21,
+  /** The map is frozen. */
+  OPAMP_REASON_FROZEN = 22,
+  /** Another thread or call is inside. */
+  OPAMP_REASON_BUSY = 23,
+  /** The server refused a part of it, or it is over a limit. */
+  OPAMP_REASON_HELD_BACK = 24,
+  /** The agent stopped first. */
+  OPAMP_REASON_STOPPED = 25,
+  /** As many as can wait are waiting. */
+  OPAMP_REASON_TOO_MANY_WAITING = 26,
+  /** Not with the delivery that was chosen. */
+  OPAMP_REASON_WRONG_DELIVERY = 27,
+  /** It was ended or freed before. */
+  OPAMP_REASON_ENDED = 28,
+  /** The agent description has no attribute. */
+  OPAMP_REASON_NO_DESCRIPTION = 40,
+  /** A capability bit is undefined. */
+  OPAMP_REASON_UNKNOWN_CAPABILITY = 41,
+  /** OPAMP_CAPABILITY_REPORTS_STATUS must be declared. */
+  OPAMP_REASON_CAPABILITY_MISSING = 42,
+  /** The library does not have the capability yet. */
+  OPAMP_REASON_CAPABILITY_UNSUPPORTED = 43,
+  /** The value is kept; the capability that reports it is not declared. */
+  OPAMP_REASON_CAPABILITY_UNDECLARED = 44,
+  /** A declared capability needs the callback on_message. */
+  OPAMP_REASON_NEEDS_ON_MESSAGE = 45,
+  /** The application's own transport needs the callback on_request. */
+  OPAMP_REASON_NEEDS_ON_REQUEST = 46,
+  /** The library does not report that part of a message yet. */
+  OPAMP_REASON_UNSUPPORTED_PART = 47,
+  /** Not over this transport. */
+  OPAMP_REASON_UNSUPPORTED_TRANSPORT = 48,
+  /** The hash is neither the last offer's nor the last reported one. */
+  OPAMP_REASON_UNKNOWN_HASH = 49,
+  /** An error text goes with OPAMP_REMOTE_CONFIG_FAILED only. */
+  OPAMP_REASON_TEXT_WITHOUT_FAILED = 50,
+  /** A callback of a later release. */
+  OPAMP_REASON_UNSUPPORTED_CALLBACK = 51,
+  /** A URL that cannot be taken apart. */
+  OPAMP_REASON_URL_SYNTAX = 60,
+  /** A URL without a scheme, or with an unsupported one. */
+  OPAMP_REASON_URL_SCHEME = 61,
+  /** A URL whose host is missing or malformed. */
+  OPAMP_REASON_URL_HOST = 62,
+  /** A URL's port is not 1 to 65535. */
+  OPAMP_REASON_URL_PORT = 63,
+  /** A URL has user info. */
+  OPAMP_REASON_URL_USER_INFO = 64,
+  /** A URL has a character that no URL has. */
+  OPAMP_REASON_URL_CHARACTER = 65,
+  /** A URL has a fragment. */
+  OPAMP_REASON_URL_FRAGMENT = 66,
+  /** The path of a URL's unix socket is malformed. */
+  OPAMP_REASON_URL_SOCKET = 67,
+  /** More than scheme, host and port. */
+  OPAMP_REASON_URL_PATH = 68,
+  /** Not a header name. */
+  OPAMP_REASON_HEADER_NAME = 80,
+  /** A header's value has a control or non-ASCII character. */
+  OPAMP_REASON_HEADER_VALUE = 81,
+  /** The library itself sets this header. */
+  OPAMP_REASON_HEADER_RESERVED = 82,
+  /** A file or directory does not exist. */
+  OPAMP_REASON_FILE_NOT_FOUND = 90,
+  /** A file or directory cannot be read. */
+  OPAMP_REASON_FILE_UNREADABLE = 91,
+  /** Certificate or key cannot be used; the text says which and why. */
+  OPAMP_REASON_BAD_PEM = 92,
+  /** No trusted CA certificate. */
+  OPAMP_REASON_NO_TRUST = 93,
+  /** TLS settings where no TLS is spoken. */
+  OPAMP_REASON_TLS_UNUSED = 94,
+  /** A variable of the environment names no usable proxy. */
+  OPAMP_REASON_PROXY_ENVIRONMENT = 95,
+  /** No file descriptor. */
+  OPAMP_REASON_NO_DESCRIPTOR = 100,
+  /** No thread. */
+  OPAMP_REASON_NO_THREAD = 101
+};
+
 /** The codes of opamp_status. */
 enum opamp_status_code {
   /** Done. */
@@ -382,6 +492,15 @@ enum opamp_server_capability {
   OPAMP_SERVER_CAPABILITY_ACCEPTS_CONNECTION_SETTINGS_REQUEST = 64,
 };
 
+/** What a server's error_response says it is: ServerErrorResponseType of the protocol. */
+enum opamp_server_error_type {
+  OPAMP_SERVER_ERROR_UNKNOWN = 0,
+  /** What was reported is held back until it changes. */
+  OPAMP_SERVER_ERROR_BAD_REQUEST = 1,
+  /** The library tries again when the server asked for it, else after a delay. */
+  OPAMP_SERVER_ERROR_UNAVAILABLE = 2,
+};
+
 /** The numbers of a snapshot. Counters are of the present run. */
 enum opamp_snapshot_field {
   /** One of `enum opamp_agent_state`. */
@@ -507,7 +626,10 @@ typedef struct opamp_client opamp_client;
  */
 typedef struct opamp_config_map opamp_config_map;
 
-/** What went wrong: given to callbacks and events, or by the calls that explain. Immutable; any thread may read it. */
+/**
+ * What went wrong: given to callbacks and events, or by the calls that explain. Reference counted and immutable; any thread
+ * may read it.
+ */
 typedef struct opamp_error opamp_error;
 
 /**
@@ -623,6 +745,13 @@ const char *opamp_status_name(opamp_status status);
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
  */
 const char *opamp_error_kind_name(int32_t kind);
+
+/**
+ * The name of an error's reason, as "no_description": static. An unknown reason: "unknown".
+ *
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+ */
+const char *opamp_error_reason_name(int32_t reason);
 
 /**
  * The name of an event kind, as "connect_failed": static. An unknown kind: "unknown".
@@ -1248,6 +1377,38 @@ opamp_status opamp_error_code(const opamp_error *error);
 int32_t opamp_error_kind(const opamp_error *error);
 
 /**
+ * Why, as a number that stays the same whatever the text says: one of `enum opamp_error_reason_code`. Later releases may
+ * add reasons. NULL: OPAMP_REASON_NONE.
+ *
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+ */
+int32_t opamp_error_reason(const opamp_error *error);
+
+/**
+ * The capabilities that the error is about (undeclared, unsupported, without its callback): bits of
+ * `enum opamp_capability`; 0: it is about none. NULL: 0.
+ *
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+ */
+uint64_t opamp_error_capabilities(const opamp_error *error);
+
+/**
+ * The type of the server's error_response: one of `enum opamp_server_error_type`. Only errors of kind
+ * OPAMP_ERROR_SERVER that on_error or OPAMP_EVENT_SERVER_ERROR brought have one.
+ *
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where there is none. Since: 0.1.
+ */
+opamp_status opamp_error_server_type(const opamp_error *error, int32_t *out);
+
+/**
+ * The message of the server's error_response, without the type: NUL-terminated, cut to 256 bytes and without control
+ * characters; borrowed from the error. opamp_event_message has the whole. NULL: no error_response, or a NULL error.
+ *
+ * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+ */
+const char *opamp_error_server_message(const opamp_error *error);
+
+/**
  * The HTTP status of the server's answer; 0: there was none. NULL: 0.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
@@ -1271,10 +1432,18 @@ const char *opamp_error_text(const opamp_error *error);
 opamp_status opamp_error_retry_in_ms(const opamp_error *error, uint64_t *out);
 
 /**
- * Frees an error that an out parameter gave. Never one that was borrowed from an event, a callback or a snapshot.
+ * Acquires a reference and returns the same error, which so outlives the callback, event or snapshot that it was borrowed
+ * from; release it with opamp_error_free. NULL: NULL.
  *
- * Threads: any, once. Callbacks: yes. Blocks: no. NULL or, for one from before the fork, in a forked child: nothing. Since:
- * 0.1.
+ * Threads: any. Callbacks: yes. Blocks: no. Since: 0.1.
+ */
+opamp_error *opamp_error_ref(const opamp_error *error);
+
+/**
+ * Releases the reference that an out parameter or opamp_error_ref gave; the last one frees the error. Never for one that
+ * is only borrowed from an event, a callback or a snapshot.
+ *
+ * Threads: any. Callbacks: yes. Blocks: no. NULL or, for one from before the fork, in a forked child: nothing. Since: 0.1.
  */
 void opamp_error_free(opamp_error *error);
 

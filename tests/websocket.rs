@@ -207,7 +207,7 @@ fn an_agent_reports_takes_an_offer_and_says_goodbye() {
         panic!("no offer");
     };
     let (_, hash) = message.remote_config().unwrap();
-    rig.client.set_remote_config_status(hash, 1, "").unwrap();
+    rig.client.set_remote_config_status(hash, 1, b"").unwrap();
     rig.agent.flush(Some(LONG)).unwrap();
     let snapshot = rig.agent.snapshot();
     let json = snapshot.json();

@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 DAY_S = 86_400
+#: As the library cuts a text, in bytes.
+MOST_TEXT = 8192
+CUT = " [cut]"
 
 
 def not_negative(name: str, number: Any) -> Any:
@@ -51,6 +54,57 @@ def uid(name: str, given: Any) -> bytes:
     if len(given) != 16 or not any(given):
         raise ValueError(f"{name} must be 16 bytes, not all of them zero")
     return given
+
+
+def content(name: str, given: Any) -> bytes:
+    """Bytes that are not empty."""
+    if not isinstance(given, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{name} must be bytes, not {type(given).__name__}")
+    if not len(given):  # pyright: ignore[reportUnknownArgumentType]
+        raise ValueError(f"{name} is empty")
+    return bytes(given)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def status(name: str, given: Any) -> int:
+    """A status of an offer that can be reported."""
+    if not isinstance(given, int):
+        raise TypeError(f"{name} must be an int, not {type(given).__name__}")
+    if given not in (1, 2, 3):
+        raise ValueError(f"{name} is {given}, must be APPLIED (1), APPLYING (2) or FAILED (3)")
+    return int(given)
+
+
+def free_text(name: str, given: Any) -> str:
+    """A text for people, as the library sends it: mended and cut, never refused for what it says."""
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        # What is cut away anyway is not decoded.
+        given = bytes(given[:4 * MOST_TEXT]).decode("utf-8", "replace")
+    if not isinstance(given, str):
+        raise TypeError(f"{name} must be text or bytes, not {type(given).__name__}")
+    mended = given[:MOST_TEXT + 1].replace("\0", "\ufffd")
+    body = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in mended).encode()
+    if len(body) <= MOST_TEXT:
+        return body.decode()
+    return body[:MOST_TEXT - len(CUT)].decode("utf-8", "ignore") + CUT
+
+
+def attributes(name: str, given: Any) -> None:
+    """A NUL in a key or a text would be where the library's text ends."""
+    for key, value in given.items():
+        if isinstance(key, str) and "\0" in key:
+            raise ValueError(f"{name}: the key {key!r} has a NUL character")
+        _without_nul(f"{name}: the value of {key!r}", value)
+
+
+def _without_nul(what: str, value: Any, depth: int = 0) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError(f"{what} has a NUL character")
+    elif depth < 32 and hasattr(value, "items"):
+        attributes(what, value)
+    elif depth < 32 and isinstance(value, (list, tuple)):
+        for each in value:  # pyright: ignore[reportUnknownVariableType]
+            _without_nul(what, each, depth + 1)
 
 
 def encoded(name: str, message: Any) -> bytes:

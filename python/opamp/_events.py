@@ -75,14 +75,21 @@ class Taken:
         if self.kind == MESSAGE:
             event.message = self._handed_on(answer, capabilities)
         elif self.kind == SERVER_ERROR:
-            # Without its message it is all that is known.
-            event.error_response = answer.error_response if answer is not None else message_class("ServerErrorResponse")(
-                error_message=str(self.error))
+            event.error_response = answer.error_response if answer is not None else self._error_response()
         elif self.kind == NEW_UID:
             piece = h.Slice()
             self._lib.event_uid(self._event.pointer, ctypes.byref(piece))
             event.instance_uid = bytes(h.view_of(self._event, piece))
         return event
+
+    def _error_response(self) -> Any:
+        """What is known of it without its message, for which there was no room."""
+        if self.error is None:
+            return message_class("ServerErrorResponse")()
+        wait = self.error.retry_in
+        return message_class("ServerErrorResponse")(
+            type=self.error.server_type or 0, error_message=self.error.server_message,
+            retry_info=None if wait is None else {"retry_after_nanoseconds": int(wait * 1e9)})
 
     def _handed_on(self, answer: Any, capabilities: int) -> MessageData:
         """The parts that passed the library's filters."""

@@ -45,6 +45,12 @@ def exception_of(error: int) -> OpAMPException:
     kind = lib.error_kind_name(lib.error_kind(error)).decode()
     made = (OpAMPTimeoutError if kind == "timeout" else OpAMPException)(lib.error_text(error).decode("utf-8", "replace"))
     made.kind, made.http_status = kind, lib.error_http_status(error)
+    made.reason = lib.error_reason_name(lib.error_reason(error)).decode()
+    made.capabilities = lib.error_capabilities(error)
+    of_server = ctypes.c_int32()
+    if lib.error_server_type(error, ctypes.byref(of_server)) == 0:
+        made.server_type = of_server.value
+        made.server_message = lib.error_server_message(error).decode("utf-8", "replace")
     wait = ctypes.c_uint64()
     if lib.error_retry_in_ms(error, ctypes.byref(wait)) == 0:
         made.retry_in = wait.value / 1000
@@ -102,11 +108,11 @@ def attributes(values: dict[str, Any]) -> Handle:
     lib = _library.required()
     handle = made(lib.attributes_new, lib.attributes_free)
     for key, value in values.items():
-        _put("attributes_set_", handle, (text(key),), value)
+        _put("attributes_set_", handle, (text(key, "an attribute's key"),), value, f"the attribute {key!r}")
     return handle
 
 
-def _put(prefix: str, handle: Handle, key: tuple[bytes, ...], value: Any) -> None:
+def _put(prefix: str, handle: Handle, key: tuple[bytes, ...], value: Any, what: str) -> None:
     lib = _library.required()
 
     def put(kind: str, *more: Any) -> None:
@@ -121,7 +127,7 @@ def _put(prefix: str, handle: Handle, key: tuple[bytes, ...], value: Any) -> Non
     elif isinstance(value, float):
         put("double", value)
     elif isinstance(value, str):
-        put("string", text(value))
+        put("string", text(value, what))
     elif isinstance(value, (bytes, bytearray, memoryview)):
         body = bytes(value)  # pyright: ignore[reportUnknownArgumentType]
         put("bytes", body, len(body))
@@ -131,12 +137,12 @@ def _put(prefix: str, handle: Handle, key: tuple[bytes, ...], value: Any) -> Non
     else:
         array = made(lib.array_new, lib.array_free)
         for each in value:
-            _put("array_add_", array, (), each)
+            _put("array_add_", array, (), each, what)
         put("array", array.pointer)
 
 
-def text(value: str) -> bytes:
+def text(value: str, what: str) -> bytes:
     """UTF-8 for a NUL-terminated parameter. Raises ValueError for a NUL inside."""
     if "\0" in value:
-        raise ValueError("a text with a NUL character")
+        raise ValueError(f"{what} has a NUL character")
     return value.encode("utf-8", "replace")

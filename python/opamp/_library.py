@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 # name without "opamp_": result, parameters. i int32, I int64, u uint32, U uint64, z size_t, d double, s char *, p pointer, v nothing.
 PROTOTYPES = {
-    "status_name": "si", "error_kind_name": "si",
+    "status_name": "si", "error_kind_name": "si", "error_reason_name": "si",
     "client_new": "ispp", "client_unref": "vp",
     "client_set_instance_uid": "ippzp", "client_instance_uid": "ippz", "client_set_header": "ipssp",
     "client_use_host_transport": "ipip", "client_set_ca_file": "ipsp",
     "client_set_ca_dir": "ipsp", "client_set_client_certificate_files": "ipssp",
     "client_set_insecure_skip_verify": "ipip", "client_set_capabilities": "ipUp", "client_set_description": "ipppp",
     "client_set_proxy": "ipsp", "client_set_proxy_header": "ipssp", "client_use_proxy_environment": "ipip", "client_allow_redirect_to": "ipsp",
-    "client_set_effective_config": "ippp", "client_set_remote_config_status": "ippzipzp", "client_set_option": "ipiUp", "client_option": "ipip",
+    "client_set_effective_config": "ippp", "client_set_remote_config_status": "ippziszp", "client_set_option": "ipiUp", "client_option": "ipip",
     "client_exchange": "ippzIpp",
     "attributes_new": "ip", "attributes_free": "vp", "attributes_set_string": "ipssp", "attributes_set_bool": "ipsip",
     "attributes_set_int": "ipsIp", "attributes_set_double": "ipsdp", "attributes_set_bytes": "ipspzp",
@@ -31,7 +31,8 @@ PROTOTYPES = {
     "array_add_double": "ipdp", "array_add_bytes": "ippzp", "array_add_empty": "ipp", "array_add_array": "ippp",
     "array_add_map": "ippp",
     "config_map_decode": "ipzpp", "config_map_unref": "vp",
-    "error_kind": "ip", "error_http_status": "ip", "error_text": "sp", "error_retry_in_ms": "ipp",
+    "error_kind": "ip", "error_reason": "ip", "error_capabilities": "Up", "error_server_type": "ipp", "error_server_message": "sp",
+    "error_http_status": "ip", "error_text": "sp", "error_retry_in_ms": "ipp",
     "error_free": "vp",
 "agent_new": "ipppppp", "agent_free": "vp", "agent_set_delivery": "ipip", "agent_set_log_events": "ipip",
     "agent_set_interval": "ipUp", "agent_start": "ipp", "agent_stop": "ipI", "agent_detach": "ipI",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: ReportsStatus, AcceptsRemoteConfig, ReportsEffectiveConfig, ReportsRemoteConfig, ReportsHeartbeat.
 DEFAULT_CAPABILITIES = 0x3007
+# RemoteConfigStatuses_FAILED
+FAILED = 3
 # What the library gets for an endpoint where a transport of the host's is used.
 STAND_IN = b"http://transport.invalid/v1/opamp"
 
@@ -51,7 +53,7 @@ class OpAMPClient:
 
     Nothing of the endpoint, the proxy, the origins or the files is checked here: what is wrong with them is told by `on_connect_failed`
     after the agent's `start()`, or raised by the first `send`. Raises ValueError for capabilities without ReportsStatus, a timeout that is
-    not positive, and values that are no attribute, TypeError for an argument of another type.
+    not positive, and attributes that are none or have a NUL, TypeError for an argument of another type.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class OpAMPClient:
             raise ValueError("timeout_millis must be positive")
         from . import messages
 
+        _checks.attributes("agent_identifying_attributes", agent_identifying_attributes)
+        _checks.attributes("agent_non_identifying_attributes", agent_non_identifying_attributes or {})
         self._description = messages.build_agent_description(agent_identifying_attributes, agent_non_identifying_attributes)
         self._attributes = (dict(agent_identifying_attributes), dict(agent_non_identifying_attributes or {}))
         self._endpoint, self._headers = _split_user(endpoint, _checks.headers("headers", headers))
@@ -146,11 +150,17 @@ class OpAMPClient:
             self._push_config(self._handle)
         return self._config
 
-    def update_remote_config_status(self, remote_config_hash: bytes, status: int, error_message: str = "") -> Any:
-        """Keeps and reports the verdict on an offer: one of `opamp_pb2.RemoteConfigStatuses_*`. Returns the RemoteConfigStatus, or None
-        when nothing changed."""
+    def update_remote_config_status(self, remote_config_hash: bytes, status: int, error_message: str | bytes = "") -> Any:
+        """Keeps and reports the status of an offer: APPLIED, APPLYING or FAILED of `opamp_pb2.RemoteConfigStatuses_*`. Returns the
+        RemoteConfigStatus, or None when nothing changed. The text goes with FAILED alone and is never refused: bytes that are no UTF-8
+        and NUL become U+FFFD, and it is cut at 8 KiB with ` [cut]`. Raises TypeError and ValueError for a hash that is no bytes or empty
+        and for another status, before anything is kept."""
         from . import messages
 
+        remote_config_hash, status = _checks.content("remote_config_hash", remote_config_hash), _checks.status("status", status)
+        error_message = _checks.free_text("error_message", error_message)
+        if status != FAILED:
+            error_message = ""
         new = messages.build_remote_config_status_message(remote_config_hash, status, error_message)
         if self._status == new:
             return None
@@ -217,7 +227,7 @@ class OpAMPClient:
                 if value != base_headers["Content-Type"]:
                     _log.warn_once("client", "headers: Content-Type is the protocol's own; the given one is ignored")
                 continue
-            h.call(lib.client_set_header, handle.pointer, h.text(name), h.text(value))
+            h.call(lib.client_set_header, handle.pointer, h.text(name, "a header's name"), h.text(value, f"the header {name}"))
         self._declare(lib, handle)
         identifying, other = (h.attributes(values) for values in self._attributes)
         h.call(lib.client_set_description, handle.pointer, identifying.pointer, other.pointer)
@@ -237,15 +247,16 @@ class OpAMPClient:
         """Declares what the library knows how to do; the rest is left out with a warning."""
         from . import _handle as h
 
-        if lib.client_set_capabilities(handle.pointer, self._capabilities, None) == _library.OK:
-            return
-        kept = 1
-        for bit in (1 << n for n in range(1, 64) if self._capabilities >> n & 1):
-            if lib.client_set_capabilities(handle.pointer, kept | bit, None) == _library.OK:
-                kept |= bit
-            else:
-                _log.warn_once("client", f"capability {bit:#x} is not in this release of libopamp and is not declared")
-        h.call(lib.client_set_capabilities, handle.pointer, kept)
+        declared = self._capabilities
+        while True:
+            try:
+                return h.call(lib.client_set_capabilities, handle.pointer, declared)
+            except h.Refused as error:
+                left_out = error.why.capabilities & declared & ~1
+                if not left_out:
+                    raise
+                _log.warn_once("client", f"not declared: {error}")
+                declared &= ~left_out
 
     def _set_way(self, lib: Any, handle: Handle) -> None:
         """The proxy, and where a redirect may lead to."""
@@ -254,11 +265,11 @@ class OpAMPClient:
         if self._proxy is False:
             h.call(lib.client_use_proxy_environment, handle.pointer, 0)
         elif self._proxy is not None:
-            h.call(lib.client_set_proxy, handle.pointer, h.text(self._proxy))
+            h.call(lib.client_set_proxy, handle.pointer, h.text(self._proxy, "proxy"))
         for name, value in self._proxy_headers.items():
-            h.call(lib.client_set_proxy_header, handle.pointer, h.text(name), h.text(value))
+            h.call(lib.client_set_proxy_header, handle.pointer, h.text(name, "a header's name"), h.text(value, f"the header {name}"))
         for origin in self._redirect_origins:
-            h.call(lib.client_allow_redirect_to, handle.pointer, h.text(origin))
+            h.call(lib.client_allow_redirect_to, handle.pointer, h.text(origin, "allow_redirects_to"))
 
     def _set_tls(self, lib: Any, handle: Handle) -> None:
         from . import _handle as h
@@ -320,7 +331,7 @@ class OpAMPClient:
         from . import _handle as h
 
         lib, status = _library.required(), self._status
-        why = h.text(status.error_message) if status.status == 3 else b""
+        why = status.error_message.encode("utf-8", "replace")
         hash_ = status.last_remote_config_hash
         if self._agent is not None:
             self._agent._sends.forget(7)
@@ -343,7 +354,7 @@ def _text_of(endpoint: Any) -> bytes:
 
     if not isinstance(endpoint, str):
         raise ValueError(f"the endpoint is no text but {type(endpoint).__name__}")
-    return h.text(endpoint)
+    return h.text(endpoint, "the endpoint")
 
 
 def _split_user(endpoint: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:

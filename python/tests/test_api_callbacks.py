@@ -6,7 +6,7 @@ from unittest import mock
 
 from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, python, running
 
-from opamp import MessageData, OpAMPAgent, OpAMPCallbacks, OpAMPClient, _run
+from opamp import MessageData, OpAMPAgent, OpAMPCallbacks, OpAMPClient, _events, _run
 from opamp.exceptions import OpAMPException
 from opamp.proto import opamp_pb2
 
@@ -59,6 +59,29 @@ class WhatIsHeard(unittest.TestCase):
                 self.assertEqual(response.error_message, "two\nlines")
                 self.assertEqual(response.retry_info.retry_after_nanoseconds, 3_600_000_000_000)
                 self.assertEqual(response.WhichOneof("Details"), "retry_info")
+
+    def test_an_error_response_without_its_message_is_made_of_type_text_and_wait(self):
+        """As where the queue had no room for the message."""
+        taken = _events.Taken.__new__(_events.Taken)
+        taken.kind, taken.error = _events.SERVER_ERROR, OpAMPException("UNAVAILABLE: later")
+        taken.error.server_type, taken.error.server_message, taken.error.retry_in = 2, "later", 1.5
+        response = taken.event(None, 0).error_response
+        self.assertEqual((response.type, response.error_message), (opamp_pb2.ServerErrorResponseType_Unavailable, "later"))
+        self.assertEqual(response.retry_info.retry_after_nanoseconds, 1_500_000_000)
+
+    def test_an_exception_tells_its_reason_by_name(self):
+        callbacks = Recorder()
+        with log_lines(), running(client_of("127.0.0.1:4320"), callbacks):
+            error = callbacks.next("connect_failed")[1]
+        self.assertEqual((error.kind, error.reason), ("argument", "url_scheme"))
+        self.assertIn("did you mean http://127.0.0.1:4320?", str(error))
+
+    def test_a_capability_that_is_not_there_is_left_out_and_named(self):
+        with log_lines() as lines:
+            client = client_of("http://127.0.0.1:9/", capabilities=1 | 2 | 8 | 1 << 40)
+            client._open()
+        self.assertIn("ACCEPTS_PACKAGES", " ".join(lines))
+        self.assertIn("0x10000000000", " ".join(lines))
 
     def test_a_failed_try_comes_with_what_is_known_of_it(self):
         """[LOG-01]"""

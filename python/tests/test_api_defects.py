@@ -99,6 +99,37 @@ class State(unittest.TestCase):
         with self.assertRaises(ValueError):
             client_of("url", agent_identifying_attributes={"a": object()})
 
+    def test_a_text_of_any_kind_keeps_no_status_from_the_server(self):
+        """[SYNC-23] A NUL raised after the status was kept, and the next call returned None."""
+        texts = [("a\0b", "a\ufffdb"), (b"caf\xe9", "caf\ufffd"), ("lone \udc80", "lone \ufffd"), ("\u20ac" * 9000, "\u20ac" * 2728 + " [cut]")]
+        with Devserver() as server:
+            server.offer({"a": b"1"})
+            client, callbacks = client_of(server.endpoint), Recorder()
+            with running(client, callbacks) as agent:
+                hash_ = callbacks.offer().config_hash
+                for given, sent in texts:
+                    self.assertEqual(client.update_remote_config_status(hash_, opamp_pb2.RemoteConfigStatuses_FAILED, given).error_message, sent)
+                    self.assertTrue(agent.flush(PATIENCE_S))
+                    entry = server.timeline(kind="received", part="remote_config_status")[-1]
+                    self.assertEqual(entry["message"]["remote_config_status"]["error_message"], sent)
+
+    def test_a_status_that_can_not_be_reported_is_refused_before_it_is_kept(self):
+        """[SYNC-23] Status 99 and hash None were kept and never left."""
+        client = client_of("http://127.0.0.1:9/")
+        for wrong, arguments in [
+            (ValueError, (b"h", 99)), (ValueError, (b"h", 0)), (TypeError, (b"h", "FAILED")), (TypeError, (None, 1)), (TypeError, ("h", 1)),
+            (ValueError, (b"", 1)), (TypeError, (b"h", 3, None)), (TypeError, (b"h", 3, 7)),
+        ]:
+            with self.subTest(arguments), self.assertRaises(wrong):
+                client.update_remote_config_status(*arguments)
+        status = client.update_remote_config_status(bytearray(b"h"), 1, "no failure, no text")
+        self.assertEqual((status.last_remote_config_hash, status.error_message), (b"h", ""))
+
+    def test_a_nul_in_an_attribute_names_its_key(self):
+        for values, key in [({"a\0b": 1}, "'a\\x00b'"), ({"where": "a\0b"}, "'where'"), ({"list": [{"in": "\0"}]}, "'in'")]:
+            with self.subTest(values), self.assertRaisesRegex(ValueError, "agent_identifying_attributes.*" + key.replace("\\", "\\\\")):
+                client_of("url", agent_identifying_attributes=values)
+
     def test_updates_are_reported_without_a_send(self):
         """[SYNC-18] They were only stored."""
         with Devserver() as server:

@@ -150,6 +150,7 @@ class Asyncio(unittest.TestCase):
         [uid] = [event.instance_uid for event in seen if event.kind == "new_uid"]
         [refusal] = [event for event in seen if event.kind == "server_error"]
         self.assertEqual((uid, refusal.error_response.error_message, refusal.error.kind), (b"\x01" * 16, "no", "server"))
+        self.assertEqual((refusal.error.server_type, refusal.error.server_message), (1, "no"))
 
     def test_who_waits_for_an_event_is_told_of_a_stop_elsewhere(self):
         async def main(server):

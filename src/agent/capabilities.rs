@@ -3,6 +3,7 @@
 use super::{
     error::{Code, Error, Kind, Result},
     event::EventKind,
+    reason::Reason,
 };
 use crate::proto::AgentCapabilities as Wire;
 
@@ -18,20 +19,56 @@ const BUILT: u64 =
     DEFAULT | ACCEPTS_REMOTE_CONFIG | REPORTS_EFFECTIVE_CONFIG | REPORTS_REMOTE_CONFIG;
 const DEFINED: u64 = (1 << 16) - 1;
 
+/// The names by bit, as in the header behind `OPAMP_CAPABILITY_`.
+const NAMES: [&str; 16] = [
+    "REPORTS_STATUS",
+    "ACCEPTS_REMOTE_CONFIG",
+    "REPORTS_EFFECTIVE_CONFIG",
+    "ACCEPTS_PACKAGES",
+    "REPORTS_PACKAGE_STATUSES",
+    "REPORTS_OWN_TRACES",
+    "REPORTS_OWN_METRICS",
+    "REPORTS_OWN_LOGS",
+    "ACCEPTS_OPAMP_CONNECTION_SETTINGS",
+    "ACCEPTS_OTHER_CONNECTION_SETTINGS",
+    "ACCEPTS_RESTART_COMMAND",
+    "REPORTS_HEALTH",
+    "REPORTS_REMOTE_CONFIG",
+    "REPORTS_HEARTBEAT",
+    "REPORTS_AVAILABLE_COMPONENTS",
+    "REPORTS_CONNECTION_SETTINGS_STATUS",
+];
+
+/// The names of these bits, as `A, B`.
+pub(crate) fn names(bits: u64) -> String {
+    let is_set = |(bit, _): &(usize, &&str)| bits & (1 << bit) != 0;
+    let names = NAMES.iter().enumerate().filter(is_set);
+    names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+}
+
 /// Are these bits a declaration that this release can honour?
 pub(crate) fn check(bits: u64) -> Result<()> {
     if bits & !DEFINED != 0 {
-        return Err(Error::argument("a capability bit is not defined"));
+        let text = format!("capability bits {:#x} are undefined", bits & !DEFINED);
+        return Err(Error::argument(text)
+            .because(Reason::UnknownCapability)
+            .about(bits & !DEFINED));
     }
     if bits & REPORTS_STATUS == 0 {
-        return Err(Error::argument("capabilities must include ReportsStatus"));
+        let text = "capabilities must include REPORTS_STATUS";
+        return Err(Error::argument(text)
+            .because(Reason::CapabilityMissing)
+            .about(REPORTS_STATUS));
     }
     if bits & !BUILT != 0 {
-        return Err(Error::new(
-            Code::Unsupported,
-            Kind::Argument,
-            "this release does not have a declared capability",
-        ));
+        let text = format!(
+            "libopamp {} does not have the capability {}",
+            env!("CARGO_PKG_VERSION"),
+            names(bits & !BUILT)
+        );
+        return Err(Error::new(Code::Unsupported, Kind::Argument, text)
+            .because(Reason::CapabilityUnsupported)
+            .about(bits & !BUILT));
     }
     Ok(())
 }
@@ -39,7 +76,10 @@ pub(crate) fn check(bits: u64) -> Result<()> {
 /// Can a host that hears these kinds of events serve them?
 pub(crate) fn check_served(bits: u64, served: u64) -> Result<()> {
     if bits & !served != 0 {
-        return Err(Error::argument("AcceptsRemoteConfig needs on_message"));
+        let text = "the capability ACCEPTS_REMOTE_CONFIG needs the callback on_message";
+        return Err(Error::argument(text)
+            .because(Reason::NeedsOnMessage)
+            .about(bits & !served));
     }
     Ok(())
 }

@@ -5,19 +5,20 @@ use std::{sync::Arc, time::Duration};
 use crate::locks::Mutex;
 
 use super::{
-    capabilities,
+    capabilities, checks,
     config_map::ConfigMap,
     defaults,
     error::{Code, Error, Kind, Result},
     fork, identity,
     mailbox::{Mail, Mailbox},
     panics,
+    reason::Reason,
 };
 use crate::{
-    proto::{self, AgentDescription},
-    protocol::{Carry, ConfigState, RemoteConfigStatus},
+    proto::AgentDescription,
+    protocol::{Carry, RemoteConfigStatus},
     transport::{
-        Endpoint, Headers, Limits, Proxy, Scheme, headers,
+        Endpoint, Headers, Limits, Proxy, Scheme,
         tls::{Identity, Roots, TlsSettings},
     },
 };
@@ -67,7 +68,7 @@ impl Client {
     pub fn new(endpoint: &str) -> Result<Arc<Self>> {
         let process = fork::process()?;
         panics::silence();
-        let endpoint = parse_endpoint(endpoint)?;
+        let endpoint = checks::endpoint(endpoint)?;
         let state = State {
             endpoint,
             headers: Arc::default(),
@@ -99,23 +100,18 @@ impl Client {
 
     /// Not while an agent runs.
     pub fn set_endpoint(&self, endpoint: &str) -> Result<()> {
-        let endpoint = parse_endpoint(endpoint)?;
+        let endpoint = checks::endpoint(endpoint)?;
         let mut state = self.settle()?;
         let others = (state.proxy.as_ref(), &*state.redirect_origins);
-        check_tls_fits(&state.tls, &endpoint, others)?;
-        check_transport_fits(&endpoint, state.is_host_transport)?;
+        checks::tls_fits(&state.tls, &endpoint, others)?;
+        checks::transport_fits(&endpoint, state.is_host_transport)?;
         state.endpoint = endpoint;
         Ok(())
     }
 
     /// 16 bytes, not all zero. Not while an agent runs.
     pub fn set_instance_uid(&self, uid: &[u8]) -> Result<()> {
-        let uid: [u8; 16] = uid
-            .try_into()
-            .map_err(|_| Error::argument("an instance uid has 16 bytes"))?;
-        if uid == [0; 16] {
-            return Err(Error::argument("an instance uid of zeros is no uid"));
-        }
+        let uid = checks::uid(uid)?;
         self.settle()?.carry.instance_uid = uid;
         Ok(())
     }
@@ -142,7 +138,7 @@ impl Client {
     pub fn set_header(&self, name: &str, value: Option<&str>) -> Result<()> {
         let mut state = self.state.lock();
         let mut headers = Headers::clone(&state.headers);
-        set_header(&mut headers, name, value)?;
+        checks::set_header(&mut headers, name, value)?;
         let headers = Arc::new(headers);
         state.headers = headers.clone();
         state.put(|mail| mail.headers = Some(headers));
@@ -152,7 +148,7 @@ impl Client {
     /// Stands before the library's own `User-Agent`. Not while an agent runs.
     pub fn set_user_agent_prefix(&self, prefix: Option<&str>) -> Result<()> {
         if let Some(prefix) = prefix {
-            headers::check_prefix(prefix).map_err(|why| Error::argument(why.to_string()))?;
+            checks::user_agent_prefix(prefix)?;
         }
         self.settle()?.user_agent_prefix = prefix.map(str::to_owned);
         Ok(())
@@ -160,30 +156,28 @@ impl Client {
 
     /// The way to the server leads through this proxy, whatever the environment says. Not while an agent runs.
     pub fn set_proxy(&self, url: Option<&str>) -> Result<()> {
-        let proxy = url.map(Proxy::parse).transpose();
-        let proxy =
-            proxy.map_err(|why| Error::new(Code::InvalidArg, Kind::Argument, why.to_string()))?;
+        let proxy = url.map(checks::proxy).transpose()?;
         let mut state = self.settle()?;
         let others = (proxy.as_ref(), &*state.redirect_origins);
-        check_tls_fits(&state.tls, &state.endpoint, others)?;
+        checks::tls_fits(&state.tls, &state.endpoint, others)?;
         state.proxy = proxy;
         Ok(())
     }
 
     /// A header for http and https proxies alone; without a value takes it away. Not while an agent runs.
     pub fn set_proxy_header(&self, name: &str, value: Option<&str>) -> Result<()> {
-        set_header(&mut self.settle()?.proxy_headers, name, value)
+        checks::set_header(&mut self.settle()?.proxy_headers, name, value)
     }
 
     /// A redirect may lead to this scheme, host and port, too; `None`: from now on to none but the endpoint's. Not while
     /// an agent runs.
     pub fn allow_redirect_to(&self, origin: Option<&str>) -> Result<()> {
-        let origin = origin.map(parse_origin).transpose()?;
+        let origin = origin.map(checks::origin).transpose()?;
         let mut state = self.settle()?;
         match origin {
             Some(origin) => state.redirect_origins.push(origin),
             None => {
-                check_tls_fits(&state.tls, &state.endpoint, (state.proxy.as_ref(), &[]))?;
+                checks::tls_fits(&state.tls, &state.endpoint, (state.proxy.as_ref(), &[]))?;
                 state.redirect_origins.clear();
             }
         }
@@ -199,7 +193,7 @@ impl Client {
     /// Exchanges go through the host's own HTTP stack. Not while an agent runs.
     pub fn use_host_transport(&self, on: bool) -> Result<()> {
         let mut state = self.settle()?;
-        check_transport_fits(&state.endpoint, on)?;
+        checks::transport_fits(&state.endpoint, on)?;
         state.is_host_transport = on;
         Ok(())
     }
@@ -208,7 +202,7 @@ impl Client {
     pub fn set_roots(&self, roots: Roots) -> Result<()> {
         roots
             .check()
-            .map_err(|why| Error::new(Code::InvalidArg, Kind::Tls, why.to_string()))?;
+            .map_err(|why| checks::tls_error(&why, &roots, None))?;
         self.change_tls(|tls| tls.roots = roots)
     }
 
@@ -217,7 +211,7 @@ impl Client {
         if let Some(identity) = &identity {
             identity
                 .check()
-                .map_err(|why| Error::new(Code::InvalidArg, Kind::Tls, why.to_string()))?;
+                .map_err(|why| checks::tls_error(&why, &Roots::Default, Some(identity)))?;
         }
         self.change_tls(|tls| tls.identity = identity)
     }
@@ -246,9 +240,7 @@ impl Client {
     /// At least one attribute of either kind.
     pub fn set_description(&self, description: AgentDescription) -> Result<()> {
         if is_empty(&description) {
-            return Err(Error::argument(
-                "an agent description needs at least one attribute",
-            ));
+            return Err(checks::no_attribute());
         }
         let description = Arc::new(description);
         let mut state = self.state.lock();
@@ -266,8 +258,8 @@ impl Client {
     }
 
     /// The host's verdict on an offer. `Code::Capability`: kept, but ReportsRemoteConfig is not declared.
-    pub fn set_remote_config_status(&self, hash: &[u8], state: i32, error: &str) -> Result<()> {
-        let status = make_status(hash, state, error)?;
+    pub fn set_remote_config_status(&self, hash: &[u8], state: i32, error: &[u8]) -> Result<()> {
+        let status = checks::status(hash, state, error)?;
         let mut state = self.state.lock();
         state.check_hash(hash)?;
         match &state.running {
@@ -283,10 +275,9 @@ impl Client {
     pub fn set_option(&self, id: i32, value: u64) -> Result<()> {
         let (at, row) = option_row(id)?;
         if !(row.min..=row.max).contains(&value) {
-            return Err(Error::argument(format!(
-                "{} is {value}, not {} to {}",
-                row.name, row.min, row.max
-            )));
+            let (name, min, max) = (row.name, row.min, row.max);
+            let text = format!("{name} is {value}, must be {min} to {max}");
+            return Err(Error::argument(text).because(Reason::OutOfRange));
         }
         if let Some(slot) = self.settle()?.options.get_mut(at) {
             *slot = value;
@@ -326,7 +317,7 @@ impl Client {
         let mut tls = state.tls.clone();
         change(&mut tls);
         let others = (state.proxy.as_ref(), &*state.redirect_origins);
-        check_tls_fits(&tls, &state.endpoint, others)?;
+        checks::tls_fits(&tls, &state.endpoint, others)?;
         state.tls = tls;
         Ok(())
     }
@@ -351,7 +342,10 @@ impl State {
 
     pub(crate) fn check_idle(&self) -> Result<()> {
         match self.running {
-            Some(_) => Err(Error::state("an agent runs on this client")),
+            Some(_) => {
+                Err(Error::state("an agent is running on this client")
+                    .because(Reason::AgentRunning))
+            }
             None => Ok(()),
         }
     }
@@ -406,11 +400,13 @@ impl State {
         if self.capabilities & capability != 0 {
             return Ok(());
         }
-        Err(Error::new(
-            Code::Capability,
-            Kind::Argument,
-            "kept; no declared capability covers it",
-        ))
+        let text = format!(
+            "kept, and reported once the capability {} is declared",
+            capabilities::names(capability)
+        );
+        Err(Error::new(Code::Capability, Kind::Argument, text)
+            .because(Reason::CapabilityUndeclared)
+            .about(capability))
     }
 
     /// A verdict is on the last offer or repeats the last report; before the first offer it is the host's own memory.
@@ -422,75 +418,9 @@ impl State {
         if repeats || self.carry.is_verdict_for(hash) {
             return Ok(());
         }
-        Err(Error::argument(
-            "the hash is neither the last offer's nor the last reported one",
-        ))
+        let text = "hash is neither the last offer's nor the last reported one";
+        Err(Error::argument(text).because(Reason::UnknownHash))
     }
-}
-
-fn parse_origin(text: &str) -> Result<Endpoint> {
-    let origin = Endpoint::parse(text).map_err(|why| Error::argument(why.of("the origin")))?;
-    let is_bare = matches!(origin.path_and_query(), "" | "/") && origin.socket().is_none();
-    match is_bare {
-        true => Ok(origin),
-        false => Err(Error::argument(
-            "the origin is not scheme, host and port alone",
-        )),
-    }
-}
-
-fn set_header(headers: &mut Headers, name: &str, value: Option<&str>) -> Result<()> {
-    let refused = |why: headers::HeaderError| Error::argument(why.to_string());
-    match value {
-        Some(value) => headers.set(name, value).map_err(refused),
-        None => {
-            headers::check(name, "").map_err(refused)?;
-            headers.remove(name);
-            Ok(())
-        }
-    }
-}
-
-fn parse_endpoint(text: &str) -> Result<Endpoint> {
-    Endpoint::parse(text).map_err(|why| Error::argument(why.to_string()))
-}
-
-/// The host's own stack carries out exchanges, which WebSocket has not.
-fn check_transport_fits(endpoint: &Endpoint, is_host_transport: bool) -> Result<()> {
-    if is_host_transport && endpoint.scheme().is_websocket() {
-        return Err(Error::new(
-            Code::Unsupported,
-            Kind::Argument,
-            "the host's own transport is for HTTP endpoints",
-        ));
-    }
-    Ok(())
-}
-
-/// The scheme alone decides about TLS, so settings that would have no effect are a mistake.
-fn check_tls_fits(
-    tls: &TlsSettings,
-    endpoint: &Endpoint,
-    (proxy, origins): (Option<&Proxy>, &[Endpoint]),
-) -> Result<()> {
-    let is_used = endpoint.scheme().is_tls()
-        || proxy.is_some_and(Proxy::is_tls)
-        || origins.iter().any(|origin| origin.scheme().is_tls());
-    if is_used || tls.is_default() {
-        return Ok(());
-    }
-    let scheme = endpoint.scheme().name();
-    Err(Error::argument(format!(
-        "TLS settings do not fit a {scheme}:// endpoint"
-    )))
-}
-
-fn option_row(id: i32) -> Result<(usize, &'static defaults::Row)> {
-    defaults::TABLE
-        .iter()
-        .enumerate()
-        .find(|(_, row)| row.id == id)
-        .ok_or_else(|| Error::argument("there is no option of that number"))
 }
 
 pub(crate) fn is_empty(description: &AgentDescription) -> bool {
@@ -498,23 +428,13 @@ pub(crate) fn is_empty(description: &AgentDescription) -> bool {
         && description.non_identifying_attributes.is_empty()
 }
 
-fn make_status(hash: &[u8], state: i32, error: &str) -> Result<RemoteConfigStatus> {
-    let state = match proto::RemoteConfigStatuses::try_from(state) {
-        Ok(proto::RemoteConfigStatuses::Applied) => ConfigState::Applied,
-        Ok(proto::RemoteConfigStatuses::Applying) => ConfigState::Applying,
-        Ok(proto::RemoteConfigStatuses::Failed) => ConfigState::Failed,
-        Ok(proto::RemoteConfigStatuses::Unset) if hash.is_empty() => ConfigState::Unset,
-        Ok(proto::RemoteConfigStatuses::Unset) => {
-            return Err(Error::argument(
-                "UNSET speaks of no offer, so it takes no hash",
-            ));
-        }
-        Err(_) => {
-            return Err(Error::argument(format!(
-                "the state is {state}, must be UNSET, APPLYING, APPLIED or FAILED"
-            )));
-        }
-    };
-    RemoteConfigStatus::new(hash, state, error.to_owned())
-        .map_err(|why| Error::argument(why.to_string()))
+fn option_row(id: i32) -> Result<(usize, &'static defaults::Row)> {
+    defaults::TABLE
+        .iter()
+        .enumerate()
+        .find(|(_, row)| row.id == id)
+        .ok_or_else(|| {
+            Error::argument(format!("{id} is not the number of an option"))
+                .because(Reason::UnknownOption)
+        })
 }

@@ -6,7 +6,11 @@ use bytes::Bytes;
 use once_cell::race::OnceBox;
 use prost::Message as _;
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    reason::Reason,
+    text::shown,
+};
 use crate::proto::{AgentConfigFile, AgentConfigMap};
 
 /// A frozen set of files in the order of their names. A clone shares it.
@@ -42,7 +46,7 @@ impl ConfigMap {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         AgentConfigMap::decode(Bytes::copy_from_slice(bytes))
             .map(|files| Self::new(Arc::new(files)))
-            .map_err(|_| Error::argument("the bytes are no AgentConfigMap"))
+            .map_err(|_| Error::argument("not a valid AgentConfigMap").because(Reason::Undecodable))
     }
 
     pub(crate) fn proto(&self) -> &Arc<AgentConfigMap> {
@@ -94,7 +98,10 @@ impl ConfigMapBuilder {
     /// Copies a file into the map; a name can stand in it once.
     pub fn add(&mut self, name: &str, content_type: &str, body: &[u8]) -> Result<()> {
         match self.0.config_map.entry(name.to_owned()) {
-            Entry::Occupied(_) => Err(Error::argument("a file of that name is already in the map")),
+            Entry::Occupied(_) => {
+                let text = format!("a file {:?} is already in the map", shown(name));
+                Err(Error::argument(text).because(Reason::DuplicateName))
+            }
             Entry::Vacant(place) => {
                 place.insert(AgentConfigFile {
                     body: Bytes::copy_from_slice(body),

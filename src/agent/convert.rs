@@ -4,11 +4,13 @@ use bytes::Bytes;
 
 use super::{
     config_map::ConfigMap,
-    error::{Code, Error, Kind},
+    error::{Code, Error, Kind, ServerError},
     event::{Content, EventKind, Message},
     mailbox::Mail,
+    reason::Reason,
 };
 use crate::{
+    proto::ServerErrorResponseType,
     protocol::{
         self, Change, Event, Fact, Failure, Input, Outcome, Reached, ServerErrorKind, WarningKind,
     },
@@ -65,14 +67,23 @@ pub(crate) fn event_kind(event: Event) -> Option<EventKind> {
             raw,
             ..
         } => {
-            let name = match kind {
-                ServerErrorKind::Unknown => "UNKNOWN",
-                ServerErrorKind::BadRequest => "BAD_REQUEST",
-                ServerErrorKind::Unavailable => "UNAVAILABLE",
+            let (name, kind) = match kind {
+                ServerErrorKind::Unknown => ("UNKNOWN", ServerErrorResponseType::Unknown),
+                ServerErrorKind::BadRequest => ("BAD_REQUEST", ServerErrorResponseType::BadRequest),
+                ServerErrorKind::Unavailable => {
+                    ("UNAVAILABLE", ServerErrorResponseType::Unavailable)
+                }
             };
             let error = Error::new(Code::Failed, Kind::Server, format!("{name}: {text}"));
             EventKind::ServerError {
-                error: Error { retry_in, ..error },
+                error: Error {
+                    retry_in,
+                    server: Some(ServerError {
+                        kind: kind as i32,
+                        message: text,
+                    }),
+                    ..error
+                },
                 message: Some(refusal_of(raw)),
             }
         }
@@ -108,6 +119,10 @@ pub(crate) fn message_of(message: protocol::Message) -> Message {
     })
 }
 
+pub(crate) fn no_descriptor(why: &std::io::Error) -> Error {
+    Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")).because(Reason::NoDescriptor)
+}
+
 pub(crate) fn timeout(text: &str) -> Error {
     Error::new(Code::Timeout, Kind::Timeout, text)
 }
@@ -116,13 +131,18 @@ pub(crate) fn timeout(text: &str) -> Error {
 pub(crate) fn error_of_outcome(outcome: Outcome) -> Option<Error> {
     match outcome {
         Outcome::Confirmed => None,
-        Outcome::HeldBack => Some(Error::new(
-            Code::State,
-            Kind::Server,
-            "a part of it is held back: the server refused it, or it is over the message limit",
-        )),
+        Outcome::HeldBack => Some(
+            Error::new(
+                Code::State,
+                Kind::Server,
+                "a part of it is held back: the server refused it, or it is over the message limit",
+            )
+            .because(Reason::HeldBack),
+        ),
         Outcome::GaveUp(failure) => Some(error_of(&failure)),
-        Outcome::Stopped => Some(Error::new(Code::State, Kind::None, "the agent stopped")),
+        Outcome::Stopped => {
+            Some(Error::new(Code::State, Kind::None, "the agent stopped").because(Reason::Stopped))
+        }
     }
 }
 

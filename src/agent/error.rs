@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use super::reason::Reason;
+
 /// What kind of answer a refused call gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Code {
@@ -44,10 +46,22 @@ pub enum Kind {
 pub struct Error {
     pub code: Code,
     pub kind: Kind,
+    pub reason: Reason,
+    /// The capabilities that it is about.
+    pub capabilities: u64,
     pub http_status: Option<u16>,
     /// When the next try comes, if one does.
     pub retry_in: Option<Duration>,
     pub text: Arc<str>,
+    /// What the server's error_response said.
+    pub server: Option<ServerError>,
+}
+
+/// An error_response: `ServerErrorResponseType`, and its message as it may be shown.
+#[derive(Clone, Debug)]
+pub struct ServerError {
+    pub kind: i32,
+    pub message: Arc<str>,
 }
 
 impl Error {
@@ -55,9 +69,25 @@ impl Error {
         Self {
             code,
             kind,
+            reason: Reason::None,
+            capabilities: 0,
             http_status: None,
             retry_in: None,
             text: text.into(),
+            server: None,
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn because(self, reason: Reason) -> Self {
+        Self { reason, ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn about(self, capabilities: u64) -> Self {
+        Self {
+            capabilities,
+            ..self
         }
     }
 

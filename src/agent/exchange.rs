@@ -16,7 +16,9 @@ use super::{
     error::{Code, Error, Kind, Result},
     event::{Content, Message},
     host_message::HostMessage,
-    identity, start,
+    identity,
+    reason::Reason,
+    start,
 };
 use crate::{
     proto::ServerToAgent,
@@ -42,22 +44,19 @@ impl Client {
     pub fn exchange(&self, message: &[u8], timeout: Option<Duration>) -> Result<Message> {
         let mut parts = HostMessage::read(message)?;
         let end = super::queue::deadline_after(timeout);
-        let wake = Wake::new()
-            .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))?;
+        let wake = Wake::new().map_err(|why| convert::no_descriptor(&why))?;
         let (settings, headers, field_limit) = {
             let mut state = self.state();
             state.check_idle()?;
             if state.is_host_transport {
-                return Err(Error::state(
-                    "the host carries out the exchanges of this client",
-                ));
+                let text =
+                    "the application's own transport carries out the exchanges of this client";
+                return Err(Error::state(text).because(Reason::UnsupportedTransport));
             }
             if state.endpoint.scheme().is_websocket() {
-                return Err(Error::new(
-                    Code::Unsupported,
-                    Kind::Argument,
-                    "over WebSocket a message has no answer of its own: run an agent",
-                ));
+                let text = "over WebSocket a message has no response of its own: run an agent";
+                return Err(Error::new(Code::Unsupported, Kind::Argument, text)
+                    .because(Reason::UnsupportedTransport));
             }
             let settings = start::settings_of(&state, identity::new_seed()?)?;
             parts.instance_uid = Bytes::copy_from_slice(&state.carry.instance_uid);

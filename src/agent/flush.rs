@@ -9,6 +9,7 @@ use super::{
     error::{Code, Error, Kind, Result},
     mailbox::{Mailbox, Report},
     queue::deadline_after,
+    reason::Reason,
 };
 use crate::protocol::Outcome;
 
@@ -47,7 +48,9 @@ impl Flushes {
         let mut state = self.state.lock();
         if state.waiting.len() >= MOST {
             let text = "64 threads wait in a flush already";
-            return Err(Error::new(Code::Again, Kind::Argument, text));
+            return Err(
+                Error::new(Code::Again, Kind::Argument, text).because(Reason::TooManyWaiting)
+            );
         }
         state.waiting.insert(ticket, None);
         drop(state);
@@ -71,12 +74,13 @@ impl Flushes {
             Some(Outcome::Confirmed) => Ok(()),
             Some(Outcome::HeldBack) => Err(Error::state(
                 "a part of it is held back: the server refused it, or it is over the message limit",
-            )),
+            )
+            .because(Reason::HeldBack)),
             None if !is_over => {
                 withdraw(mailbox, ticket);
                 Err(convert::timeout("not confirmed yet"))
             }
-            _ => Err(Error::state("the agent stopped")),
+            _ => Err(Error::state("the agent stopped").because(Reason::Stopped)),
         }
     }
 

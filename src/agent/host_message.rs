@@ -1,6 +1,9 @@
 //! An AgentToServer made by the host, its parts still encoded: what the library does not look into is not decoded.
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    reason::Reason,
+};
 use bytes::Bytes;
 
 /// The fields of `AgentToServer` in proto/opamp.proto, each part as its bytes. A disconnect is left out: only a stop says
@@ -69,5 +72,6 @@ impl HostMessage {
 
 /// One part decoded.
 pub(crate) fn part<T: prost::Message + Default>(bytes: &Bytes) -> Result<T> {
-    T::decode(bytes.clone()).map_err(|_| Error::argument("the bytes are no AgentToServer"))
+    T::decode(bytes.clone())
+        .map_err(|_| Error::argument("not a valid AgentToServer").because(Reason::Undecodable))
 }

@@ -22,6 +22,7 @@ use super::{
     log::Level,
     mailbox::Leave,
     queue::{Queue, deadline_after},
+    reason::Reason,
     run::Run,
     snapshot::Snapshot,
     start,
@@ -81,7 +82,7 @@ impl Agent {
     pub fn set_delivery(&self, delivery: Delivery) -> Result<()> {
         let mut life = self.idle()?;
         if life.delivering.is_some() {
-            return Err(Error::state("a dispatch is under way"));
+            return Err(Error::state("a dispatch is under way").because(Reason::Busy));
         }
         life.setup.delivery = delivery;
         Ok(())
@@ -98,11 +99,12 @@ impl Agent {
         let is_websocket = self.client.state().endpoint.scheme().is_websocket();
         let is_off = is_websocket && interval.is_zero();
         if interval < Duration::from_millis(defaults::INTERVAL_MIN_MS) && !is_off {
-            return Err(Error::argument(if is_websocket {
-                "an interval is 0 or at least 10 ms"
+            let text = if is_websocket {
+                "interval must be 0 or at least 10 ms"
             } else {
-                "an interval over HTTP has at least 10 ms"
-            }));
+                "interval over HTTP must be at least 10 ms"
+            };
+            return Err(Error::argument(text).because(Reason::OutOfRange));
         }
         let interval = interval.min(Duration::from_millis(defaults::INTERVAL_MAX_MS));
         let mut life = self.life.lock();
@@ -117,7 +119,7 @@ impl Agent {
     pub fn start(self: &Arc<Self>) -> Result<()> {
         let mut life = self.idle()?;
         if life.is_freed {
-            return Err(Error::state("the agent was freed"));
+            return Err(Error::state("the agent was freed").because(Reason::Ended));
         }
         let setup = life.begin();
         let run_number = life.run_number;
@@ -125,7 +127,7 @@ impl Agent {
         let agent = &**self;
         let _starting = Starting { agent, run_number };
         let Some(host) = self.host.lock().clone() else {
-            return Err(Error::state("the agent was freed"));
+            return Err(Error::state("the agent was freed").because(Reason::Ended));
         };
         let plan = start::plan(&self.client, &self.queue, &setup, host.as_ref())?;
         let mut life = self.life.lock();
@@ -409,6 +411,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     let builder = std::thread::Builder::new()
         .name(name.to_owned())
         .stack_size(STACK);
-    signals::with_all_blocked(|| builder.spawn(work))
-        .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("thread: {why}")))
+    signals::with_all_blocked(|| builder.spawn(work)).map_err(|why| {
+        Error::new(Code::Resource, Kind::Io, format!("thread: {why}")).because(Reason::NoThread)
+    })
 }

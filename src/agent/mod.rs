@@ -2,6 +2,7 @@
 //! connection), the worker (the one loop) and the queue (what waits for the host).
 
 mod capabilities;
+mod checks;
 pub mod client;
 mod clock;
 pub mod config_map;
@@ -20,11 +21,13 @@ pub mod log;
 mod mailbox;
 pub mod panics;
 mod queue;
+pub mod reason;
 mod run;
 mod send;
 pub mod snapshot;
 mod stack;
 mod start;
+mod text;
 mod worker;
 
 pub use client::Client;
@@ -33,7 +36,9 @@ pub use error::{Code, Error, Kind, Result};
 pub use event::{Event, EventKind, HostRequest, Message};
 pub use life::{Agent, Delivery, Host};
 pub use log::Level;
+pub use reason::Reason;
 pub use snapshot::Snapshot;
+pub(crate) use text::{free as free_text, shown};
 
 pub use crate::transport::{
     Reached,

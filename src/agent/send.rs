@@ -1,12 +1,14 @@
 //! A message made by the host: its parts become the client's state, and its end is told.
 
 use super::{
-    client::Client,
+    checks,
+    client::{Client, is_empty},
     config_map::ConfigMap,
     error::{Code, Error, Kind, Result},
     host_message::{HostMessage, part},
     life::Agent,
     mailbox::Report,
+    reason::Reason,
 };
 use crate::proto::{AgentDescription, EffectiveConfig, RemoteConfigStatus};
 
@@ -24,7 +26,7 @@ impl Agent {
                 "the message has {} bytes, the limit is {limit}",
                 message.len()
             );
-            return Err(Error::new(Code::TooLarge, Kind::Size, text));
+            return Err(Error::new(Code::TooLarge, Kind::Size, text).because(Reason::TooLong));
         }
         let parts = decode(message)?;
         if !self.queue().reserve_report() {
@@ -32,7 +34,8 @@ impl Agent {
                 Code::Again,
                 Kind::Argument,
                 "64 completions wait; take some first",
-            ));
+            )
+            .because(Reason::TooManyWaiting));
         }
         if let Err(error) = take_over(self.client(), parts) {
             self.queue().release_report();
@@ -46,7 +49,7 @@ impl Agent {
         };
         if !run.mailbox.put(|mail| mail.reports.push(report)) {
             self.queue().release_report();
-            return Err(Error::state("the agent stopped meanwhile"));
+            return Err(Error::state("the agent stopped meanwhile").because(Reason::Stopped));
         }
         Ok(ticket)
     }
@@ -66,8 +69,9 @@ fn decode(message: &[u8]) -> Result<Parts> {
         return Err(Error::new(
             Code::Unsupported,
             Kind::Argument,
-            format!("this release does not report {name}"),
-        ));
+            format!("the part {name} is not reported by this libopamp"),
+        )
+        .because(Reason::UnsupportedPart));
     }
     Ok(Parts {
         status: message
@@ -81,11 +85,15 @@ fn decode(message: &[u8]) -> Result<Parts> {
 }
 
 fn take_over(client: &Client, parts: Parts) -> Result<()> {
+    // Whatever is refused is refused before anything changes: the status looks at its hash first.
+    if parts.description.as_ref().is_some_and(is_empty) {
+        return Err(checks::no_attribute());
+    }
     if let Some(status) = parts.status {
         kept(client.set_remote_config_status(
             &status.last_remote_config_hash,
             status.status,
-            &status.error_message,
+            status.error_message.as_bytes(),
         ))?;
     }
     if let Some(description) = parts.description {

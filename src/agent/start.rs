@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    capabilities,
+    capabilities, checks,
     client::{Client, State, is_empty},
-    clock, defaults,
+    clock, convert, defaults,
     error::{Code, Error, Kind, Result},
     event::EventKind,
     identity,
@@ -13,6 +13,7 @@ use super::{
     life::{Host as HostApi, Setup},
     mailbox::Mailbox,
     queue::Queue,
+    reason::Reason,
     run::{Lifeline, Run},
     worker::Link,
 };
@@ -46,25 +47,25 @@ pub(crate) fn plan(
     let description = match &state.description {
         Some(description) if !is_empty(description) => description.clone(),
         _ => {
-            return Err(Error::argument(
-                "an agent needs a description before it starts",
-            ));
+            let text = "the agent description is not set; it is needed before start";
+            return Err(Error::argument(text).because(Reason::NoDescription));
         }
     };
     let served = capabilities::served_by(|kind| host.hears(kind));
     capabilities::check_served(state.capabilities, served)?;
     if state.is_host_transport && !host.hears(EventKind::REQUEST) {
-        return Err(Error::argument("the host's transport needs on_request"));
+        let text = "the application's own transport needs the callback on_request";
+        return Err(Error::argument(text).because(Reason::NeedsOnRequest));
     }
     if setup.interval.is_zero() && !state.endpoint.scheme().is_websocket() {
-        return Err(Error::argument(
-            "an interval of 0 is for WebSocket endpoints: HTTP must poll",
-        ));
+        return Err(
+            Error::argument("an interval of 0 is for WebSocket endpoints: HTTP must poll")
+                .because(Reason::OutOfRange),
+        );
     }
     check_options(&state)?;
     let settings = settings_of(&state, identity::new_seed()?)?;
-    let wake = Wake::new()
-        .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))?;
+    let wake = Wake::new().map_err(|why| convert::no_descriptor(&why))?;
     let seed = identity::new_seed()?;
     let mailbox = Mailbox::new(wake.clone());
     let mut core = Core::new(
@@ -110,7 +111,8 @@ fn check_options(state: &State) -> Result<()> {
         true => Ok(()),
         false => Err(Error::argument(format!(
             "SERVER_INTERVAL_MIN_MS is {min}, above SERVER_INTERVAL_MAX_MS, which is {max}"
-        ))),
+        ))
+        .because(Reason::OutOfRange)),
     }
 }
 
@@ -142,7 +144,7 @@ pub(crate) fn settings_of(state: &State, seed: u64) -> Result<Settings> {
     let proxies = proxies_of(state);
     let proxy = proxies.of(&state.endpoint).map_err(|why| {
         let text = format!("{why} (opamp_client_use_proxy_environment(client, 0) ignores it)");
-        Error::new(Code::InvalidArg, Kind::Proxy, text)
+        Error::new(Code::InvalidArg, Kind::Proxy, text).because(Reason::ProxyEnvironment)
     })?;
     let mut servers = state.redirect_origins.iter().chain([&state.endpoint]);
     let has_tls = servers.any(|e| e.scheme().is_tls()) || proxy.is_some_and(Proxy::is_tls);
@@ -188,7 +190,7 @@ fn trust_of(state: &State, has_tls: bool) -> Result<Option<tls::Trust>> {
     let trust = wanted.at_start();
     trust
         .map(Some)
-        .map_err(|why| Error::new(Code::InvalidArg, Kind::Tls, why.to_string()))
+        .map_err(|why| checks::tls_error(&why, &state.tls.roots, state.tls.identity.as_ref()))
 }
 
 fn set_parts(core: &mut Core, state: &mut State, description: Arc<crate::proto::AgentDescription>) {

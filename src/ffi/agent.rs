@@ -20,7 +20,7 @@ use super::{
     snapshot::opamp_snapshot,
     status::{Outcome, Refusal, opamp_status},
 };
-use crate::agent::{Agent, Code, Delivery, Error};
+use crate::agent::{Agent, Code, Delivery, Error, Reason};
 
 /// One running connection for one client: worker, retries, heartbeats, events. new, start, stop, free; a restart after
 /// stop is allowed. Holds a reference on its client.
@@ -138,7 +138,10 @@ pub unsafe extern "C" fn opamp_agent_set_delivery(
         let delivery = match delivery {
             0 => Delivery::Thread,
             1 => Delivery::Poll,
-            _ => return Err(Refusal::argument("there is no such delivery")),
+            _ => {
+                let text = format!("delivery is {delivery}, must be 0 (THREAD) or 1 (POLL)");
+                return Err(Refusal::argument(text).because(Reason::UnknownValue));
+            }
         };
         Ok(agent.set_delivery(delivery)?)
     })
@@ -310,7 +313,7 @@ pub unsafe extern "C" fn opamp_agent_send(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::AGENT_SEND, agent, err, |agent| {
-        let bytes = convert::bytes(agent_to_server, len, "the message")?;
+        let bytes = convert::bytes(agent_to_server, len, "message")?;
         let tries = (tries > 0).then_some(tries);
         convert::put(ticket, agent.send(bytes, tries)?);
         Ok(())

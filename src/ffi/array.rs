@@ -79,7 +79,7 @@ pub unsafe extern "C" fn opamp_array_add_string(
 ) -> opamp_status {
     guard::call(&calls::ARRAY_ADD_STRING, array, err, |array| {
         array.add(Nested::plain(Value::StringValue(
-            convert::text(value, "the value")?.to_owned(),
+            convert::text(value, "value")?.to_owned(),
         )))
     })
 }
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn opamp_array_add_bytes(
 ) -> opamp_status {
     guard::call(&calls::ARRAY_ADD_BYTES, array, err, |array| {
         array.add(Nested::plain(Value::BytesValue(Bytes::copy_from_slice(
-            convert::bytes(value, len, "the value")?,
+            convert::bytes(value, len, "value")?,
         ))))
     })
 }
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn opamp_array_add_array(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     guard::call(&calls::ARRAY_ADD_ARRAY, array, err, |array| {
-        array.add(convert::object(value, "the array")?.copy()?)
+        array.add(convert::object(value, "array")?.copy()?)
     })
 }
 
@@ -180,6 +180,6 @@ pub unsafe extern "C" fn opamp_array_add_map(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     guard::call(&calls::ARRAY_ADD_MAP, array, err, |array| {
-        array.add(convert::object(value, "the map")?.copy()?)
+        array.add(convert::object(value, "map")?.copy()?)
     })
 }

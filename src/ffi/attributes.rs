@@ -13,7 +13,10 @@ use super::{
     guard::{Handle, Life},
     status::{OPAMP_E_STATE, OPAMP_E_TOO_LARGE, Outcome, Refusal, opamp_status},
 };
-use crate::proto::{AnyValue, KeyValue, KeyValueList, any_value::Value};
+use crate::{
+    agent::{Reason, shown},
+    proto::{AnyValue, KeyValue, KeyValueList, any_value::Value},
+};
 
 /// Levels of arrays and maps in a value. Readers of protobuf stop at 100 nested messages, a level of maps is three of them,
 /// and a description has three more.
@@ -63,8 +66,9 @@ pub(super) fn one_more_level<'a>(inner: impl Iterator<Item = &'a Nested>) -> Out
     if levels > LEVELS {
         return Err(Refusal::new(
             OPAMP_E_TOO_LARGE,
-            format!("more than {LEVELS} levels"),
-        ));
+            format!("more than {LEVELS} levels of arrays and maps"),
+        )
+        .because(Reason::TooDeep));
     }
     Ok(levels)
 }
@@ -90,7 +94,7 @@ impl opamp_attributes {
 }
 
 pub(super) fn busy() -> Refusal {
-    Refusal::new(OPAMP_E_STATE, "another thread is inside the builder")
+    Refusal::new(OPAMP_E_STATE, "another thread is inside the builder").because(Reason::Busy)
 }
 
 fn to_pairs(pairs: &BTreeMap<String, Nested>) -> Vec<KeyValue> {
@@ -99,6 +103,26 @@ fn to_pairs(pairs: &BTreeMap<String, Nested>) -> Vec<KeyValue> {
         value: Some(nested.clone().into_any()),
     };
     pairs.iter().map(pair).collect()
+}
+
+/// # Safety
+/// As the header says of each setter.
+unsafe fn set(
+    row: &calls::Call,
+    attributes: *mut opamp_attributes,
+    key: *const c_char,
+    err: *mut *mut opamp_error,
+    value: impl FnOnce(&str) -> Outcome<Nested>,
+) -> opamp_status {
+    guard::call(row, attributes, err, |attributes| {
+        let key = convert::text(key, "key")?;
+        attributes.set(key, value(key)?)
+    })
+}
+
+/// The value's name in an error text.
+fn value_of(key: &str) -> String {
+    format!("value of the key {:?}", shown(key))
 }
 
 /// What a message carries of them; none: nothing.
@@ -145,19 +169,10 @@ pub unsafe extern "C" fn opamp_attributes_set_string(
     value: *const c_char,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::ATTRIBUTES_SET_STRING,
-        attributes,
-        err,
-        |attributes| {
-            attributes.set(
-                convert::text(key, "the key")?,
-                Nested::plain(Value::StringValue(
-                    convert::text(value, "the value")?.to_owned(),
-                )),
-            )
-        },
-    )
+    set(&calls::ATTRIBUTES_SET_STRING, attributes, key, err, |key| {
+        let value = convert::text(value, &value_of(key))?;
+        Ok(Nested::plain(Value::StringValue(value.to_owned())))
+    })
 }
 
 /// Sets a key to a truth value. key: UTF-8, copied. value: 0 is false, any other true.
@@ -170,11 +185,8 @@ pub unsafe extern "C" fn opamp_attributes_set_bool(
     value: i32,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::ATTRIBUTES_SET_BOOL, attributes, err, |attributes| {
-        attributes.set(
-            convert::text(key, "the key")?,
-            Nested::plain(Value::BoolValue(value != 0)),
-        )
+    set(&calls::ATTRIBUTES_SET_BOOL, attributes, key, err, |_| {
+        Ok(Nested::plain(Value::BoolValue(value != 0)))
     })
 }
 
@@ -188,11 +200,8 @@ pub unsafe extern "C" fn opamp_attributes_set_int(
     value: i64,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::ATTRIBUTES_SET_INT, attributes, err, |attributes| {
-        attributes.set(
-            convert::text(key, "the key")?,
-            Nested::plain(Value::IntValue(value)),
-        )
+    set(&calls::ATTRIBUTES_SET_INT, attributes, key, err, |_| {
+        Ok(Nested::plain(Value::IntValue(value)))
     })
 }
 
@@ -206,17 +215,9 @@ pub unsafe extern "C" fn opamp_attributes_set_double(
     value: f64,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::ATTRIBUTES_SET_DOUBLE,
-        attributes,
-        err,
-        |attributes| {
-            attributes.set(
-                convert::text(key, "the key")?,
-                Nested::plain(Value::DoubleValue(value)),
-            )
-        },
-    )
+    set(&calls::ATTRIBUTES_SET_DOUBLE, attributes, key, err, |_| {
+        Ok(Nested::plain(Value::DoubleValue(value)))
+    })
 }
 
 /// Sets a key to bytes. key: UTF-8, copied. value: copied; (NULL, 0) is empty.
@@ -230,21 +231,12 @@ pub unsafe extern "C" fn opamp_attributes_set_bytes(
     len: usize,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::ATTRIBUTES_SET_BYTES,
-        attributes,
-        err,
-        |attributes| {
-            attributes.set(
-                convert::text(key, "the key")?,
-                Nested::plain(Value::BytesValue(Bytes::copy_from_slice(convert::bytes(
-                    value,
-                    len,
-                    "the value",
-                )?))),
-            )
-        },
-    )
+    set(&calls::ATTRIBUTES_SET_BYTES, attributes, key, err, |key| {
+        let value = convert::bytes(value, len, &value_of(key))?;
+        Ok(Nested::plain(Value::BytesValue(Bytes::copy_from_slice(
+            value,
+        ))))
+    })
 }
 
 /// Sets a key to a value that is none. key: UTF-8, copied.
@@ -256,12 +248,9 @@ pub unsafe extern "C" fn opamp_attributes_set_empty(
     key: *const c_char,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::ATTRIBUTES_SET_EMPTY,
-        attributes,
-        err,
-        |attributes| attributes.set(convert::text(key, "the key")?, Nested::EMPTY),
-    )
+    set(&calls::ATTRIBUTES_SET_EMPTY, attributes, key, err, |_| {
+        Ok(Nested::EMPTY)
+    })
 }
 
 /// Sets a key to a copy of an array. key: UTF-8, copied. value: stays yours.
@@ -274,17 +263,9 @@ pub unsafe extern "C" fn opamp_attributes_set_array(
     value: *const opamp_array,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(
-        &calls::ATTRIBUTES_SET_ARRAY,
-        attributes,
-        err,
-        |attributes| {
-            attributes.set(
-                convert::text(key, "the key")?,
-                convert::object(value, "the array")?.copy()?,
-            )
-        },
-    )
+    set(&calls::ATTRIBUTES_SET_ARRAY, attributes, key, err, |key| {
+        convert::object(value, &value_of(key))?.copy()
+    })
 }
 
 /// Sets a key to a copy of attributes as a map. key: UTF-8, copied. value: stays yours.
@@ -297,10 +278,7 @@ pub unsafe extern "C" fn opamp_attributes_set_map(
     value: *const opamp_attributes,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
-    guard::call(&calls::ATTRIBUTES_SET_MAP, attributes, err, |attributes| {
-        attributes.set(
-            convert::text(key, "the key")?,
-            convert::object(value, "the map")?.copy()?,
-        )
+    set(&calls::ATTRIBUTES_SET_MAP, attributes, key, err, |key| {
+        convert::object(value, &value_of(key))?.copy()
     })
 }

@@ -21,7 +21,7 @@ use super::{
     request::opamp_request,
     status::{OPAMP_E_UNSUPPORTED, Outcome, Refusal, opamp_status},
 };
-use crate::agent::{Event, EventKind, Host};
+use crate::agent::{Event, EventKind, Host, Reason};
 
 /// What the host hears: every slot may be NULL. Serial per agent, on a library thread (OPAMP_DELIVERY_THREAD) or inside
 /// opamp_agent_dispatch (OPAMP_DELIVERY_POLL), with no lock of the library held. Every function may be called inside;
@@ -162,8 +162,12 @@ impl opamp_callbacks {
             if unsafe { callbacks.cast::<u8>().add(offset).read() } != 0 {
                 return Err(Refusal::new(
                     OPAMP_E_UNSUPPORTED,
-                    "a callback of a later release",
-                ));
+                    format!(
+                        "a callback of a later release than {}",
+                        env!("CARGO_PKG_VERSION")
+                    ),
+                )
+                .because(Reason::UnsupportedCallback));
             }
         }
         let mut copy = MaybeUninit::new(Self::NONE);
@@ -184,9 +188,10 @@ impl opamp_callbacks {
 fn check_size(size: usize) -> Outcome {
     match size {
         FIRST_SIZE..=LARGEST_SIZE if size % size_of::<usize>() == 0 => Ok(()),
-        _ => Err(Refusal::argument(
-            "struct_size is not that of opamp_callbacks in any release",
-        )),
+        _ => {
+            let text = format!("struct_size is {size}, not a valid size of opamp_callbacks");
+            Err(Refusal::argument(text).because(Reason::OutOfRange))
+        }
     }
 }
 
@@ -318,9 +323,11 @@ unsafe fn deliver(
     }
     match (event.kind(), &event.content) {
         (EventKind::CONNECTED, _) => call!(on_connect),
-        (EventKind::CONNECT_FAILED, Content::Error(why)) => call!(on_connect_failed, why),
-        (_, Content::Refusal { error, .. }) => call!(on_error, error),
-        (EventKind::WARNING, Content::Error(what)) => call!(on_warning, what),
+        (EventKind::CONNECT_FAILED, Content::Error(why)) => {
+            call!(on_connect_failed, Arc::as_ptr(why))
+        }
+        (_, Content::Refusal { error, .. }) => call!(on_error, Arc::as_ptr(error)),
+        (EventKind::WARNING, Content::Error(what)) => call!(on_warning, Arc::as_ptr(what)),
         (_, Content::Message(message)) => call!(on_message, Arc::as_ptr(message)),
         (_, Content::Request(request)) => call!(on_request, Arc::as_ptr(request).cast_mut()),
         (_, Content::Report { ticket, .. }) => call!(on_report_done, *ticket, event.error()),

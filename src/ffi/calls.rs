@@ -84,6 +84,7 @@ calls! {
     VERSION                              "opamp_version"                                Works Works   Works   Absent  Works;
     STATUS_NAME                          "opamp_status_name"                            Works Works   Works   Absent  Works;
     ERROR_KIND_NAME                      "opamp_error_kind_name"                        Works Works   Works   Absent  Works;
+    ERROR_REASON_NAME                    "opamp_error_reason_name"                      Works Works   Works   Absent  Works;
     EVENT_KIND_NAME                      "opamp_event_kind_name"                        Works Works   Works   Absent  Works;
     SET_LOG                              "opamp_set_log"                                Works Works   Works   Absent  Works;
     CLIENT_NEW                           "opamp_client_new"                             Works Works   Works   Absent  Works;
@@ -144,9 +145,14 @@ calls! {
     CONFIG_MAP_GET                       "opamp_config_map_get"                         Works Works   Works   Refused Refused;
     ERROR_CODE                           "opamp_error_code"                             Works Works   Works   Refused Refused;
     ERROR_KIND                           "opamp_error_kind"                             Works Works   Works   Nothing Refused;
+    ERROR_REASON                         "opamp_error_reason"                           Works Works   Works   Nothing Refused;
+    ERROR_CAPABILITIES                   "opamp_error_capabilities"                     Works Works   Works   Nothing Refused;
+    ERROR_SERVER_TYPE                    "opamp_error_server_type"                      Works Works   Works   Refused Refused;
+    ERROR_SERVER_MESSAGE                 "opamp_error_server_message"                   Works Works   Works   Nothing Refused;
     ERROR_HTTP_STATUS                    "opamp_error_http_status"                      Works Works   Works   Nothing Refused;
     ERROR_TEXT                           "opamp_error_text"                             Works Works   Works   Nothing Refused;
     ERROR_RETRY_IN_MS                    "opamp_error_retry_in_ms"                      Works Works   Works   Refused Refused;
+    ERROR_REF                            "opamp_error_ref"                              Works Works   Works   Nothing Refused;
     ERROR_FREE                           "opamp_error_free"                             Works Works   Refused Nothing Works;
     CALLBACKS_INIT                       "opamp_callbacks_init"                         Works Works   Works   Absent  Works;
     AGENT_NEW                            "opamp_agent_new"                              Works Works   Refused Refused Refused;

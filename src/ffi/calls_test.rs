@@ -154,6 +154,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_version" => pointer(opamp_version()),
         "opamp_status_name" => pointer(opamp_status_name(-1)),
         "opamp_error_kind_name" => pointer(opamp_error_kind_name(1)),
+        "opamp_error_reason_name" => pointer(opamp_error_reason_name(1)),
         "opamp_event_kind_name" => pointer(opamp_event_kind_name(1)),
         "opamp_set_log" => status(opamp_set_log(0, None, null_mut())),
 
@@ -248,9 +249,18 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
 
         "opamp_error_code" => status(opamp_error_code(s.error)),
         "opamp_error_kind" => number(opamp_error_kind(s.error) as u64),
+        "opamp_error_reason" => number(opamp_error_reason(s.error) as u64),
+        "opamp_error_capabilities" => number(opamp_error_capabilities(s.error)),
+        "opamp_error_server_type" => status(opamp_error_server_type(s.error, null_mut())),
+        "opamp_error_server_message" => pointer(opamp_error_server_message(s.error)),
         "opamp_error_http_status" => number(opamp_error_http_status(s.error) as u64),
         "opamp_error_text" => pointer(opamp_error_text(s.error)),
         "opamp_error_retry_in_ms" => status(opamp_error_retry_in_ms(s.error, out)),
+        "opamp_error_ref" => {
+            let same = opamp_error_ref(s.error);
+            opamp_error_free(same);
+            pointer(same)
+        }
         "opamp_error_free" => done(opamp_error_free(if s.is_null() { null_mut() } else { an_error() })),
         "opamp_callbacks_init" => {
             let mut callbacks = std::mem::zeroed::<opamp_callbacks>();

@@ -14,7 +14,7 @@ use super::{
     guard::{Handle, Life},
     status::{Outcome, Refusal, opamp_status},
 };
-use crate::agent::Client;
+use crate::agent::{Client, Reason};
 
 /// Who the agent is, where the server is, how to get there, and what is true of the agent now. Reference counted; it has
 /// no thread and no socket. Connection settings are fixed while an agent runs on it, headers excepted; what is true of
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn opamp_client_new(
 ) -> opamp_status {
     guard::open(&calls::CLIENT_NEW, err, || {
         convert::wanted(out)?;
-        let client = Client::new(convert::text(endpoint, "the endpoint")?)?;
+        let client = Client::new(convert::text(endpoint, "endpoint")?)?;
         let handle = Arc::new(opamp_client {
             life: Life::new(),
             client,
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn opamp_client_set_endpoint(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_SET_ENDPOINT, client, err, |client| {
-        Ok(client.set_endpoint(convert::text(endpoint, "the endpoint")?)?)
+        Ok(client.set_endpoint(convert::text(endpoint, "endpoint")?)?)
     })
 }
 
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn opamp_client_set_instance_uid(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_SET_INSTANCE_UID, client, err, |client| {
-        Ok(client.set_instance_uid(convert::bytes(uid, len, "the uid")?)?)
+        Ok(client.set_instance_uid(convert::bytes(uid, len, "instance uid")?)?)
     })
 }
 
@@ -139,7 +139,8 @@ pub unsafe extern "C" fn opamp_client_instance_uid(
         |client| {
             convert::wanted(uid)?;
             if len != 16 {
-                return Err(Refusal::argument("an instance uid has 16 bytes"));
+                return Err(Refusal::argument("instance uid must be 16 bytes long")
+                    .because(Reason::OutOfRange));
             }
             uid.cast::<[u8; 16]>()
                 .write_unaligned(client.instance_uid());

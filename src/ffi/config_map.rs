@@ -16,7 +16,7 @@ use super::{
     guard::{Handle, Life},
     status::{OPAMP_E_NOT_FOUND, OPAMP_E_STATE, Outcome, Refusal, opamp_status},
 };
-use crate::agent::{ConfigMap, ConfigMapBuilder, File};
+use crate::agent::{ConfigMap, ConfigMapBuilder, File, Reason, shown};
 
 /// Named files: for each name a content type and a body. Received ones, and those that were set, are frozen: immutable, to
 /// be read by any thread. One that is being built belongs to one thread at a time. Reference counted; it may outlive the
@@ -58,7 +58,7 @@ impl opamp_config_map {
     fn add(&self, name: &str, content_type: &str, body: &[u8]) -> Outcome {
         let mut building = self.building.try_lock().ok_or_else(busy)?;
         if self.frozen.get().is_some() {
-            return Err(Refusal::new(OPAMP_E_STATE, "the map is frozen"));
+            return Err(Refusal::new(OPAMP_E_STATE, "the map is frozen").because(Reason::Frozen));
         }
         Ok(building.add(name, content_type, body)?)
     }
@@ -87,7 +87,7 @@ impl opamp_config_map {
 }
 
 fn busy() -> Refusal {
-    Refusal::new(OPAMP_E_STATE, "another thread is building the map")
+    Refusal::new(OPAMP_E_STATE, "another thread is building the map").because(Reason::Busy)
 }
 
 /// The slices of a file: a name, type or body lies where it is until the map is freed, also while others are added.
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn opamp_config_map_decode(
 ) -> opamp_status {
     guard::open(&calls::CONFIG_MAP_DECODE, err, || {
         convert::wanted(out)?;
-        let map = ConfigMap::decode(convert::bytes(bytes, len, "the map")?)?;
+        let map = ConfigMap::decode(convert::bytes(bytes, len, "map")?)?;
         out.write(Arc::into_raw(opamp_config_map::received(map)).cast_mut());
         Ok(())
     })
@@ -151,12 +151,13 @@ pub unsafe extern "C" fn opamp_config_map_add(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     guard::call(&calls::CONFIG_MAP_ADD, map, err, |map| {
-        let name = convert::name(name, name_len, "the name")?;
-        let content_type = convert::text_or_none(content_type, "the content type")?;
+        let name = convert::name(name, name_len, "name")?;
+        let of = |part: &str| format!("{part} of the file {:?}", shown(name));
+        let content_type = convert::text_or_none(content_type, &of("content type"))?;
         map.add(
             name,
             content_type.unwrap_or(""),
-            convert::bytes(body, body_len, "the body")?,
+            convert::bytes(body, body_len, &of("body"))?,
         )
     })
 }
@@ -228,7 +229,7 @@ pub unsafe extern "C" fn opamp_config_map_get(
     body: *mut opamp_slice,
 ) -> opamp_status {
     guard::call(&calls::CONFIG_MAP_GET, map, ptr::null_mut(), |map| {
-        let wanted = convert::name(name, name_len, "the name")?;
+        let wanted = convert::name(name, name_len, "name")?;
         let [_, its_type, its_body] = map.with(
             |map| map.find(wanted).map(slices),
             |map| map.find(wanted).map(slices),

@@ -60,6 +60,17 @@ pub enum opamp_log_level {
     OPAMP_LOG_DEBUG = 4,
 }
 
+/// What a server's error_response says it is: ServerErrorResponseType of the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub enum opamp_server_error_type {
+    OPAMP_SERVER_ERROR_UNKNOWN = 0,
+    /// What was reported is held back until it changes.
+    OPAMP_SERVER_ERROR_BAD_REQUEST = 1,
+    /// The library tries again when the server asked for it, else after a delay.
+    OPAMP_SERVER_ERROR_UNAVAILABLE = 2,
+}
+
 /// What a message brought: bits of opamp_message_parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]

@@ -3,7 +3,10 @@
 use super::{constants::*, error::opamp_error_kind::*, event::opamp_event_kind::*};
 use crate::{
     agent::{EventKind, Kind, Level, snapshot::Field},
-    proto::{AgentCapabilities, RemoteConfigStatuses, ServerCapabilities, ServerToAgentFlags},
+    proto::{
+        AgentCapabilities, RemoteConfigStatuses, ServerCapabilities, ServerErrorResponseType,
+        ServerToAgentFlags,
+    },
     protocol::{MessageParts, Part, Parts, Timer},
 };
 
@@ -38,7 +41,10 @@ fn capabilities_are_those_of_the_wire() {
 
 #[test]
 fn what_a_server_says_is_as_on_the_wire() {
-    use {opamp_message_flag::*, opamp_remote_config_state::*, opamp_server_capability::*};
+    use {
+        opamp_message_flag::*, opamp_remote_config_state::*, opamp_server_capability::*,
+        opamp_server_error_type::*,
+    };
     same! {
         OPAMP_SERVER_CAPABILITY_ACCEPTS_STATUS => ServerCapabilities::AcceptsStatus;
         OPAMP_SERVER_CAPABILITY_OFFERS_REMOTE_CONFIG => ServerCapabilities::OffersRemoteConfig;
@@ -49,6 +55,9 @@ fn what_a_server_says_is_as_on_the_wire() {
         OPAMP_SERVER_CAPABILITY_ACCEPTS_CONNECTION_SETTINGS_REQUEST => ServerCapabilities::AcceptsConnectionSettingsRequest;
         OPAMP_MESSAGE_FLAG_REPORT_FULL_STATE => ServerToAgentFlags::ReportFullState;
         OPAMP_MESSAGE_FLAG_REPORT_AVAILABLE_COMPONENTS => ServerToAgentFlags::ReportAvailableComponents;
+        OPAMP_SERVER_ERROR_UNKNOWN => ServerErrorResponseType::Unknown;
+        OPAMP_SERVER_ERROR_BAD_REQUEST => ServerErrorResponseType::BadRequest;
+        OPAMP_SERVER_ERROR_UNAVAILABLE => ServerErrorResponseType::Unavailable;
         OPAMP_REMOTE_CONFIG_UNSET => RemoteConfigStatuses::Unset;
         OPAMP_REMOTE_CONFIG_APPLIED => RemoteConfigStatuses::Applied;
         OPAMP_REMOTE_CONFIG_APPLYING => RemoteConfigStatuses::Applying;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::status::{Outcome, Refusal};
+use crate::agent::Reason;
 
 /// Borrowed bytes: how long they live is said where they are given. Not NUL-terminated. `data` is never NULL on success.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +42,15 @@ impl opamp_slice {
 /// `pointer` is NULL or a NUL-terminated text that outlives the call.
 pub(super) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Outcome<&'a str> {
     // SAFETY: the caller's promise.
-    unsafe { text_or_none(pointer, what) }?
-        .ok_or_else(|| Refusal::argument(format!("{what} is NULL")))
+    unsafe { text_or_none(pointer, what) }?.ok_or_else(|| null(what))
+}
+
+fn null(what: &str) -> Refusal {
+    Refusal::argument(format!("{what} is NULL")).because(Reason::NullPointer)
+}
+
+fn not_utf8(what: &str, at: usize) -> Refusal {
+    Refusal::argument(format!("{what} is not UTF-8 at byte {at}")).because(Reason::BadUtf8)
 }
 
 /// The same, where NULL means none.
@@ -59,7 +67,7 @@ pub(super) unsafe fn text_or_none<'a>(
     // SAFETY: not NULL, and NUL-terminated, says the caller.
     let text = unsafe { CStr::from_ptr(pointer) }.to_str();
     text.map(Some)
-        .map_err(|_| Refusal::argument(format!("{what} is not UTF-8")))
+        .map_err(|why| not_utf8(what, why.valid_up_to()))
 }
 
 /// A path: any bytes but NUL, as the system has them.
@@ -84,12 +92,12 @@ pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize, what: &str) -> Outco
         return Ok(&[]);
     }
     if data.is_null() {
-        return Err(Refusal::argument(format!("{what} is NULL with a length")));
+        let text = format!("{what} is NULL with a length of {len}");
+        return Err(Refusal::argument(text).because(Reason::NullPointer));
     }
     if isize::try_from(len).is_err() {
-        return Err(Refusal::argument(format!(
-            "{what} is longer than memory can be"
-        )));
+        let text = format!("{what} is longer than memory can be");
+        return Err(Refusal::argument(text).because(Reason::TooLong));
     }
     // SAFETY: not NULL, and `len` bytes, says the caller.
     Ok(unsafe { slice::from_raw_parts(data, len) })
@@ -102,7 +110,7 @@ pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize, what: &str) -> Outco
 pub(super) unsafe fn name<'a>(data: *const c_char, len: usize, what: &str) -> Outcome<&'a str> {
     // SAFETY: the caller's promise.
     let bytes = unsafe { bytes(data.cast(), len, what) }?;
-    std::str::from_utf8(bytes).map_err(|_| Refusal::argument(format!("{what} is not UTF-8")))
+    std::str::from_utf8(bytes).map_err(|why| not_utf8(what, why.valid_up_to()))
 }
 
 /// An object that a call takes as an argument beside its handle.
@@ -111,13 +119,13 @@ pub(super) unsafe fn name<'a>(data: *const c_char, len: usize, what: &str) -> Ou
 /// `pointer` is NULL or valid for the call.
 pub(super) unsafe fn object<'a, T>(pointer: *const T, what: &str) -> Outcome<&'a T> {
     // SAFETY: the caller's promise.
-    unsafe { pointer.as_ref() }.ok_or_else(|| Refusal::argument(format!("{what} is NULL")))
+    unsafe { pointer.as_ref() }.ok_or_else(|| null(what))
 }
 
 /// An output that makes no sense to leave out.
 pub(super) fn wanted<T>(out: *mut T) -> Outcome {
     match out.is_null() {
-        true => Err(Refusal::argument("the output is NULL")),
+        true => Err(null("output")),
         false => Ok(()),
     }
 }
@@ -138,7 +146,10 @@ pub(super) fn timeout(milliseconds: i64) -> Outcome<Option<Duration>> {
     match u64::try_from(milliseconds) {
         Ok(milliseconds) => Ok(Some(Duration::from_millis(milliseconds))),
         Err(_) if milliseconds == -1 => Ok(None),
-        Err(_) => Err(Refusal::argument("a time is -1 or not negative")),
+        Err(_) => {
+            let text = format!("timeout is {milliseconds}, must be -1 or at least 0");
+            Err(Refusal::argument(text).because(Reason::OutOfRange))
+        }
     }
 }
 

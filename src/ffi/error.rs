@@ -3,6 +3,7 @@
 use std::{
     ffi::{CString, c_char},
     ptr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,16 +12,21 @@ use super::{
     guard::{Handle, Life},
     status::{OPAMP_E_NOT_FOUND, Refusal, Why, opamp_status},
 };
-use crate::agent::{Error, Kind};
+use crate::agent::{Error, Kind, Reason};
 
-/// What went wrong: given to callbacks and events, or by the calls that explain. Immutable; any thread may read it.
+/// What went wrong: given to callbacks and events, or by the calls that explain. Reference counted and immutable; any thread
+/// may read it.
 pub struct opamp_error {
     life: Life,
     code: opamp_status,
     kind: opamp_error_kind,
+    reason: Reason,
+    capabilities: u64,
     http_status: i32,
     retry_in: Option<Duration>,
     text: CString,
+    /// Type and message of an error_response.
+    server: Option<(i32, CString)>,
 }
 
 impl Handle for opamp_error {
@@ -30,36 +36,45 @@ impl Handle for opamp_error {
 }
 
 impl opamp_error {
-    pub(super) fn new(error: &Error) -> Self {
-        let code = super::status::opamp_status_code::from(error.code) as opamp_status;
+    pub(super) fn new(error: &Error) -> Arc<Self> {
+        let code = super::status::opamp_status_code::from(error.code);
+        Arc::new(Self::of(error, code as opamp_status))
+    }
+
+    fn of(error: &Error, code: opamp_status) -> Self {
+        let server = error.server.as_ref();
         Self {
             life: Life::new(),
             code,
             kind: error.kind.into(),
+            reason: error.reason,
+            capabilities: error.capabilities,
             http_status: error.http_status.map_or(0, i32::from),
             retry_in: error.retry_in,
             text: convert::line(&error.text),
+            server: server.map(|server| (server.kind, convert::line(&server.message))),
         }
     }
 }
 
-/// An error for an out parameter: the host frees it.
+/// An error for an out parameter, with one reference.
 pub(super) fn give(refusal: Refusal) -> *mut opamp_error {
+    let code = refusal.code as opamp_status;
     let error = match &refusal.why {
-        Why::Error(error) => opamp_error {
-            code: refusal.code as opamp_status,
-            ..opamp_error::new(error)
-        },
+        Why::Error(error) => opamp_error::of(error, code),
         Why::Text(kind, text) => opamp_error {
             life: Life::new(),
-            code: refusal.code as opamp_status,
+            code,
             kind: (*kind).into(),
+            reason: refusal.reason,
+            capabilities: 0,
             http_status: 0,
             retry_in: None,
             text: convert::line(text),
+            server: None,
         },
     };
-    Box::into_raw(Box::new(error))
+    Arc::into_raw(Arc::new(error)).cast_mut()
 }
 
 /// Where it went wrong: what opamp_error_kind answers. Later releases may add kinds.
@@ -144,6 +159,59 @@ pub unsafe extern "C" fn opamp_error_kind(error: *const opamp_error) -> i32 {
     guard::read(&calls::ERROR_KIND, error, 0, |error| error.kind as i32)
 }
 
+/// Why, as a number that stays the same whatever the text says: one of `enum opamp_error_reason_code`. Later releases may
+/// add reasons. NULL: OPAMP_REASON_NONE.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_error_reason(error: *const opamp_error) -> i32 {
+    guard::read(&calls::ERROR_REASON, error, 0, |error| error.reason as i32)
+}
+
+/// The capabilities that the error is about (undeclared, unsupported, without its callback): bits of
+/// `enum opamp_capability`; 0: it is about none. NULL: 0.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_error_capabilities(error: *const opamp_error) -> u64 {
+    guard::read(&calls::ERROR_CAPABILITIES, error, 0, |error| {
+        error.capabilities
+    })
+}
+
+/// The type of the server's error_response: one of `enum opamp_server_error_type`. Only errors of kind
+/// OPAMP_ERROR_SERVER that on_error or OPAMP_EVENT_SERVER_ERROR brought have one.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where there is none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_error_server_type(
+    error: *const opamp_error,
+    out: *mut i32,
+) -> opamp_status {
+    guard::call(&calls::ERROR_SERVER_TYPE, error, ptr::null_mut(), |error| {
+        let Some((kind, _)) = &error.server else {
+            return Err(Refusal::new(
+                OPAMP_E_NOT_FOUND,
+                "not an error_response of the server",
+            ));
+        };
+        convert::put(out, *kind);
+        Ok(())
+    })
+}
+
+/// The message of the server's error_response, without the type: NUL-terminated, cut to 256 bytes and without control
+/// characters; borrowed from the error. opamp_event_message has the whole. NULL: no error_response, or a NULL error.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_error_server_message(error: *const opamp_error) -> *const c_char {
+    guard::read(&calls::ERROR_SERVER_MESSAGE, error, ptr::null(), |error| {
+        let server = error.server.as_ref();
+        server.map_or(ptr::null(), |(_, message)| message.as_ptr())
+    })
+}
+
 /// The HTTP status of the server's answer; 0: there was none. NULL: 0.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
@@ -183,13 +251,25 @@ pub unsafe extern "C" fn opamp_error_retry_in_ms(
     })
 }
 
-/// Frees an error that an out parameter gave. Never one that was borrowed from an event, a callback or a snapshot.
+/// Acquires a reference and returns the same error, which so outlives the callback, event or snapshot that it was borrowed
+/// from; release it with opamp_error_free. NULL: NULL.
 ///
-/// Threads: any, once. Callbacks: yes. Blocks: no. NULL or, for one from before the fork, in a forked child: nothing. Since:
-/// 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_error_ref(error: *const opamp_error) -> *mut opamp_error {
+    guard::read(&calls::ERROR_REF, error, ptr::null_mut(), |_| {
+        Arc::increment_strong_count(error);
+        error.cast_mut()
+    })
+}
+
+/// Releases the reference that an out parameter or opamp_error_ref gave; the last one frees the error. Never for one that
+/// is only borrowed from an event, a callback or a snapshot.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. NULL or, for one from before the fork, in a forked child: nothing. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_error_free(error: *mut opamp_error) {
     guard::release(&calls::ERROR_FREE, error, |error| {
-        drop(Box::from_raw(error))
+        drop(Arc::from_raw(error))
     });
 }

@@ -30,16 +30,16 @@ pub struct opamp_event {
 /// What an event brings.
 pub(super) enum Content {
     Nothing,
-    Error(opamp_error),
+    Error(Arc<opamp_error>),
     Refusal {
-        error: opamp_error,
+        error: Arc<opamp_error>,
         message: Option<Arc<opamp_message>>,
     },
     Message(Arc<opamp_message>),
     Request(Arc<opamp_request>),
     Report {
         ticket: u64,
-        why_not: Option<opamp_error>,
+        why_not: Option<Arc<opamp_error>>,
     },
     Redirect {
         from: CString,
@@ -81,7 +81,7 @@ impl opamp_event {
             | Content::Report {
                 why_not: Some(error),
                 ..
-            } => error,
+            } => Arc::as_ptr(error),
             _ => ptr::null(),
         }
     }

@@ -9,6 +9,7 @@ use super::{
     status::{OPAMP_E_FORKED, OPAMP_OK, Outcome, Refusal, opamp_status},
 };
 use crate::agent::{
+    Reason,
     fork::{self, Token},
     log::{self, Level},
     panics,
@@ -129,7 +130,7 @@ unsafe fn admit<'a, H: Handle>(row: &Call, handle: *const H) -> Outcome<&'a H> {
     debug_assert!(row.null != Null::Absent, "{} has no handle", row.name);
     // SAFETY: NULL or valid, says the caller.
     let Some(handle) = (unsafe { handle.as_ref() }) else {
-        return Err(Refusal::argument("the handle is NULL"));
+        return Err(Refusal::argument("handle is NULL").because(Reason::NullPointer));
     };
     if row.child != Child::Works && !handle.life().is_here() {
         return Err(Refusal::new(

@@ -9,10 +9,16 @@ use super::{
     calls, convert, guard,
     status::{Outcome, Refusal, opamp_status},
 };
-use crate::agent::log::{self, Level, Sink};
+use crate::agent::{
+    Reason,
+    log::{self, Level, Sink},
+};
 
 pub(super) fn level(number: i32) -> Outcome<Level> {
-    Level::from_number(number).ok_or_else(|| Refusal::argument("there is no such log level"))
+    Level::from_number(number).ok_or_else(|| {
+        let text = format!("log level is {number}, must be 0 to 4");
+        Refusal::argument(text).because(Reason::UnknownValue)
+    })
 }
 
 /// The host's pointer, handed back to its own callback and never looked at.

@@ -16,7 +16,7 @@ use super::{
     guard::{Handle, Life},
     status::{OPAMP_E_NOT_FOUND, OPAMP_E_STATE, Outcome, Refusal, opamp_status},
 };
-use crate::agent::{HostRequest, Reached};
+use crate::agent::{HostRequest, Reached, Reason, free_text, shown};
 
 /// One exchange for the host's own HTTP stack (opamp_client_use_host_transport). Borrowed in on_request or from its event.
 /// Ended once, from any thread, by opamp_request_complete or opamp_request_fail; to end it later keep it with
@@ -154,9 +154,12 @@ pub unsafe extern "C" fn opamp_request_complete(
         let status = u16::try_from(http_status)
             .ok()
             .filter(|status| (100..1000).contains(status))
-            .ok_or_else(|| Refusal::argument("no HTTP status"))?;
+            .ok_or_else(|| {
+                let text = format!("HTTP status is {http_status}, must be 100 to 999");
+                Refusal::argument(text).because(Reason::OutOfRange)
+            })?;
         let headers = pairs(headers, header_count)?;
-        let body = convert::bytes(body, body_len, "the body")?;
+        let body = convert::bytes(body, body_len, "body")?;
         ended(
             request
                 .request
@@ -166,7 +169,9 @@ pub unsafe extern "C" fn opamp_request_complete(
 }
 
 fn ended<E>(result: Result<(), E>) -> Outcome {
-    result.map_err(|_| Refusal::new(OPAMP_E_STATE, "the request was ended before"))
+    result.map_err(|_| {
+        Refusal::new(OPAMP_E_STATE, "the request was ended before").because(Reason::Ended)
+    })
 }
 
 unsafe fn pairs(headers: *const *const c_char, count: usize) -> Outcome<Vec<(String, Vec<u8>)>> {
@@ -176,14 +181,18 @@ unsafe fn pairs(headers: *const *const c_char, count: usize) -> Outcome<Vec<(Str
     let texts = count
         .checked_mul(2)
         .filter(|texts| !headers.is_null() && *texts < isize::MAX as usize / size_of::<usize>())
-        .ok_or_else(|| Refusal::argument("no headers of that count"))?;
+        .ok_or_else(|| {
+            let text = format!("header_count is {count}, but there are not so many headers");
+            Refusal::argument(text).because(Reason::OutOfRange)
+        })?;
     let mut texts = slice::from_raw_parts(headers, texts).iter();
     let mut pairs = Vec::new();
     while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-        let name = convert::text(*name, "a header's name")?;
-        let value = value
-            .as_ref()
-            .ok_or_else(|| Refusal::argument("a header's value is NULL"))?;
+        let name = convert::text(*name, "header name")?;
+        let value = value.as_ref().ok_or_else(|| {
+            let text = format!("value of the header {:?} is NULL", shown(name));
+            Refusal::argument(text).because(Reason::NullPointer)
+        })?;
         pairs.push((name.to_owned(), CStr::from_ptr(value).to_bytes().to_vec()));
     }
     Ok(pairs)
@@ -201,13 +210,16 @@ pub unsafe extern "C" fn opamp_request_fail(
     text: *const c_char,
 ) -> opamp_status {
     guard::call(&calls::REQUEST_FAIL, request, ptr::null_mut(), |request| {
-        let text = convert::text_or_none(text, "the text")?;
+        let text = match text.is_null() {
+            true => String::new(),
+            false => free_text(CStr::from_ptr(text).to_bytes()),
+        };
         let reached = if reached_server == 0 {
             Reached::No
         } else {
             Reached::Maybe
         };
-        ended(request.request.fail(reached, text.unwrap_or("")))
+        ended(request.request.fail(reached, &text))
     })
 }
 

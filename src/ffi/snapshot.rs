@@ -3,6 +3,7 @@
 use std::{
     ffi::{CString, c_char},
     ptr,
+    sync::Arc,
 };
 
 use super::{
@@ -18,7 +19,7 @@ use crate::agent::Snapshot;
 pub struct opamp_snapshot {
     life: Life,
     snapshot: Snapshot,
-    last_error: Option<opamp_error>,
+    last_error: Option<Arc<opamp_error>>,
     json: CString,
 }
 
@@ -92,7 +93,7 @@ pub unsafe extern "C" fn opamp_snapshot_last_error(
             snapshot
                 .last_error
                 .as_ref()
-                .map_or(ptr::null(), ptr::from_ref)
+                .map_or(ptr::null(), Arc::as_ptr)
         },
     )
 }

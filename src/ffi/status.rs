@@ -1,6 +1,6 @@
 //! Status codes and what a refused call carries with it.
 
-use crate::agent::{Code, Error, Kind};
+use crate::agent::{Code, Error, Kind, Reason};
 
 /// What a call answers: 0 is good, negative is bad, never positive. One of `enum opamp_status_code`; later releases may
 /// add codes, so treat an unknown negative one as a failure.
@@ -62,6 +62,7 @@ impl From<Code> for opamp_status_code {
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) code: opamp_status_code,
+    pub(super) reason: Reason,
     pub(super) why: Why,
 }
 
@@ -77,8 +78,13 @@ impl Refusal {
     pub(super) fn new(code: opamp_status_code, text: impl Into<String>) -> Self {
         Self {
             code,
+            reason: Reason::None,
             why: Why::Text(Kind::Argument, text.into()),
         }
+    }
+
+    pub(super) fn because(self, reason: Reason) -> Self {
+        Self { reason, ..self }
     }
 
     pub(super) fn argument(text: impl Into<String>) -> Self {
@@ -88,6 +94,7 @@ impl Refusal {
     pub(super) fn bug(text: impl Into<String>) -> Self {
         Self {
             code: OPAMP_E_PANIC,
+            reason: Reason::None,
             why: Why::Text(Kind::Bug, text.into()),
         }
     }
@@ -97,6 +104,7 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self {
             code: error.code.into(),
+            reason: error.reason,
             why: Why::Error(error),
         }
     }

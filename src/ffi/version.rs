@@ -9,6 +9,7 @@ use super::{
     guard,
     status::{opamp_status, opamp_status_code as code},
 };
+use crate::agent::reason::NAMES;
 
 const VERSION: &CStr =
     match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
@@ -41,6 +42,14 @@ pub extern "C" fn opamp_error_kind_name(kind: i32) -> *const c_char {
         find(ERROR_KIND_NAMES, kind)
     })
     .as_ptr()
+}
+
+/// The name of an error's reason, as "no_description": static. An unknown reason: "unknown".
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn opamp_error_reason_name(reason: i32) -> *const c_char {
+    guard::name(&calls::ERROR_REASON_NAME, UNKNOWN, || find(NAMES, reason)).as_ptr()
 }
 
 /// The name of an event kind, as "connect_failed": static. An unknown kind: "unknown".

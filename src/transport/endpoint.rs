@@ -40,9 +40,21 @@ const MOST_SOCKET_PATH: usize = 107;
 pub enum EndpointError {
     /// Not a URL at all.
     Syntax,
+    /// Nothing before a `://`.
+    NoScheme,
     /// Another scheme than those of [`Scheme`].
     Scheme(String),
     NoHost,
+    /// `::1` in the place of `[::1]`.
+    NoBrackets,
+    /// Between brackets, and no address.
+    NoAddress,
+    /// A name that DNS has no letters for.
+    ForeignHost(char),
+    /// One that no URL has, and how many stand before it.
+    Character(char, usize),
+    /// What stands behind a `#` is never sent.
+    Fragment,
     /// `user:password@` has no place here: set a header instead.
     UserInfo,
     Port,
@@ -90,15 +102,19 @@ impl Scheme {
 impl Endpoint {
     /// No default path is added; `http://host` asks for `/`, as HTTP has it.
     pub fn parse(text: &str) -> Result<Endpoint, EndpointError> {
-        let (scheme, rest) = text.split_once("://").ok_or(EndpointError::Syntax)?;
-        let scheme = Scheme::parse(scheme).ok_or_else(|| EndpointError::Scheme(excerpt(scheme)))?;
+        let scheme_end = text.find("://");
+        let rest = scheme_end.map_or(text, |end| &text[end + 3..]);
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(authority_end);
-        if authority.contains('@') {
+        // First: of a text with a password no character is named.
+        if scheme_end.is_some() && authority.contains('@') {
             return Err(EndpointError::UserInfo);
         }
-        if path.contains('#') || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(EndpointError::Syntax);
+        check_characters(text, authority)?;
+        let scheme = &text[..scheme_end.ok_or(EndpointError::NoScheme)?];
+        let scheme = Scheme::parse(scheme).ok_or_else(|| EndpointError::Scheme(excerpt(scheme)))?;
+        if path.contains('#') {
+            return Err(EndpointError::Fragment);
         }
         let socket = if scheme.is_unix() {
             Some(socket_path(authority)?)
@@ -171,6 +187,19 @@ impl Endpoint {
     }
 }
 
+/// Printable ASCII; what else there is has its own name in the host.
+fn check_characters(text: &str, authority: &str) -> Result<(), EndpointError> {
+    let is_odd = |c: &char| !c.is_ascii_graphic();
+    match authority.chars().find(is_odd) {
+        Some(odd) if odd.is_alphanumeric() => return Err(EndpointError::ForeignHost(odd)),
+        _ => {}
+    }
+    match text.chars().enumerate().find(|(_, c)| is_odd(c)) {
+        Some((before, odd)) => Err(EndpointError::Character(odd, before)),
+        None => Ok(()),
+    }
+}
+
 /// `%2Frun%2Fopamp.sock`: a whole path in the place of the host.
 fn socket_path(authority: &str) -> Result<Arc<Path>, EndpointError> {
     let wrong = |why| Err(EndpointError::Socket(why));
@@ -210,9 +239,9 @@ pub(super) fn host_and_port(
 ) -> Result<(String, u16), EndpointError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or(EndpointError::Syntax)?;
+            let (host, port) = rest.split_once(']').ok_or(EndpointError::NoAddress)?;
             let Some(host) = address(host) else {
-                return Err(EndpointError::Syntax);
+                return Err(EndpointError::NoAddress);
             };
             match port {
                 "" => (host, None),
@@ -222,6 +251,7 @@ pub(super) fn host_and_port(
                 ),
             }
         }
+        None if authority.matches(':').count() > 1 => return Err(EndpointError::NoBrackets),
         None => match authority.split_once(':') {
             Some((host, port)) => (host.to_owned(), Some(port)),
             None => (authority.to_owned(), None),
@@ -267,18 +297,45 @@ fn excerpt(scheme: &str) -> String {
         .collect()
 }
 
+/// A character in words, so that one that cannot be seen is.
+fn named(odd: char) -> String {
+    match odd {
+        ' ' => "a blank".into(),
+        '\n' | '\r' => "a line break".into(),
+        '\t' => "a tab".into(),
+        _ => format!("the character {odd:?} (U+{:04X})", u32::from(odd)),
+    }
+}
+
 impl EndpointError {
     /// In words, of what the URL was meant to be.
     pub fn of(&self, what: &str) -> String {
         match self {
-            EndpointError::Syntax => format!("{what} is not a URL"),
+            EndpointError::Syntax => format!("{what} is not a valid URL"),
+            EndpointError::NoScheme => {
+                format!("{what} has no scheme, must begin with http://, https://, ws:// or wss://")
+            }
             EndpointError::Scheme(scheme) => format!(
-                "{what}'s scheme is {scheme:?}, not http, https, ws, wss, http+unix or ws+unix"
+                "{what} has scheme {scheme:?}, must be http, https, ws, wss, http+unix or ws+unix"
             ),
             EndpointError::NoHost => format!("{what} has no host"),
-            EndpointError::UserInfo => format!("{what} has user info; send a header instead"),
-            EndpointError::Port => format!("{what}'s port is not 1 to 65535"),
-            EndpointError::Socket(why) => format!("the path of {what}'s socket {why}"),
+            EndpointError::NoBrackets => {
+                format!("{what} has more than one colon in its host; an IPv6 address needs [ ]")
+            }
+            EndpointError::NoAddress => format!("{what} has no IPv6 address between [ and ]"),
+            EndpointError::ForeignHost(odd) => {
+                format!("{what} has {} in its host; use its xn-- form", named(*odd))
+            }
+            EndpointError::Character(odd, 0) => format!("{what} begins with {}", named(*odd)),
+            EndpointError::Character(odd, before) => {
+                format!("{what} has {} behind {before} characters", named(*odd))
+            }
+            EndpointError::Fragment => format!("{what} has a fragment (#..), which is never sent"),
+            EndpointError::UserInfo => {
+                format!("{what} must not contain user info; set a header instead")
+            }
+            EndpointError::Port => format!("{what} port must be 1 to 65535"),
+            EndpointError::Socket(why) => format!("{what} socket path {why}"),
         }
     }
 }

@@ -33,6 +33,7 @@ mod room;
 pub mod signals;
 mod socket;
 mod stream;
+mod suggestion;
 pub mod tls;
 pub mod traffic;
 mod tunnel;
@@ -55,6 +56,7 @@ pub use proxy::{Proxies, Proxy, ProxyError};
 pub use quote::Secrets;
 pub use redirect::{Hop, Redirects};
 pub use resolve::Resolver;
+pub use suggestion::explain;
 pub use traffic::{Facts, Place, Traffic};
 pub use wake::Wake;
 

@@ -27,6 +27,8 @@ static void failures_and_recovery(void) {
   const opamp_error *why;
   opamp_slice whole;
   uint64_t retry = 0;
+  int32_t type = -5;
+  opamp_error *kept;
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 100, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 50, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 50, NULL));
@@ -54,6 +56,8 @@ static void failures_and_recovery(void) {
     }
   } while (event == NULL);
   SAME(opamp_error_http_status(why), 503);
+  SAME(opamp_error_server_type(why, &type), OPAMP_E_NOT_FOUND);
+  CHECK(opamp_error_server_message(why) == NULL && type == -5);
   CHECK(retry >= 900 && retry <= 1100);
   opamp_event_free(event);
   event = kit_event(agent, OPAMP_EVENT_CONNECTED);
@@ -65,6 +69,11 @@ static void failures_and_recovery(void) {
   event = kit_event(agent, OPAMP_EVENT_SERVER_ERROR);
   only(event, 1, 1, 0, 0, 0);
   SAME(opamp_error_kind(opamp_event_error(event)), OPAMP_ERROR_SERVER);
+  SAME(opamp_error_reason(opamp_event_error(event)), OPAMP_REASON_NONE);
+  OK(opamp_error_server_type(opamp_event_error(event), &type));
+  SAME(type, OPAMP_SERVER_ERROR_BAD_REQUEST);
+  CHECK(strcmp(opamp_error_server_message(opamp_event_error(event)), "not like this") == 0);
+  kept = opamp_error_ref(opamp_event_error(event));
   /* Its message is the answer as it came, with the text that the error's own line may not show. [RCV-01] */
   SAME(opamp_message_parts(opamp_event_message(event)), 0);
   opamp_message_bytes(opamp_event_message(event), &whole);
@@ -77,6 +86,8 @@ static void failures_and_recovery(void) {
   only(event, 0, 0, 0, 0, 0);
   opamp_event_free(event);
   event = NULL;
+  CHECK(strstr(opamp_error_text(kept), "BAD_REQUEST: not like this") != NULL); /* outlives its event */
+  opamp_error_free(kept);
   SAME(opamp_agent_next_event(agent, -1, &event), OPAMP_E_STATE);
   opamp_agent_free(agent);
   opamp_client_unref(client);

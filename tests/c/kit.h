@@ -77,7 +77,7 @@ static inline const char *kit_requests(void) { return kit_is_websocket() ? "kind
 
 /* One request to the control API at 127.0.0.1; answers its status and puts the start of its body into `answer`. */
 static inline int kit_api(const char *method, const char *path, const char *body, char *answer, size_t size) {
-  static const char form[] = "%s /api/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+  static const char form[] = "%s /api/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
                              "Content-Length: %zu\r\n\r\n";
   char head[1024], whole[65536];
   size_t have = 0;

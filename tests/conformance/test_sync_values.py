@@ -265,6 +265,19 @@ class Values(Stage):
         status = self.last_message()["remote_config_status"]
         self.assertEqual(("FAILED", "why"), (status["status"], status["error_message"]))
 
+    def test_an_error_text_is_mended_and_cut_and_never_keeps_its_status(self):
+        """[SYNC-23] Latin-1, a character cut in two, NUL, and more than any message holds."""
+        client = self.client()
+        agent = self.started(client)
+        long = "\u20ac" * 30_000_000
+        for text, sent in [
+            (b"caf\xe9", "caf\ufffd"), (b"cut \xe2\x82", "cut \ufffd"), (b"a\0b", "a\ufffdb"),
+            (long.encode(), "\u20ac" * 2728 + " [cut]"),
+        ]:
+            client.set_status(b"h", "FAILED", text)
+            agent.flush()
+            self.assertEqual(sent, self.last_message()["remote_config_status"]["error_message"])
+
 
 class Budget(Stage):
     def test_changes_leave_as_a_burst_and_then_one_by_one(self):

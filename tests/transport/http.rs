@@ -166,19 +166,30 @@ fn an_endpoint_is_taken_as_given_or_refused_with_a_reason() {
     );
     assert_eq!(refused("https:///v1"), EndpointError::NoHost);
     assert_eq!(refused("http://:80/v1"), EndpointError::NoHost);
-    assert_eq!(refused("http://[::1"), EndpointError::Syntax);
+    assert_eq!(refused("http://[::1"), EndpointError::NoAddress);
+    assert_eq!(refused("http://[::x]/"), EndpointError::NoAddress);
+    assert_eq!(refused("http://::1/"), EndpointError::NoBrackets);
+    assert_eq!(
+        refused("http://h\u{f6}st/"),
+        EndpointError::ForeignHost('\u{f6}')
+    );
+    assert_eq!(refused("http://host/#f"), EndpointError::Fragment);
     assert_eq!(refused("http://host:0/"), EndpointError::Port);
     assert_eq!(refused("http://host:65536/"), EndpointError::Port);
     assert_eq!(refused("http://host:8a/"), EndpointError::Port);
-    for bad in [
-        "",
-        "host",
-        "http:/host",
-        "http://ho st/",
-        "http://host/a b",
-        "http://host/#f",
+    for bad in ["", "host", "http:/host"] {
+        assert_eq!(refused(bad), EndpointError::NoScheme, "{bad:?}");
+    }
+    for (bad, before) in [
+        (" http://host", 0),
+        ("http://ho st/", 9),
+        ("http://host/a b", 13),
     ] {
-        assert_eq!(refused(bad), EndpointError::Syntax, "{bad:?}");
+        assert_eq!(
+            refused(bad),
+            EndpointError::Character(' ', before),
+            "{bad:?}"
+        );
     }
     let parsed = |url: &str| {
         let e = Endpoint::parse(url).unwrap();

@@ -8,10 +8,11 @@ use std::{
 use super::{
     super::{
         convert,
-        error::{Code, Error, Kind, Result},
+        error::{Error, Result},
         event::{Event, EventKind},
         panics,
         queue::{Nothing, deadline_after},
+        reason::Reason,
     },
     Agent, Delivery, Host,
 };
@@ -22,7 +23,7 @@ impl Agent {
         self.check_poll()?;
         self.queue
             .descriptor()
-            .map_err(|why| Error::new(Code::Resource, Kind::Io, format!("eventfd: {why}")))
+            .map_err(|why| convert::no_descriptor(&why))
     }
 
     /// The next event; the caller is its own handler.
@@ -105,20 +106,23 @@ impl Agent {
     fn check_poll(&self) -> Result<()> {
         match self.life.lock().setup.delivery {
             Delivery::Poll => Ok(()),
-            Delivery::Thread => Err(Error::state("events come on a thread of the library")),
+            Delivery::Thread => {
+                let text = "events are delivered on a library thread (OPAMP_DELIVERY_THREAD)";
+                Err(Error::state(text).because(Reason::WrongDelivery))
+            }
         }
     }
 
     fn enter_delivery(&self) -> Result<Arc<dyn Host>> {
         let mut life = self.life.lock();
         if life.delivering.is_some() {
-            return Err(Error::state("a dispatch is under way"));
+            return Err(Error::state("a dispatch is already running").because(Reason::Busy));
         }
         let host = self
             .host
             .lock()
             .clone()
-            .ok_or_else(|| Error::state("the agent was freed"))?;
+            .ok_or_else(|| Error::state("the agent was freed").because(Reason::Ended))?;
         life.delivering = Some(std::thread::current().id());
         Ok(host)
     }
@@ -137,6 +141,9 @@ impl Agent {
 fn why_nothing(nothing: Nothing) -> Error {
     match nothing {
         Nothing::Timeout => convert::timeout("nothing waits"),
-        Nothing::Closed => Error::state("the agent does not run, and its last event was taken"),
+        Nothing::Closed => {
+            let text = "the agent is not running, and its last event was taken";
+            Error::state(text).because(Reason::NotRunning)
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::{
         error::{Error, Result},
         log::Level,
         mailbox::Leave,
+        reason::Reason,
         run::Run,
     },
     Delivery,
@@ -128,18 +129,19 @@ impl Life {
     pub(super) fn running(&self) -> Result<&Arc<Run>> {
         match &self.run {
             Some(run) if self.worker.is_at_work => Ok(run),
-            _ => Err(Error::state("the agent does not run")),
+            _ => Err(Error::state("the agent is not running").because(Reason::NotRunning)),
         }
     }
 
     pub(super) fn check_idle(&self) -> Result<()> {
-        Err(Error::state(match self.phase {
+        let text = match self.phase {
             Phase::Idle => return Ok(()),
             Phase::Starting => "the agent is being started",
             Phase::Running => "the agent is running",
             Phase::Stopping => "the agent is still stopping",
             Phase::Joining => "the agent has stopped, and another thread just takes that in",
-        }))
+        };
+        Err(Error::state(text).because(Reason::AgentRunning))
     }
 
     /// Is this thread in a callback, or in a dispatch?

@@ -63,7 +63,7 @@ pub unsafe extern "C" fn opamp_client_exchange(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_EXCHANGE, client, err, |client| {
-        let bytes = convert::bytes(agent_to_server, len, "the message")?;
+        let bytes = convert::bytes(agent_to_server, len, "message")?;
         let answer = client.exchange(bytes, convert::timeout(timeout_ms)?)?;
         if !out.is_null() {
             out.write(message::give(answer));

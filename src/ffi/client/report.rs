@@ -83,7 +83,7 @@ pub unsafe extern "C" fn opamp_client_set_effective_config(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_SET_EFFECTIVE_CONFIG, client, err, |client| {
-        Ok(client.set_effective_config(convert::object(config, "the map")?.freeze()?)?)
+        Ok(client.set_effective_config(convert::object(config, "map")?.freeze()?)?)
     })
 }
 
@@ -114,8 +114,8 @@ pub unsafe extern "C" fn opamp_client_set_remote_config_status(
         client,
         err,
         |client| {
-            let hash = convert::bytes(hash, hash_len, "the hash")?;
-            let text = convert::name(error_text, error_text_len, "the error text")?;
+            let hash = convert::bytes(hash, hash_len, "hash")?;
+            let text = convert::bytes(error_text.cast(), error_text_len, "error text")?;
             Ok(client.set_remote_config_status(hash, state, text)?)
         },
     )

@@ -10,7 +10,14 @@ use super::{
     },
     call, opamp_client,
 };
-use crate::agent::{Identity, Roots};
+use crate::agent::{Identity, Reason, Roots, shown};
+
+/// # Safety
+/// As `convert::text`.
+unsafe fn header_value<'a>(name: &str, value: *const c_char) -> Outcome<Option<&'a str>> {
+    // SAFETY: the caller's promise.
+    unsafe { convert::text_or_none(value, &format!("value of the header {:?}", shown(name))) }
+}
 
 /// Sets a header of every request, or with a NULL value takes it away. Used from the next request on, so a fresh token
 /// may be set while an agent runs; after a 401 or 403 it is tried at once. Over WebSocket only a new connection has a
@@ -27,8 +34,8 @@ pub unsafe extern "C" fn opamp_client_set_header(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_SET_HEADER, client, err, |client| {
-        let name = convert::text(name, "the header's name")?;
-        Ok(client.set_header(name, convert::text_or_none(value, "the header's value")?)?)
+        let name = convert::text(name, "header name")?;
+        Ok(client.set_header(name, header_value(name, value)?)?)
     })
 }
 
@@ -46,7 +53,7 @@ pub unsafe extern "C" fn opamp_client_set_user_agent_prefix(
         &calls::CLIENT_SET_USER_AGENT_PREFIX,
         client,
         err,
-        |client| Ok(client.set_user_agent_prefix(convert::text_or_none(prefix, "the prefix")?)?),
+        |client| Ok(client.set_user_agent_prefix(convert::text_or_none(prefix, "prefix")?)?),
     )
 }
 
@@ -84,7 +91,7 @@ pub unsafe extern "C" fn opamp_client_set_proxy(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_SET_PROXY, client, err, |client| {
-        Ok(client.set_proxy(convert::text_or_none(url, "the proxy")?)?)
+        Ok(client.set_proxy(convert::text_or_none(url, "proxy")?)?)
     })
 }
 
@@ -102,8 +109,8 @@ pub unsafe extern "C" fn opamp_client_set_proxy_header(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_SET_PROXY_HEADER, client, err, |client| {
-        let name = convert::text(name, "the header's name")?;
-        Ok(client.set_proxy_header(name, convert::text_or_none(value, "the header's value")?)?)
+        let name = convert::text(name, "header name")?;
+        Ok(client.set_proxy_header(name, header_value(name, value)?)?)
     })
 }
 
@@ -147,7 +154,7 @@ pub unsafe extern "C" fn opamp_client_allow_redirect_to(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_ALLOW_REDIRECT_TO, client, err, |client| {
-        Ok(client.allow_redirect_to(convert::text_or_none(origin, "the origin")?)?)
+        Ok(client.allow_redirect_to(convert::text_or_none(origin, "origin")?)?)
     })
 }
 
@@ -196,7 +203,7 @@ pub unsafe extern "C" fn opamp_client_set_ca_pem(
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_SET_CA_PEM, client, err, |client| {
-        let roots = match convert::bytes(pem, len, "the certificates")? {
+        let roots = match convert::bytes(pem, len, "certificates")? {
             [] => Roots::Default,
             pem => Roots::Memory(pem.into()),
         };
@@ -232,10 +239,14 @@ pub unsafe extern "C" fn opamp_client_set_client_certificate_files(
     )
 }
 
+fn lone_key() -> Refusal {
+    Refusal::argument("a private key without a client certificate").because(Reason::NullPointer)
+}
+
 fn identity_files(paths: (Option<PathBuf>, Option<PathBuf>)) -> Outcome<Option<Identity>> {
     match paths {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(Refusal::argument("a key without a certificate")),
+        (None, Some(_)) => Err(lone_key()),
         (Some(certificate), key) => {
             let key = key.unwrap_or_else(|| certificate.clone());
             Ok(Some(Identity::Files { certificate, key }))
@@ -262,11 +273,11 @@ pub unsafe extern "C" fn opamp_client_set_client_certificate_pem(
         client,
         err,
         |client| {
-            let certificate = convert::bytes(certificate, certificate_len, "the certificate")?;
-            let key = convert::bytes(key, key_len, "the key")?;
+            let certificate = convert::bytes(certificate, certificate_len, "certificate")?;
+            let key = convert::bytes(key, key_len, "key")?;
             let identity = match (certificate, key) {
                 ([], []) => None,
-                ([], _) => return Err(Refusal::argument("a key without a certificate")),
+                ([], _) => return Err(lone_key()),
                 (certificate, key) => Some(Identity::Memory {
                     certificate: certificate.into(),
                     key: if key.is_empty() { certificate } else { key }.into(),
