@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FOREIGN_MAX = 256, FILES_MAX = 1000 }; /* how much of a server's choice is in a line */
+
 void die(const char *what, const char *why) {
   const char *colon = why != NULL ? ": " : "";
   (void)fprintf(stderr, "agent: %s%s%s\n", what, colon, why != NULL ? why : "");
@@ -89,22 +91,35 @@ void say_error(const char *event, const opamp_error *error) {
   say_end();
 }
 
+/* The server chose it: cut between characters. */
+static void put_foreign(opamp_slice text) {
+  size_t n = text.len < FOREIGN_MAX ? text.len : FOREIGN_MAX;
+  while (n < text.len && n > 0 && (text.data[n] & 0xC0) == 0x80) n--;
+  put_quoted((const char *)text.data, n);
+}
+
+static void put_file(opamp_slice name, opamp_slice content_type, size_t bytes) {
+  if (options.json) (void)printf("{\"name\":");
+  put_foreign(name);
+  if (!options.json) return;
+  (void)printf(",\"content_type\":");
+  put_foreign(content_type);
+  (void)printf(",\"bytes\":%zu}", bytes);
+}
+
 void say_offer(const opamp_config_map *offer, opamp_slice hash) {
+  size_t count = opamp_config_map_len(offer);
   say_begin("remote_config");
   say_hex("hash", hash.data, hash.len);
   (void)printf(options.json ? ",\"files\":[" : "  files=");
-  for (size_t i = 0; i < opamp_config_map_len(offer); i++) {
+  for (size_t i = 0; i < count && i < FILES_MAX; i++) {
     opamp_slice name, content_type, body;
     if (opamp_config_map_at(offer, i, &name, &content_type, &body) != OPAMP_OK) continue;
     if (i > 0) (void)putchar(',');
-    if (options.json) (void)printf("{\"name\":");
-    put_quoted((const char *)name.data, name.len);
-    if (!options.json) continue;
-    (void)printf(",\"content_type\":");
-    put_quoted((const char *)content_type.data, content_type.len);
-    (void)printf(",\"bytes\":%zu}", body.len);
+    put_file(name, content_type, body.len);
   }
   if (options.json) (void)putchar(']');
+  if (count > FILES_MAX) say_number("more_files", count - FILES_MAX);
   say_end();
 }
 

@@ -345,6 +345,16 @@ class AgentTest(ServerTest):
         self.server.wait(f"status=APPLIED:{offered['hash']}", since=since)
         self.assertEqual([], [entry for entry in self.server.timeline(kind="received") if "FAILED" in json.dumps(entry)])
 
+    def test_what_a_server_chose_is_shown_harmless_and_bounded(self):
+        agent = self.agent("--option", "8=5000")
+        name = "a\u202e\u009b\n\"" + "\u00e4" * 600
+        self.offer({name: ("t" * 5000, b""), **{f"f{number}": b"" for number in range(1500)}}, "FAILED")
+        line = next(line for line in agent.text().splitlines() if '"remote_config"' in line)
+        self.assertIn('"a\\u202e\\u009b\\u000a\\"\u00e4', line)
+        event = json.loads(line)
+        self.assertLessEqual(len(event["files"][0]["name"].encode()), 256)
+        self.assertEqual((256, 1000, 501), (len(event["files"][0]["content_type"]), len(event["files"]), event["more_files"]))
+
     def test_the_empty_name_comes_back(self):
         self.agent()
         files = {"": b"nameless", "config": b"named", "b": b"2"}
