@@ -277,7 +277,17 @@ impl Line {
         if failure.status.is_none() || failure.text.contains(&proxy.to_string()) {
             return failure;
         }
-        let url = self.at.as_str().split('?').next().unwrap_or_default();
+        // What a redirect asks for may hold a token.
+        let url = match self.hops {
+            0 => self
+                .at
+                .as_str()
+                .split('?')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            _ => self.at.place(),
+        };
         Failure {
             text: format!("{url} through {proxy}: {}", failure.text).into(),
             ..failure
