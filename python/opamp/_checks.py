@@ -69,9 +69,20 @@ def status(name: str, given: Any) -> int:
     """A status of an offer that can be reported."""
     if not isinstance(given, int):
         raise TypeError(f"{name} must be an int, not {type(given).__name__}")
-    if given not in (1, 2, 3):
-        raise ValueError(f"{name} is {given}, must be APPLIED (1), APPLYING (2) or FAILED (3)")
+    if given not in (0, 1, 2, 3):
+        raise ValueError(f"{name} is {given}, must be UNSET (0), APPLIED (1), APPLYING (2) or FAILED (3)")
     return int(given)
+
+
+def status_hash(name: str, given: Any, status: int) -> bytes:
+    """The hash that goes with a status: UNSET is about no offer."""
+    if status != 0:
+        return content(name, given)
+    if not isinstance(given, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{name} must be bytes, not {type(given).__name__}")
+    if len(given):  # pyright: ignore[reportUnknownArgumentType]
+        raise ValueError(f"{name} must be empty with UNSET")
+    return b""
 
 
 def free_text(name: str, given: Any) -> str:

@@ -153,11 +153,13 @@ class OpAMPClient:
     def update_remote_config_status(self, remote_config_hash: bytes, status: int, error_message: str | bytes = "") -> Any:
         """Keeps and reports the status of an offer: APPLIED, APPLYING or FAILED of `opamp_pb2.RemoteConfigStatuses_*`. Returns the
         RemoteConfigStatus, or None when nothing changed. The text goes with FAILED alone and is never refused: bytes that are no UTF-8
-        and NUL become U+FFFD, and it is cut at 8 KiB with ` [cut]`. Raises TypeError and ValueError for a hash that is no bytes or empty
-        and for another status, before anything is kept."""
+        and NUL become U+FFFD, and it is cut at 8 KiB with ` [cut]`. Before the first offer, UNSET with b"" says that there is none: a
+        server that remembers one of an earlier run under this instance uid then offers again. Raises TypeError and ValueError for a
+        hash that is no bytes or empty and for another status, before anything is kept."""
         from . import messages
 
-        remote_config_hash, status = _checks.content("remote_config_hash", remote_config_hash), _checks.status("status", status)
+        status = _checks.status("status", status)
+        remote_config_hash = _checks.status_hash("remote_config_hash", remote_config_hash, status)
         error_message = _checks.free_text("error_message", error_message)
         if status != FAILED:
             error_message = ""

@@ -118,12 +118,26 @@ class State(unittest.TestCase):
         client = client_of("http://127.0.0.1:9/")
         for wrong, arguments in [
             (ValueError, (b"h", 99)), (ValueError, (b"h", 0)), (TypeError, (b"h", "FAILED")), (TypeError, (None, 1)), (TypeError, ("h", 1)),
-            (ValueError, (b"", 1)), (TypeError, (b"h", 3, None)), (TypeError, (b"h", 3, 7)),
+            (ValueError, (b"", 1)), (TypeError, (b"h", 3, None)), (TypeError, (b"h", 3, 7)), (TypeError, (None, 0)), (ValueError, (b"h", -1)),
         ]:
             with self.subTest(arguments), self.assertRaises(wrong):
                 client.update_remote_config_status(*arguments)
         status = client.update_remote_config_status(bytearray(b"h"), 1, "no failure, no text")
         self.assertEqual((status.last_remote_config_hash, status.error_message), (b"h", ""))
+
+    def test_unset_under_a_kept_uid_is_offered_again(self):
+        """[LOG-05] A server remembers a status by the instance uid: without this it never offered again."""
+        with Devserver() as server:
+            server.offer({"a": b"1"})
+            first, callbacks = client_of(server.endpoint), Recorder()
+            with running(first, callbacks) as agent:
+                hash_ = callbacks.offer().config_hash
+                first.update_remote_config_status(hash_, opamp_pb2.RemoteConfigStatuses_APPLIED)
+                self.assertTrue(agent.flush(PATIENCE_S))
+            again, callbacks = client_of(server.endpoint, instance_uid=first.instance_uid), Recorder()
+            self.assertEqual(again.update_remote_config_status(b"", opamp_pb2.RemoteConfigStatuses_UNSET).status, 0)
+            with running(again, callbacks):
+                self.assertEqual(callbacks.offer().config_hash, hash_)
 
     def test_a_nul_in_an_attribute_names_its_key(self):
         for values, key in [({"a\0b": 1}, "'a\\x00b'"), ({"where": "a\0b"}, "'where'"), ({"list": [{"in": "\0"}]}, "'in'")]:

@@ -451,7 +451,7 @@ class AgentTest(ServerTest):
                                 ([*server, "--ca", "/dev/null"], ["--ca: ", "/dev/null"]),
                                 ([*secure, "--cert", "/nonexistent"], ["--cert: ", "/nonexistent", "No such file"]),
                                 ([*server, "--header", "a b: c"], ["--header: ", "header"]), ([*server, "--proxy", "ftp://127.0.0.1/"], ["--proxy: ", "socks5"]),
-                                ([*server, "--option", "99=1"], ["--option: ", "option "]), ([*server, "--interval-ms", "soon"], ["--interval-ms: "])]:
+                                ([*server, "--option", "99=1"], ["--option: ", "99"]), ([*server, "--interval-ms", "soon"], ["--interval-ms: "])]:
             with self.subTest(arguments=arguments):
                 done = subprocess.run([PROGRAMS / "agent", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
                 self.assertEqual(done.returncode, 2, arguments)
