@@ -821,7 +821,9 @@ opamp_status opamp_client_set_endpoint(opamp_client *client,
 /**
  * Sets the instance uid: 16 bytes, not all zero, usually a UUID. Without it the library makes a version 7 one. uid:
  * copied. A host that wants to be the same agent after a restart keeps the uid itself (see opamp_client_instance_uid and
- * on_new_uid) and sets it here.
+ * on_new_uid) and sets it here. It keeps the last remote config status, too, and reports it before
+ * start (opamp_client_set_remote_config_status), or UNSET: a server remembers the one of the earlier
+ * run, and offers what it speaks of no more.
  *
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_STATE while an agent
  * runs. Since: 0.1.
