@@ -36,7 +36,7 @@ C_FLAGS    := -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude
 # A program in build/examples finds the library of this checkout, wherever the checkout lies.
 C_LIBS     := -L$(RELEASE) -lopamp -Wl,-rpath,'$$ORIGIN/../../$(RELEASE)'
 
-.PHONY: all lib examples header devserver test demo bench bench-python install uninstall install-devserver uninstall-devserver \
+.PHONY: all lib examples header devserver test fuzz demo bench bench-python install uninstall install-devserver uninstall-devserver \
 	install-check wheel wheel-check wheel-check-old third-party check-tools clean help
 .DELETE_ON_ERROR:
 
@@ -85,6 +85,10 @@ devserver: check-tools ## the development server: target/tools/opamp-devserver
 
 test: check-tools ## everything that proves something; what lacks a tool is skipped with one line (with CI=true that fails)
 	@$(PYTHON) tests/run.py
+
+FUZZ_SECONDS ?= 600
+fuzz: check-tools ## the fuzz targets, each FUZZ_SECONDS long (600), with a seed of their own: fuzz/run.py
+	@$(PYTHON) fuzz/run.py --seconds $(FUZZ_SECONDS) --seed 0
 
 demo: examples devserver ## the development server and the example agent, told as a story
 	@$(PYTHON) tests/demo.py

@@ -6,3 +6,8 @@ mod locks;
 pub mod proto;
 pub mod protocol;
 pub mod transport;
+
+/// The functions of the C boundary, for `fuzz/`.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use ffi::all as c;

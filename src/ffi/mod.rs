@@ -35,3 +35,16 @@ mod request;
 mod snapshot;
 mod status;
 mod version;
+
+#[cfg(feature = "fuzzing")]
+pub mod all {
+    pub use super::agent::*;
+    pub use super::array::*;
+    pub use super::attributes::*;
+    pub use super::client::{exchange::*, report::*, way::*, *};
+    pub use super::config_map::*;
+    pub use super::convert::*;
+    pub use super::error::*;
+    pub use super::event::*;
+    pub use super::snapshot::*;
+}

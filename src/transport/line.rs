@@ -277,17 +277,7 @@ impl Line {
         if failure.status.is_none() || failure.text.contains(&proxy.to_string()) {
             return failure;
         }
-        // What a redirect asks for may hold a token.
-        let url = match self.hops {
-            0 => self
-                .at
-                .as_str()
-                .split('?')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            _ => self.at.place(),
-        };
+        let url = self.at.as_str().split('?').next().unwrap_or_default();
         Failure {
             text: format!("{url} through {proxy}: {}", failure.text).into(),
             ..failure

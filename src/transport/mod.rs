@@ -16,6 +16,9 @@ mod dial;
 pub mod endpoint;
 pub mod failure;
 pub mod fds;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gunzip;
 mod gzip;
 mod head;

@@ -643,17 +643,3 @@ fn an_answer_that_is_no_opamp_names_the_url_and_the_proxy() {
         server.join();
     }
 }
-
-/// [PROXY-01] [LOG-03]
-#[test]
-fn where_a_redirect_led_is_named_without_its_path() {
-    let moved = answer("307 Moved", "Location: /s3cret\r\n", b"");
-    let server = Server::answering(vec![moved, answer("502 Bad Gateway", "", b"")]);
-    let proxy = format!("http://{}", server.addr);
-    let mut settings = through(&proxy, settings("http://opamp.example:4320/v1"));
-    settings.redirects.limit = 5;
-    let failure = Rig::with(settings).fail();
-    let place = format!("opamp.example:4320 through the proxy {}", server.addr);
-    assert_eq!(&*failure.text, format!("{place}: HTTP 502 Bad Gateway"));
-    server.join();
-}

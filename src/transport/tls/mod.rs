@@ -1,6 +1,6 @@
 //! Trust and identity of a TLS connection.
 
-mod der;
+pub(super) mod der;
 mod file;
 mod identity;
 mod names;
