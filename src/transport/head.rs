@@ -37,14 +37,16 @@ pub(crate) enum Framing {
 /// a stray byte in a value is a blank. In fields that decide where the answer ends, and what becomes of the connection,
 /// nothing odd is borne; `Err` names the field.
 pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
-    let (mut start, mut before) = (0, None);
+    let (mut start, mut before, mut has_begun) = (0, None, false);
     while let Some(length) = bytes[start..].iter().position(|&byte| byte == b'\n') {
         let end = start + length;
         let line = &mut bytes[start..end];
         let line_end = start + line.strip_suffix(b"\r").map_or(length, <[u8]>::len);
         match &bytes[start..line_end] {
-            [] => return Ok(()),
-            _ if start == 0 => {}
+            [] if has_begun => return Ok(()),
+            // The parser passes over empty lines before the status line.
+            [] => {}
+            _ if !has_begun => {}
             [b' ' | b'\t', ..] if before.is_some() => {
                 if let Some(Some(name)) = before {
                     return Err(format!("header field {name} is folded"));
@@ -55,10 +57,11 @@ pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
             }
             line => before = Some(strict_name(line)?),
         }
-        if start > 0 {
+        if has_begun {
             let is_value = matches!(bytes[start], b' ' | b'\t');
             clean(&mut bytes[start..line_end], is_value);
         }
+        has_begun |= line_end > start;
         start = end + 1;
     }
     Ok(())

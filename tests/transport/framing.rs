@@ -198,7 +198,10 @@ fn fields_that_frame_the_answer_stay_strict_and_are_named() {
         ("Sec-WebSocket-Accept : x", "Sec-WebSocket- has whitespace"),
     ] {
         let head = format!("HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 3\r\n\r\nabc");
-        let text = refused(head.as_bytes());
-        assert!(text.contains(why), "{line:?}: {text}");
+        // Empty lines before it change nothing.
+        for before in ["", "\r\n", "\n\r\n"] {
+            let text = refused(format!("{before}{head}").as_bytes());
+            assert!(text.contains(why), "{line:?}: {text}");
+        }
     }
 }
