@@ -481,6 +481,9 @@ void opamp_agent_free(opamp_agent *agent);
 opamp_status opamp_agent_set_delivery(opamp_agent *agent,
                                       int32_t delivery,
                                       opamp_error **err);
+opamp_status opamp_agent_set_name(opamp_agent *agent,
+                                  const char *name,
+                                  opamp_error **err);
 opamp_status opamp_agent_set_log_events(opamp_agent *agent,
                                         int32_t level,
                                         opamp_error **err);

@@ -1494,6 +1494,18 @@ opamp_status opamp_agent_set_delivery(opamp_agent *agent,
                                       opamp_error **err);
 
 /**
+ * Names the agent in its log lines, of the callback and as events, and in the names of its threads (`opamp-NAME`, as far as
+ * 15 bytes go). name: UTF-8 of at most 64 bytes without control characters, copied; NULL or empty, as at the beginning: its
+ * lines have the instance uid. Before start.
+ *
+ * Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (too long, a control character, not UTF-8),
+ * OPAMP_E_STATE while it runs. Since: 0.1.
+ */
+opamp_status opamp_agent_set_name(opamp_agent *agent,
+                                  const char *name,
+                                  opamp_error **err);
+
+/**
  * Asks for the agent's log lines as events, up to a level of `enum opamp_log_level`; OPAMP_LOG_OFF, the default: none.
  * For hosts that can not take the callback of opamp_set_log from any thread. Before start.
  *

@@ -47,6 +47,18 @@ def bits(name: str, number: Any) -> int:
     return number
 
 
+def label(name: str, given: Any) -> bytes:
+    """A short text for log lines."""
+    if not isinstance(given, str):
+        raise TypeError(f"{name} must be a str, not {type(given).__name__}")
+    encoded = given.encode()
+    if len(encoded) > 64:
+        raise ValueError(f"{name} is {len(encoded)} bytes long, must be at most 64")
+    if not given.isprintable():
+        raise ValueError(f"{name} must be printable")
+    return encoded
+
+
 def uid(name: str, given: Any) -> bytes:
     """The 16 bytes that name an agent."""
     if not isinstance(given, bytes):

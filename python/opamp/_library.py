@@ -34,7 +34,7 @@ PROTOTYPES = {
     "error_kind": "ip", "error_reason": "ip", "error_capabilities": "Up", "error_server_type": "ipp", "error_server_message": "sp",
     "error_http_status": "ip", "error_text": "sp", "error_retry_in_ms": "ipp",
     "error_free": "vp",
-"agent_new": "ipppppp", "agent_free": "vp", "agent_set_delivery": "ipip", "agent_set_log_events": "ipip",
+"agent_new": "ipppppp", "agent_free": "vp", "agent_set_delivery": "ipip", "agent_set_log_events": "ipip", "agent_set_name": "ipsp",
     "agent_set_interval": "ipUp", "agent_start": "ipp", "agent_stop": "ipI", "agent_detach": "ipI",
     "agent_poll_now": "ip", "agent_flush": "ipIp",
     "agent_send": "ippzupp", "agent_poll_fd": "ipp", "agent_next_event": "ipIp", "agent_snapshot": "ipp",

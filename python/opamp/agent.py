@@ -36,7 +36,8 @@ class OpAMPAgent:
     seconds, later ones back off. `max_retries`: how often a message of `send` is tried again before its callback comes; what it reports
     is kept and goes out once the server is back. `heartbeat_max_retries` is taken for compatibility: heartbeats never pile up.
     `restart_after_fork`: a child forked while the agent runs starts it too, as another agent, with a uid of its own; otherwise the child
-    has none until it calls `start`, and says so once in the log.
+    has none until it calls `start`, and says so once in the log. `name`: stands in the agent's log lines, which have the instance uid
+    otherwise, and in the names of the library's threads; at most 64 bytes.
 
     Raises ValueError for a negative number, TypeError for what is none.
     """
@@ -51,12 +52,14 @@ class OpAMPAgent:
         initial_backoff: float = 1.0,
         client: OpAMPClient,
         restart_after_fork: bool = False,
+        name: str = "",
     ) -> None:
         self._interval_ms = max(10, _checks.milliseconds("interval", interval))
         self._backoff_ms = _checks.milliseconds("initial_backoff", initial_backoff)
         self._tries = 1 + _checks.count("max_retries", max_retries)
         self._heartbeat_tries = 1 + _checks.count("heartbeat_max_retries", heartbeat_max_retries)
         self._callbacks, self._client = OpAMPCallbacks() if callbacks is None else callbacks, client
+        self._name = _checks.label("name", name)
         self._restart_after_fork, self._process = restart_after_fork, os.getpid()
         self._handle: Handle | None = None
         self._run: Run | None = None
@@ -130,6 +133,7 @@ class OpAMPAgent:
         h.call(lib.client_set_option, client.pointer, _library.BACKOFF_BASE_MS, min(_checks.DAY_S * 1000, max(1, 2 * self._backoff_ms)))
         h.call(lib.agent_new, client.pointer, None, None, None, ctypes.byref(out))
         handle = h.Handle(out.value or 0, lib.agent_free)
+        h.call(lib.agent_set_name, handle.pointer, self._name)
         h.call(lib.agent_set_delivery, handle.pointer, _library.DELIVERY_POLL)
         h.call(lib.agent_set_interval, handle.pointer, self._interval_ms)
         return handle

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import threading
 import unittest
+from pathlib import Path
 from unittest import mock
 
-from kit import PACKAGE, PATIENCE_S, Devserver, client_of
+from kit import PACKAGE, PATIENCE_S, Devserver, client_of, log_lines
 
 from opamp import OpAMPAgent, OpAMPCallbacks, _threads
 from opamp.proto import opamp_pb2
@@ -132,6 +133,23 @@ class Detach(unittest.TestCase):
                     server.wait("disconnected")
                     gone = [entry for entry in server.timeline() if "agent_disconnect" in entry.get("parts", ())]
                     self.assertEqual(len(gone), 1)
+
+
+class Name(unittest.TestCase):
+    def test_name_stands_in_log_lines_and_threads(self):
+        """[LOG-09]"""
+        with Devserver() as server, log_lines() as lines:
+            agent = OpAMPAgent(callbacks=None, client=client_of(server.endpoint), name="shop")
+            agent.start()
+            server.wait("messages>=1")
+            threads = [Path(f"/proc/self/task/{task}/comm").read_text().strip() for task in os.listdir("/proc/self/task")]
+            self.assertIn("opamp-shop", threads)
+            agent.stop()
+            told = [line for line in lines if line.startswith("[shop] ")]
+            self.assertTrue(any("started: libopamp" in line for line in told), lines)
+            self.assertTrue(any("stopped" in line for line in told), lines)
+        for bad, error in (("a" * 65, ValueError), ("a\n", ValueError), (1, TypeError)):
+            self.assertRaises(error, OpAMPAgent, callbacks=None, client=client_of("http://127.0.0.1:1"), name=bad)
 
 
 class Import(unittest.TestCase):

@@ -55,7 +55,7 @@ pub(crate) fn inputs_of(mail: Mail) -> impl Iterator<Item = Input> {
 /// The event of the host for one of the core; completions and the end are the run's own.
 pub(crate) fn event_kind(event: Event) -> Option<EventKind> {
     Some(match event {
-        Event::Connected { .. } => EventKind::Connected,
+        Event::Connected { .. } | Event::Answered => EventKind::Connected,
         Event::ConnectFailed { failure, retry_in } => EventKind::ConnectFailed(Error {
             retry_in,
             ..error_of(&failure)

@@ -41,6 +41,29 @@ pub enum Kind {
     Argument = 14,
 }
 
+impl Kind {
+    /// As the header's names go, in small letters.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Proxy => "proxy",
+            Self::Timeout => "timeout",
+            Self::Io => "io",
+            Self::HttpStatus => "http_status",
+            Self::Decode => "decode",
+            Self::Size => "size",
+            Self::Protocol => "protocol",
+            Self::Server => "server",
+            Self::Host => "host",
+            Self::Bug => "bug",
+            Self::Argument => "argument",
+        }
+    }
+}
+
 /// A refusal, or the reason of a failure. Its text holds no header value, key, body of a configuration or password.
 #[derive(Clone, Debug)]
 pub struct Error {

@@ -32,6 +32,10 @@ use phase::{Life, Phase, Thread};
 
 use crate::transport::signals;
 
+/// Bytes of an agent's name, and what the system keeps of a thread's.
+const NAME_MAX: usize = 64;
+const THREAD_NAME_MAX: usize = 15;
+
 /// What the host hears. Called by one thread at a time, with no lock of the library held; dropped after the last call
 /// has returned.
 pub trait Host: Send + Sync {
@@ -91,6 +95,23 @@ impl Agent {
     /// Log lines up to this level come as events, too. Before start.
     pub fn set_log_events(&self, level: Level) -> Result<()> {
         self.idle()?.setup.log_level = level;
+        Ok(())
+    }
+
+    /// Stands in its log lines and, as far as it has room there, in the names of its threads; empty: none. Before start.
+    pub fn set_name(&self, name: &str) -> Result<()> {
+        if name.len() > NAME_MAX {
+            let text = format!(
+                "name is {} bytes long, must be at most {NAME_MAX}",
+                name.len()
+            );
+            return Err(Error::argument(text));
+        }
+        if let Some((at, _)) = name.char_indices().find(|(_, c)| c.is_control()) {
+            let text = format!("name has a control character at byte {at}");
+            return Err(Error::argument(text));
+        }
+        self.idle()?.setup.name = (!name.is_empty()).then(|| name.into());
         Ok(())
     }
 
@@ -156,11 +177,11 @@ impl Agent {
     fn spawn_all(self: &Arc<Self>, life: &mut Life, plan: start::Plan) -> Result<()> {
         if life.setup.delivery == Delivery::Thread {
             let agent = self.clone();
-            let thread = spawn("opamp-events", move || agent.deliver_all())?;
+            let thread = spawn(&thread_name(life, "events"), move || agent.deliver_all())?;
             life.deliverer = Thread::at_work(thread);
         }
         let agent = self.clone();
-        let thread = spawn("opamp-worker", move || agent.work(plan))?;
+        let thread = spawn(&thread_name(life, "worker"), move || agent.work(plan))?;
         life.worker = Thread::at_work(thread);
         Ok(())
     }
@@ -346,6 +367,7 @@ impl Agent {
     /// The worker thread.
     fn work(&self, plan: start::Plan) {
         let run = plan.run;
+        run.say(Level::Info, || plan.about);
         for warning in plan.warnings {
             run.say(Level::Warn, || warning);
         }
@@ -398,6 +420,15 @@ impl Drop for Starting<'_> {
             self.agent.changed.notify_all();
         }
     }
+}
+
+/// Of the agent, else of what the thread does.
+fn thread_name(life: &Life, work: &str) -> String {
+    let mut name = format!("opamp-{}", life.setup.name.as_deref().unwrap_or(work));
+    while name.len() > THREAD_NAME_MAX {
+        name.pop();
+    }
+    name
 }
 
 /// A thread that no signal of the host's reaches.

@@ -191,6 +191,7 @@ impl Run {
             shell.take_back(buffer);
             shell.end_try();
             shell.is_answer_likely = false;
+            shell.journal.on_fact(&fact);
             self.feed_news(shell, Input::Link { id, fact });
         });
     }
@@ -202,6 +203,7 @@ impl Run {
             if let Fact::Over(_) = fact {
                 shell.end_try();
             }
+            shell.journal.on_fact(&fact);
             match fact {
                 Fact::Message(_) => self.feed_news(shell, Input::Link { id, fact }),
                 fact => self.feed(shell, Input::Link { id, fact }),
@@ -211,6 +213,11 @@ impl Run {
 
     pub(crate) fn say(&self, level: log::Level, line: impl FnOnce() -> String) {
         self.with_shell(|shell| shell.journal.say(level, line));
+    }
+
+    /// The server's URL and the proxy to it.
+    pub(crate) fn way(&self) -> Arc<str> {
+        self.shell.lock().journal.way()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -312,7 +319,7 @@ impl Run {
             return; // what comes now is for `end`: the core has told of its last
         }
         let mail = self.mailbox.collect();
-        let has_verdict = mail.as_ref().is_some_and(|mail| mail.verdict.is_some());
+        let verdict = mail.as_ref().and_then(|mail| mail.verdict.clone());
         if let Some(mail) = mail {
             if let Some(headers) = &mail.headers {
                 shell.headers = headers.clone();
@@ -325,8 +332,11 @@ impl Run {
         if shell.next.is_some_and(|next| next.at <= clock::now()) {
             self.feed(shell, Input::Deadline);
         }
-        if has_verdict {
+        if let Some(verdict) = verdict {
             self.share(shell);
+            if self.client.state().carry.verdict.as_ref() == Some(&verdict) {
+                shell.journal.on_verdict(verdict);
+            }
         }
     }
 
@@ -338,6 +348,8 @@ impl Run {
         if !shell.is_shared {
             self.share(shell);
         }
+        let (is_known, interval) = (shell.core.is_status_known(), shell.core.server_interval());
+        shell.journal.on_news(clock::now(), is_known, interval);
     }
 
     /// The client judges by it which verdicts and uids the host may set.
@@ -348,7 +360,9 @@ impl Run {
 
     fn tell(&self, shell: &mut Shell, mut event: protocol::Event) {
         shell.hide_secrets(&mut event);
-        shell.journal.on_event(&event);
+        shell
+            .journal
+            .on_event(clock::now(), &event, || self.traffic());
         match event {
             protocol::Event::Stopped => {
                 shell.is_over = true;

@@ -1,6 +1,10 @@
 //! What is known of an agent at one moment.
 
-use std::{fmt::Write as _, sync::OnceLock, time::Duration};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use super::{clock, convert, error::Error, identity, run::Run};
 use crate::protocol::{self, State, Time};
@@ -16,6 +20,8 @@ pub struct Snapshot {
     peer: Option<String>,
     tls: Option<&'static str>,
     last_error: Option<Error>,
+    /// The URL and the proxy on the way to it.
+    way: Option<Arc<str>>,
     json: OnceLock<String>,
 }
 
@@ -91,6 +97,7 @@ impl Snapshot {
             peer: None,
             tls: None,
             last_error: None,
+            way: None,
             json: OnceLock::new(),
         };
         snapshot.put(Field::State, 0);
@@ -104,6 +111,7 @@ impl Snapshot {
         if let Some(run) = run {
             snapshot.add_core(&run.snapshot(), is_running);
             snapshot.add_traffic(run);
+            snapshot.way = Some(run.way());
         }
         snapshot
     }
@@ -201,6 +209,13 @@ impl Snapshot {
             "last_error",
             self.last_error.as_ref().map(|error| error.text.as_ref()),
         );
+        if let Some(error) = &self.last_error {
+            text("last_error_kind", Some(error.kind.name()));
+            text("last_error_context", self.way.as_deref());
+            if let Some(status) = error.http_status {
+                let _ = write!(json, "\"last_error_status\":{status},");
+            }
+        }
         for (field, name) in NAMES {
             if let Some(value) = self.number(field as i32) {
                 let _ = write!(json, "\"{name}\":{value},");

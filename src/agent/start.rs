@@ -9,7 +9,7 @@ use super::{
     error::{Code, Error, Kind, Result},
     event::EventKind,
     identity,
-    journal::Journal,
+    journal::{About, Journal},
     life::{Host as HostApi, Setup},
     mailbox::Mailbox,
     queue::Queue,
@@ -31,6 +31,8 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) run: Arc<Run>,
     pub(crate) link: Link,
+    /// For the log, at INFO.
+    pub(crate) about: String,
     /// Warnings for the log, given by the worker: here the host's locks are held.
     pub(crate) warnings: Vec<String>,
 }
@@ -75,7 +77,23 @@ pub(crate) fn plan(
         seed,
     );
     set_parts(&mut core, &mut state, description);
-    let journal = Journal::new(setup.log_level);
+    let way = way_of(&state, &settings)?;
+    let uid = identity::uid_text(&state.carry.instance_uid);
+    let about = format!(
+        "started: libopamp {}, {way} over {}, instance uid {uid}, capabilities {:#x}",
+        env!("CARGO_PKG_VERSION"),
+        state.transport(),
+        state.capabilities
+    );
+    let journal = Journal::new(
+        setup.log_level,
+        About {
+            name: setup.name.clone(),
+            uid,
+            way: way.into(),
+            interval: core.server_interval(),
+        },
+    );
     let mut warnings = Vec::new();
     if state.tls.skip_verify {
         warnings.push("server certificate verification is disabled".to_owned());
@@ -97,7 +115,19 @@ pub(crate) fn plan(
     Ok(Plan {
         run,
         link,
+        about,
         warnings,
+    })
+}
+
+/// The server and the proxy to it, without secrets.
+fn way_of(state: &State, settings: &Settings) -> Result<String> {
+    let url = state.endpoint.without_query();
+    let proxy = settings.proxies.of(&state.endpoint);
+    let proxy = proxy.map_err(|why| Error::argument(why.to_string()))?;
+    Ok(match proxy {
+        Some(proxy) => format!("{url} through {proxy}"),
+        None => url.to_owned(),
     })
 }
 

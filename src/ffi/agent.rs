@@ -1,7 +1,7 @@
 //! `opamp_agent`: one running connection for one client.
 
 use std::{
-    ffi::c_void,
+    ffi::{c_char, c_void},
     ptr,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -144,6 +144,24 @@ pub unsafe extern "C" fn opamp_agent_set_delivery(
             }
         };
         Ok(agent.set_delivery(delivery)?)
+    })
+}
+
+/// Names the agent in its log lines, of the callback and as events, and in the names of its threads (`opamp-NAME`, as far as
+/// 15 bytes go). name: UTF-8 of at most 64 bytes without control characters, copied; NULL or empty, as at the beginning: its
+/// lines have the instance uid. Before start.
+///
+/// Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (too long, a control character, not UTF-8),
+/// OPAMP_E_STATE while it runs. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_agent_set_name(
+    agent: *mut opamp_agent,
+    name: *const c_char,
+    err: *mut *mut opamp_error,
+) -> opamp_status {
+    call(&calls::AGENT_SET_NAME, agent, err, |agent| {
+        let name = convert::text_or_none(name, "name")?;
+        Ok(agent.set_name(name.unwrap_or_default())?)
     })
 }
 

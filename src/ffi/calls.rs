@@ -158,6 +158,7 @@ calls! {
     AGENT_NEW                            "opamp_agent_new"                              Works Works   Refused Refused Refused;
     AGENT_FREE                           "opamp_agent_free"                             Later Works   Refused Nothing Works;
     AGENT_SET_DELIVERY                   "opamp_agent_set_delivery"                     Busy  Works   Refused Refused Refused;
+    AGENT_SET_NAME                       "opamp_agent_set_name"                         Busy  Works   Refused Refused Refused;
     AGENT_SET_LOG_EVENTS                 "opamp_agent_set_log_events"                   Busy  Works   Refused Refused Refused;
     AGENT_SET_INTERVAL                   "opamp_agent_set_interval"                     Works Works   Refused Refused Refused;
     AGENT_START                          "opamp_agent_start"                            Busy  Works   Refused Refused Refused;

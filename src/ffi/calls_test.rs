@@ -275,6 +275,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         }
         "opamp_agent_free" => done(opamp_agent_free(agent)),
         "opamp_agent_set_delivery" => status(opamp_agent_set_delivery(agent, 1, null_mut())),
+        "opamp_agent_set_name" => status(opamp_agent_set_name(agent, null(), null_mut())),
         "opamp_agent_set_log_events" => status(opamp_agent_set_log_events(agent, 0, null_mut())),
         "opamp_agent_set_interval" => status(opamp_agent_set_interval(agent, 30_000, null_mut())),
         "opamp_agent_start" => status(opamp_agent_start(agent, null_mut())),

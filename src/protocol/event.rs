@@ -14,6 +14,8 @@ pub enum Event {
         /// Failed tries since the last success; more than 0 is a recovery.
         after_failures: u32,
     },
+    /// Another good answer, where the host wants to hear of each.
+    Answered,
     /// One failed try, or a connection that was lost.
     ConnectFailed {
         failure: Failure,

@@ -158,6 +158,7 @@ impl Core {
         let link = self.take_link();
         if failure.reached == Reached::No && link.has_unsent() && !planted!(NumberNotGivenBack) {
             self.next_number -= 1;
+            self.journal.on_unsent();
         }
         match link {
             Link::Exchange(exchange) => self.on_exchange_failed(&exchange, failure),

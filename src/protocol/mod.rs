@@ -375,6 +375,20 @@ impl Core {
         carry
     }
 
+    /// The interval in force, if a server set it.
+    #[must_use]
+    pub const fn server_interval(&self) -> Option<Duration> {
+        self.beat.of_server()
+    }
+
+    /// The server has taken in the status of the last offer.
+    #[must_use]
+    pub fn is_status_known(&self) -> bool {
+        let part = Part::RemoteConfigStatus;
+        let waits = [self.reported.unconfirmed(), self.reported.held_back()];
+        self.reported.is_allowed(part) && !waits.iter().any(|parts| parts.has(part))
+    }
+
     fn take_in(&mut self, input: Input) {
         match input {
             Input::Start => self.on_start(),

@@ -230,8 +230,7 @@ impl Core {
         self.mark += 1;
         self.reported.on_built(parts, self.mark);
         self.beat.on_sent(self.now, &mut self.chance);
-        self.journal.messages_sent += 1;
-        self.journal.bytes_sent += length as u64;
+        self.journal.on_built(length as u64);
         let by_host = parts.iter().any(|part| part != Part::RemoteConfigStatus);
         if by_host || self.wishes.poll {
             self.budgets.host.spend(self.now);

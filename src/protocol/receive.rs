@@ -137,8 +137,10 @@ impl Core {
         self.on_success();
         let is_first = !self.is_answered || self.journal.failures_in_a_row > 0;
         let is_first = is_first && self.config.policy == Policy::Http;
-        if is_first || self.config.tell_every_answer {
+        if is_first {
             self.tell_connected();
+        } else if self.config.tell_every_answer && self.stop.is_none() {
+            self.events.push_back(Event::Answered);
         }
         if let Link::Exchange(_) = &self.link {
             self.end_exchange();

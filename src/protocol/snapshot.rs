@@ -73,6 +73,8 @@ pub(super) struct Journal {
     pub(super) messages_sent: u64,
     pub(super) messages_received: u64,
     pub(super) bytes_sent: u64,
+    /// Of the message built last.
+    last_bytes: u64,
     pub(super) bytes_received: u64,
     pub(super) stale_facts: u64,
 }
@@ -89,9 +91,22 @@ impl Journal {
             messages_sent: 0,
             messages_received: 0,
             bytes_sent: 0,
+            last_bytes: 0,
             bytes_received: 0,
             stale_facts: 0,
         }
+    }
+
+    pub(super) const fn on_built(&mut self, length: u64) {
+        self.messages_sent += 1;
+        self.bytes_sent += length;
+        self.last_bytes = length;
+    }
+
+    /// No byte of the message built last has left.
+    pub(super) const fn on_unsent(&mut self) {
+        self.messages_sent -= 1;
+        self.bytes_sent -= self.last_bytes;
     }
 
     pub(super) fn note(&mut self, state: State, now: Time) {

@@ -154,6 +154,11 @@ impl Endpoint {
         &self.text
     }
 
+    /// For the log: a query may hold a token.
+    pub(crate) fn without_query(&self) -> &str {
+        self.text.split('?').next().unwrap_or_default()
+    }
+
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }

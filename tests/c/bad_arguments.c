@@ -234,6 +234,9 @@ static void agents(opamp_client *client) {
   REFUSED(opamp_agent_set_delivery(agent, 2, &err), OPAMP_E_INVALID_ARG);
   REFUSED(opamp_agent_set_delivery(agent, -1, &err), OPAMP_E_INVALID_ARG);
   REFUSED(opamp_agent_set_log_events(agent, 5, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_set_name(agent, "a\nb", &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_set_name(agent, "\xff", &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_set_name(agent, "0123456789012345678901234567890123456789012345678901234567890123456", &err), OPAMP_E_INVALID_ARG);
   REFUSED(opamp_agent_set_interval(agent, 0, &err), OPAMP_E_INVALID_ARG);
   REFUSED(opamp_agent_set_interval(agent, 9, &err), OPAMP_E_INVALID_ARG);
   OK(opamp_agent_set_interval(agent, UINT64_MAX, NULL)); /* clamped */

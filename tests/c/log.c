@@ -1,10 +1,10 @@
 /* Silence by default; the log callback gets whole lines up to its level, from any thread, without control characters and secrets; it
- * may be changed inside itself, and taken away. [LOG-02] [LOG-03] */
+ * may be changed inside itself, and taken away. Each line names its agent. [LOG-02] [LOG-03] [LOG-09] */
 #include "kit.h"
 
 typedef struct lines {
   kit_flag count;
-  int level, secrets, controls;
+  int level, secrets, controls, unnamed;
 } lines;
 
 static void on_line(int32_t level, const char *line, void *user) {
@@ -13,6 +13,7 @@ static void on_line(int32_t level, const char *line, void *user) {
   CHECK(level >= OPAMP_LOG_ERROR && level <= OPAMP_LOG_DEBUG && *line != 0);
   if (level > l->level) l->level = level;
   if (strstr(line, "top-secret")) l->secrets++;
+  if (strncmp(line, "[log test] ", 11)) l->unnamed++;
   for (c = line; *c; c++) l->controls += (unsigned char)*c < 32;
   kit_add(&l->count, 1);
 }
@@ -29,6 +30,7 @@ static void live(int work) {
   OK(opamp_client_set_header(client, "Authorization", "Bearer top-secret", NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 10, NULL));
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
+  OK(opamp_agent_set_name(agent, "log test", NULL));
   if (work) kit_refuse("\"do\": {\"status\": 401}}, {\"do\": {\"body\": \"html\"}");
   kit_start(agent);
   if (work) kit_event_gone(agent, OPAMP_EVENT_CONNECT_FAILED);
@@ -40,7 +42,7 @@ static void live(int work) {
 }
 
 int main(void) {
-  static lines all = { KIT_FLAG, 0, 0, 0 }, warnings = { KIT_FLAG, 0, 0, 0 };
+  static lines all = { KIT_FLAG, 0, 0, 0, 0 }, warnings = { KIT_FLAG, 0, 0, 0, 0 };
   static kit_flag first = KIT_FLAG;
   int pipes[2], kept_out = dup(1), kept_err = dup(2);
   char said[512];
@@ -59,6 +61,7 @@ int main(void) {
   CHECK(kit_value(&all.count) >= 2);
   SAME(all.secrets, 0);
   SAME(all.controls, 0);
+  SAME(all.unnamed, 0);
   OK(opamp_set_log(OPAMP_LOG_WARN, on_line, &warnings));
   live(1);
   CHECK(warnings.level <= OPAMP_LOG_WARN);

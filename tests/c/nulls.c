@@ -82,6 +82,7 @@ int main(void) {
   opamp_agent_free(NULL);
   BAD(opamp_agent_set_delivery(NULL, 0, NULL));
   BAD(opamp_agent_set_log_events(NULL, 0, NULL));
+  BAD(opamp_agent_set_name(NULL, "a", NULL));
   BAD(opamp_agent_set_interval(NULL, 1000, NULL));
   BAD(opamp_agent_start(NULL, NULL));
   BAD(opamp_agent_request_stop(NULL));

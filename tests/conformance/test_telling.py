@@ -1,7 +1,8 @@
 """What the host is told: events, log lines, snapshots."""
+import os
 import unittest
 
-from binding import LIB
+from binding import LIB, call
 from child import Child
 from protobuf import delimited
 from stage import Stage, files, snapshot_number, uid_text
@@ -180,6 +181,10 @@ class Connected(Stage):
             pass
 
 
+def thread_names():
+    return [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
+
+
 class Lines(Stage):
     def lines(self, agent):
         return [e.log for e in self.told(agent) if e.kind == "log"]
@@ -197,12 +202,81 @@ class Lines(Stage):
         agent.stop()
         lines = self.lines(agent)
         warned = [line for level, line in lines if level == LIB.constant("LOG_WARN")]
-        numbers = [int(line.split()[1].rstrip(":")) for line in warned]
+        numbers = [int(line.split("attempt failed (")[1].split()[0]) for line in warned]
         expected = [1 << n for n in range(20) if 1 << n <= failures + 1]
         self.assertEqual(expected[:len(numbers)], numbers)
         self.assertIn(16, numbers)
-        self.assertEqual(1, len([line for _, line in lines if line.startswith("connected after")]), lines)
-        self.assertLessEqual(len(lines), 12)
+        self.assertEqual(1, len([line for _, line in lines if " failed attempts" in line]), lines)
+        self.assertLessEqual(len(lines), 13)
+
+    def test_info_lines_tell_the_story(self):
+        """[LOG-09] Exactly these, also where each answer is an event; each names its agent."""
+        client = self.client(options={"EVERY_ANSWER": 1})
+        agent = self.agent(client, log_level=LIB.constant("LOG_DEBUG"))
+        call(LIB.agent_set_name, agent.handle, b"shop")
+        agent.start()
+        agent.wait("connected")
+        agent.flush()
+        self.assertIn("opamp-shop", thread_names())
+        hash_ = self.server.offer({"main": b"x"})["hash"]
+        agent.poll_now()
+        while not (offer := agent.wait("message")).hash:
+            pass
+        agent.apply(offer)
+        agent.flush()
+        self.server.next({"connection_settings": {"hash_text": "h", "opamp": {"heartbeat_interval_seconds": 3600}}})
+        agent.poll_now()
+        self.until(lambda: agent.snapshot()["interval_ms"] == 3_600_000 and agent.snapshot()["pending"] == 0)
+        uid = "0192c0de-0000-7000-8000-000000000001"
+        self.server.next({"agent_identification": {"new_instance_uid": uid}})
+        client.set_effective_config({"main": b"x"})
+        agent.wait("new_uid")
+        agent.flush()
+        agent.stop()
+        lines = self.lines(agent)
+        self.assertTrue(all(line.startswith("[shop] ") for _, line in lines), lines)
+        self.assertEqual([], [line for level, line in lines if level < LIB.constant("LOG_INFO")])
+        told = [line.removeprefix("[shop] ") for level, line in lines if level == LIB.constant("LOG_INFO")]
+        self.assertRegex(told[0], r"^started: libopamp [0-9.]+, \w+://127.0.0.1:\d+/\S* over \w+, instance uid \S+, capabilities 0x")
+        self.assertEqual([
+            f"connected to 127.0.0.1:{self.server.port}",
+            f"remote configuration offered: 1 files, hash {hash_}",
+            f"remote configuration APPLIED: hash {hash_}",
+            f"server confirmed remote configuration APPLIED: hash {hash_}",
+            "heartbeat interval set by the server: 3600.0 s",
+            f"new instance uid assigned by the server: {uid}",
+            "stopped",
+        ], told[1:])
+        # Successful exchanges are for who looks closely.
+        self.assertGreater(len([line for level, line in lines if "message received" in line]), 3)
+
+    def test_goodbyes_answer_is_no_connection(self):
+        """[LOG-06] [LOG-09] Nothing is told during a stop, also where each answer is an event."""
+        agent = self.agent(self.client(options={"EVERY_ANSWER": 1})).start()
+        agent.wait("connected")
+        agent.flush()
+        self.told(agent)
+        agent.events.clear()
+        agent.stop()
+        agent.wait("stopped")
+        self.assertEqual(["stopped"], [event.kind for event in agent.events])
+
+    def test_changed_reason_is_told_with_its_url(self):
+        """[LOG-09] A line at WARN for each new reason, at the third failure as well."""
+        agent = self.started(log_level=LIB.constant("LOG_WARN"))
+        do = [{"status": 500}, {"status": 500}, {"status": 502}, {"status": 502}, {"status": 502}]
+        self.server.faults({"rules": [{"on": self.request, "do": each} for each in do]})
+        self.lose(agent)
+        agent.wait("connected")
+        agent.stop()
+        lines = [line for _, line in self.lines(agent)]
+        self.assertEqual(["500", "500", "502", "502"], [word for line in lines for word in ("500", "502") if word in line], lines)
+        self.assertTrue(all(f"://127.0.0.1:{self.server.port}/" in line for line in lines), lines)
+
+    request = "message"
+
+    def lose(self, agent):
+        agent.poll_now()
 
     def test_levels_choose_what_comes(self):
         """[LOG-02]"""
@@ -281,6 +355,8 @@ class Snapshots(Stage):
         self.assertEqual(LIB.constant("PART_EFFECTIVE_CONFIG"), bad["pending"])
         self.assertLessEqual(bad["next_ms"], 5000)
         self.assertIn("connect", bad["last_error"])
+        self.assertIn(bad["last_error_kind"], ("connect", "io"))
+        self.assertTrue(self.server.endpoint.startswith(bad["last_error_context"]), bad)
         self.assertLess(bad["last_error_ms"], 5000)
         self.assertLess(bad["since_ms"], 5000)
 

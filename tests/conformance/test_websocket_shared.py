@@ -171,6 +171,10 @@ class Connected(OverWebSocket, test_telling.Connected):
 
 class Lines(OverWebSocket, test_telling.Lines):
     test_levels_choose_what_comes = None
+    request = "upgrade"
+
+    def lose(self, agent):
+        agent.reconnect()
 
 
 class Snapshots(OverWebSocket, test_telling.Snapshots):

@@ -53,6 +53,7 @@ pub(super) struct Life {
 /// What a start looks at.
 #[derive(Clone)]
 pub(crate) struct Setup {
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) delivery: Delivery,
     pub(crate) log_level: Level,
     pub(crate) interval: Duration,
@@ -89,6 +90,7 @@ impl Life {
             run_number: 0,
             asked: None,
             setup: Setup {
+                name: None,
                 delivery: Delivery::Thread,
                 log_level: Level::Off,
                 interval: Duration::from_millis(defaults::INTERVAL_MS),

@@ -33,11 +33,20 @@ fn every_answer_is_told_when_the_host_wants_it_so() {
         flags: 1 << 40,
         ..Default::default()
     });
-    let [Event::Connected { .. }, Event::Message(message)] = &scene.events[..] else {
+    let [Event::Answered, Event::Message(message)] = &scene.events[..] else {
         panic!("{:?}", scene.events)
     };
     assert_eq!((message.capabilities, message.flags), (3, 1 << 40));
     assert_eq!(message.parts, MessageParts::NONE);
+    // Not the one to the goodbye.
+    scene.forget();
+    scene.input(Input::Stop {
+        within: secs(2),
+        goodbye: true,
+    });
+    assert!(scene.last().agent_disconnect.is_some());
+    scene.answer(ServerToAgent::default());
+    assert_eq!(scene.events, [Event::Stopped]);
 }
 
 #[test]
