@@ -12,6 +12,11 @@ CC         ?= cc
 PYTHON     ?= python3
 CARGO      ?= cargo
 CFLAGS     ?= -O2 -g
+OBJCOPY    ?= objcopy
+# Only GNU ld joins an archive into one object; `ld` may be another linker.
+ifeq ($(origin LD),default)
+LD         := $(if $(shell command -v ld.bfd),ld.bfd,ld)
+endif
 DESTDIR    ?=
 PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
@@ -46,14 +51,12 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-20s %s\n", $$1, $$2 }'
 
 check-tools: ## names what this machine lacks for a build, in one line
-	@packaging/check-tools.sh "$(CC)" $(MSRV) "$(PYTHON)"
+	@packaging/check-tools.sh "$(CC)" $(MSRV) "$(PYTHON)" "$(LD)" "$(OBJCOPY)" "$(AR)"
 
-# Each library by its own call: with several crate types in one call cargo ignores `lto` without a word. cargo knows what is
-# fresh, so these rules always run. `-p` keeps the features of the tools out.
+# cargo and the script know what is fresh, so this rule always runs.
 lib: check-tools
-	$(CARGO) rustc --locked --release -p libopamp --lib --crate-type cdylib
-	@ln -sf libopamp.so $(SO).$(SOVERSION)
-	$(CARGO) rustc --locked --release -p libopamp --lib --crate-type staticlib -- --print native-static-libs=$(NATIVE)
+	@$(PYTHON) packaging/library.py --cargo="$(CARGO)" --cc="$(CC)" --ld="$(LD)" --objcopy="$(OBJCOPY)" --ar="$(AR)" \
+		--ldflags="$(LDFLAGS)" --soversion=$(SOVERSION)
 
 OWN_TRANSPORT := $(if $(shell printf '\043include <curl/curl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes),$(EXAMPLES)/own_transport,no-own-transport)
 
@@ -108,10 +111,9 @@ CMAKE_DIR   = $(LIBDIR)/cmake/opamp
 DOCS       := README.md LICENSE THIRD-PARTY SECURITY.md CHANGELOG.md
 IN_LIBDIR  := $(SO_FILE) libopamp.so.$(SOVERSION) libopamp.so libopamp.a pkgconfig/opamp.pc pkgconfig/opamp-static.pc \
 	cmake/opamp/opamp-config.cmake cmake/opamp/opamp-config-version.cmake
-STATIC_LINK_OPTIONS := -Wl,-z,nodelete -Wl,--exclude-libs,libopamp.a
 FILL = $(PYTHON) packaging/fill.py packaging/$(1).in "$(DESTDIR)$(2)/$(1)" VERSION=$(VERSION) SOVERSION=$(SOVERSION) \
-	SO_FILE=$(SO_FILE) PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" NATIVE_LIBS="$(shell cat $(NATIVE))" \
-	STATIC_LINK_OPTIONS="$(STATIC_LINK_OPTIONS)" LIBRARY=$(SO)
+	PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" INCLUDEDIR="$(INCLUDEDIR)" NATIVE_LIBS="$(shell cat $(NATIVE))" \
+	LIBRARY=$(SO)
 
 # As another user (sudo) there may be no toolchain: then what was built before is installed.
 .PHONY: built absolute-paths
@@ -155,7 +157,7 @@ uninstall-devserver: ## takes the development server away
 install-check: lib ## builds and runs programs against an installed tree: pkg-config and CMake, shared and static, a plugin
 	@$(PYTHON) tests/install/run.py
 
-wheel: check-tools ## the Python wheels, into build/wheels/; takes its tools from PyPI (packaging/wheel-tools.txt)
+wheel: lib ## the Python wheels, into build/wheels/; takes its tools from PyPI (packaging/wheel-tools.txt)
 	@$(PYTHON) packaging/wheel.py
 
 wheel-check: wheel ## what the wheels hold, installed into empty environments, with every Python that is here

@@ -11,6 +11,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     compile_schema(&out);
     header::write(&out);
+    // For cargo's own shared library; the one that is shipped is linked by packaging/library.py.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libopamp.so.{SOVERSION}");
     // A thread that once called into Rust runs destructors of this library when it ends, perhaps after a dlclose.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");

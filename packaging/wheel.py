@@ -2,15 +2,20 @@
 """Makes the Python wheels in build/wheels: libopamp with the library, libopamp without it for every other platform, and
 libopamp-devserver; and has auditwheel say which glibc they ask for. `make wheel` calls it.
 
-The build runs against glibc 2.17's symbols (cargo-zigbuild), so that one wheel serves every Linux with glibc since 2014. The tools are
-those of wheel-tools.txt, in an environment of their own.
+Both are made against glibc 2.17's symbols, so that one wheel serves every Linux with glibc since 2014: the library by linking the
+object of `make lib` once more (zig), the server by a build of its own (cargo-zigbuild). The tools are those of wheel-tools.txt, in an
+environment of their own.
 """
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+
+import library
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TOOLS = ROOT / "build/wheel-tools"
@@ -56,6 +61,18 @@ def prepare_tools():
     shutil.copy(PINNED, stamp)
 
 
+def linked():
+    """The library; with libgcc_s of 2014 it could not be sure of an unwinder, so it has zig's."""
+    zig = [TOOLS / "bin/python", "-m", "ziglang", "cc", "-target", f"{platform.machine()}-linux-gnu.{GLIBC}"]
+    native = library.NATIVE.read_text(encoding="utf-8").split()
+    soversion = re.search(r"^SOVERSION := (\d+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
+    with tempfile.TemporaryDirectory(dir=STAGE) as folder:
+        made = library.shared_library(library.OBJECT, pathlib.Path(folder), zig, soversion,
+                                      ["-lunwind" if word == "-lgcc_s" else word for word in native])
+        run("strip", "-o", STAGE / "libopamp.so", made)
+    return STAGE / "libopamp.so"
+
+
 def built(what, name, *command):
     """Builds against the old glibc; the stripped file."""
     run("cargo-zigbuild", *command, "--locked", "--target", f"{TARGET}.{GLIBC}")
@@ -73,11 +90,11 @@ def main():
     for folder in (STAGE, WHEELS):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    library = built("release", "libopamp.so", "rustc", "--release", "-p", "libopamp", "--lib", "--crate-type", "cdylib")
+    so = linked()
     devserver = built("tools", "opamp-devserver", "build", "--profile", "tools", "-p", "opamp-devserver")
     run(sys.executable, "tests/licences/third_party.py", "--devserver", STAGE / "THIRD-PARTY")
     wheel("python")
-    wheel("python", OPAMP_WHEEL_LIBRARY=str(library), OPAMP_WHEEL_PLATFORM=PLATFORM)
+    wheel("python", OPAMP_WHEEL_LIBRARY=str(so), OPAMP_WHEEL_PLATFORM=PLATFORM)
     wheel("devserver", OPAMP_WHEEL_DEVSERVER=str(devserver), OPAMP_WHEEL_THIRD_PARTY=str(STAGE / "THIRD-PARTY"), OPAMP_WHEEL_PLATFORM=PLATFORM)
     for made in sorted(WHEELS.glob("*.whl")):
         if PLATFORM in made.name and PLATFORM not in run("auditwheel", "show", made):

@@ -71,7 +71,8 @@ fn make_page() -> Option<&'static AtomicU64> {
         libc::madvise(at, LEN, libc::MADV_WIPEONFORK);
         &*at.cast::<AtomicU64>()
     };
-    // SAFETY: the handler is a plain function that lives as long as the process (the library is linked nodelete).
+    // SAFETY: the handler is a plain function that lives as long as the process (the library is
+    // linked nodelete, the archive pins itself).
     unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     Some(page)
 }

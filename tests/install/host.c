@@ -1,5 +1,6 @@
 /* Loads the plugin, uses it and unloads it, 1,000 times, each time on a thread that ends after the plugin is gone: what the
- * archive left for the end of a thread must still be there. Memory, threads and descriptors stay where they were.
+ * archive left for the end of a thread must still be there, with an agent that ran and with one that was never started. Memory, threads
+ * and descriptors stay where they were.
  * usage: host PLUGIN */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
@@ -14,17 +15,16 @@ enum { TIMES = 1000, WARM_UP = 50, MAX_GROWTH_KIB = 2048 };
 
 static const char *path;
 
-static void *once(void *unused) {
-  int (*run)(void);
+static void *once(void *starts) {
+  int (*run)(int);
   void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   void *found = plugin == NULL ? NULL : dlsym(plugin, "plugin_run");
-  (void)unused;
   if (found == NULL) {
     (void)fprintf(stderr, "%s\n", dlerror());
     exit(1);
   }
   memcpy(&run, &found, sizeof run);
-  int status = run();
+  int status = run(starts != NULL);
   if (status != 0) {
     (void)fprintf(stderr, "plugin_run: %d\n", status);
     exit(1);
@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
   path = argv[1];
   for (int i = 0; i < TIMES; i++) {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, once, NULL) != 0 || pthread_join(thread, NULL) != 0) return 1;
+    if (pthread_create(&thread, NULL, once, i % 2 ? &thread : NULL) != 0 || pthread_join(thread, NULL) != 0) return 1;
     if (i != WARM_UP) continue;
     memory = resident_kib();
     descriptors = entries("/proc/self/fd");

@@ -10,6 +10,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SO = ROOT / "target/release/libopamp.so"
+ARCHIVE = ROOT / "target/release/libopamp.a"
 HEADER = ROOT / "include/opamp.h"
 MAX_STRIPPED = 2 * 1024 * 1024
 # The C library's own, and the unwinder.
@@ -26,21 +27,57 @@ def declared():
     return set(re.findall(r"\b(opamp_[a-z0-9_]+)\s*\((?!\s*\*)", text)) - set(re.findall(r"\(\s*\*\s*(opamp_[a-z0-9_]+)", text))
 
 
+def soversion():
+    return re.search(r"^SOVERSION := (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
+
+
 def exports_exactly_the_header():
-    exported = set(re.findall(r"^\S+ [A-Z] (\S+)$", output("nm", "-D", "--defined-only", str(SO)), re.M))
+    """Each name with its version, which a symbol of its own stands for."""
+    node = f"OPAMP_{soversion()}"
+    said = set(re.findall(r"^\S+ [A-Z] (\S+)$", output("nm", "-D", "--defined-only", str(SO)), re.M)) - {node}
+    exported = {name.split("@@")[0] for name in said}
     wanted = declared()
     assert exported == wanted, f"exported but not declared: {sorted(exported - wanted)}; declared but not exported: {sorted(wanted - exported)}"
-    return f"{len(exported)} symbols, as declared"
+    assert said == {f"{name}@@{node}" for name in wanted}, sorted(said)
+    return f"{len(exported)} symbols, as declared, all of version {node}"
+
+
+def archive_is_one_object_with_hidden_names():
+    assert output("ar", "t", str(ARCHIVE)).split() == ["libopamp.o"]
+    symbols = re.findall(r"\b(GLOBAL|WEAK) +(\S+) +(\S+) +(\S+)$", output("readelf", "-sW", str(ARCHIVE)), re.M)
+    defined = {(name, visibility) for _, visibility, section, name in symbols if section != "UND"}
+    assert defined == {(name, "HIDDEN") for name in declared()}, sorted(defined)
+    return f"libopamp.a is one object; its {len(defined)} names are hidden"
+
+
+def names_no_folder_of_this_machine():
+    """The same bytes come from every folder."""
+    folders = [str(ROOT), os.environ.get("CARGO_HOME") or str(pathlib.Path.home() / ".cargo"),
+               output("rustc", "--print", "sysroot").strip()]
+    for path in (SO, ARCHIVE):
+        found = [folder for folder in folders if folder.encode() in path.read_bytes()]
+        assert not found, f"{path.name} names {', '.join(found)}"
+    return "the libraries name no folder of the machine that built them"
+
+
+def nothing_is_linked_twice():
+    def state():
+        return [(path.stat().st_ino, path.stat().st_mtime_ns) for path in (SO, ARCHIVE)]
+
+    before = state()
+    output("make", "--no-print-directory", "lib")
+    assert state() == before, "make lib linked again what was fresh"
+    return "what is fresh is not linked again"
 
 
 def has_its_soname_and_stays_mapped():
     text = output("readelf", "-dW", str(SO))
-    soversion = re.search(r"^SOVERSION := (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
-    assert f"Library soname: [libopamp.so.{soversion}]" in text, text
+    assert f"Library soname: [libopamp.so.{soversion()}]" in text, text
     assert "NODELETE" in text, text
+    assert " NOW" in text and "GNU_RELRO" in output("readelf", "-lW", str(SO)), text
     stray = set(re.findall(r"Shared library: \[(.*?)\]", text)) - NEEDED
     assert not stray, f"needs {stray}"
-    return f"libopamp.so.{soversion}, nodelete, needs only the C library"
+    return f"libopamp.so.{soversion()}, nodelete, needs only the C library"
 
 
 def is_small():
@@ -95,14 +132,15 @@ def promises_name_tests_that_exist():
 def what_is_missing_is_named_in_one_line():
     """Given a PATH without one of the tools that a build needs, every target names it and goes no further."""
     needed = {"python3": "Python 3.8 or newer (python3)", "cc": "a C compiler with its C library's headers (cc)",
-              "cargo": "a Rust toolchain of at least 1.85 (cargo, rustc)", "rustc": "a Rust toolchain of at least 1.85 (cargo, rustc)"}
+              "cargo": "a Rust toolchain of at least 1.85 (cargo, rustc)", "rustc": "a Rust toolchain of at least 1.85 (cargo, rustc)",
+              "objcopy": "binutils: objcopy", "ar": "binutils: ar"}
     found = {}
     for folder in os.environ["PATH"].split(os.pathsep):
         if os.path.isdir(folder):
             found = {**{name: os.path.join(folder, name) for name in os.listdir(folder)}, **found}
     # What an outer make says of itself, and other names for these tools, stay out.
     environment = {name: value for name, value in os.environ.items()
-                   if name not in ("CC", "PYTHON", "CARGO") and not name.startswith(("MAKE", "MFLAGS"))}
+                   if name not in ("CC", "PYTHON", "CARGO", "LD", "OBJCOPY", "AR") and not name.startswith(("MAKE", "MFLAGS"))}
     with tempfile.TemporaryDirectory() as path:
         for name, target in found.items():
             os.symlink(target, os.path.join(path, name))
@@ -118,12 +156,13 @@ def what_is_missing_is_named_in_one_line():
     return "a tool that is missing is named in one line"
 
 
-CHECKS = [exports_exactly_the_header, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_examples,
+CHECKS = [exports_exactly_the_header, archive_is_one_object_with_hidden_names, names_no_folder_of_this_machine,
+          nothing_is_linked_twice, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_examples,
           documents_name_files_that_exist, promises_name_tests_that_exist, what_is_missing_is_named_in_one_line]
 
 
 def main():
-    lacking = [tool for tool in ("nm", "readelf", "strip") if shutil.which(tool) is None]
+    lacking = [tool for tool in ("ar", "nm", "readelf", "strip") if shutil.which(tool) is None]
     if lacking:
         print(f"skipped: library (no {', '.join(lacking)})")
         return 0
