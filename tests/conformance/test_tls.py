@@ -227,6 +227,39 @@ class Roots(TlsStage):
                         agent.start()
                     agent.wait("connected")
 
+    def test_a_damaged_entry_that_nobody_named_is_one_warning(self):
+        """[TLS-03] In a directory of the environment's, as in the system's bundle; a named file is refused."""
+        with tempfile.TemporaryDirectory() as folder:
+            good = Path(self.files["ca"]).read_text()
+            bundle = f"{folder}/bundle.pem"
+            Path(bundle).write_text(good + 2 * good.replace("M", "*", 1))
+            place = f"the file {bundle}: entry 2 (line {len(good.splitlines()) + 1}) is damaged: it is not valid base64"
+            with mock.patch.dict(os.environ, {**NOBODY_LOOKS, "SSL_CERT_DIR": folder}):
+                agent = self.started(self.bare(), log_level=LIB.constant("LOG_WARN"))
+            agent.stop()
+            agent.wait("stopped")
+            lines = [event.log[1] for event in agent.events if event.log]
+            self.assertEqual(1, len([line for line in lines if f"trusted certificates are incomplete: {place}" in line]), lines)
+            with mock.patch.dict(os.environ, {**NOBODY_LOOKS, "SSL_CERT_FILE": bundle}):
+                text = self.refused("E_INVALID_ARG", self.agent(self.bare()).start)["text"]
+            self.assertIn("entry 2 (line", text)
+
+    def test_a_fifo_in_the_place_of_a_file_stalls_nothing(self):
+        """[TLS-04] [LIFE-03]"""
+        with tempfile.TemporaryDirectory() as folder:
+            ca = f"{folder}/ca.pem"
+            shutil.copy(self.files["ca"], ca)
+            agent = self.started(self.client(ca=ca))
+            os.unlink(ca)
+            os.mkfifo(ca)
+            agent.reconnect()
+            agent.poll_now()
+            self.assertIn("is a FIFO, not a regular file", self.failing(agent)["text"])
+            os.unlink(ca)
+            shutil.copy(self.files["ca"], ca)
+            agent.wait("connected")
+            agent.stop()
+
     def test_a_setter_refuses_what_holds_no_certificate(self):
         """[TLS-03]"""
         with tempfile.TemporaryDirectory() as folder:
