@@ -84,7 +84,7 @@ pub(crate) fn event_kind(event: Event) -> Option<EventKind> {
                     }),
                     ..error
                 },
-                message: Some(refusal_of(raw)),
+                message: Some(raw).filter(|raw| !raw.is_empty()).map(refusal_of),
             }
         }
         Event::Message(message) => EventKind::Message(message_of(message)),

@@ -34,6 +34,8 @@ pub(crate) struct Journal {
     verdict: Option<RemoteConfigStatus>,
     interval: Option<Duration>,
     interval_told: Option<Time>,
+    /// So many of the kind of the next line were left out.
+    left_out: u64,
     lines: Vec<(Level, Arc<str>)>,
 }
 
@@ -87,9 +89,18 @@ impl Journal {
     pub(crate) fn say(&mut self, level: Level, line: impl FnOnce() -> String) {
         if log::is_wanted(level) || self.is_event(level) {
             let who = self.about.name.as_deref().unwrap_or(&self.about.uid);
-            let line = format!("[{who}] {}", line());
+            let mut line = format!("[{who}] {}", line());
+            let left_out = std::mem::take(&mut self.left_out);
+            if left_out > 0 {
+                let _ = write!(line, " ({left_out} more like this were left out)");
+            }
             self.lines.push((level, line.into()));
         }
+    }
+
+    /// Of the event that is told next.
+    pub(crate) const fn note_left_out(&mut self, count: u64) {
+        self.left_out = count;
     }
 
     /// Paths and queries stay out: they may hold a token.

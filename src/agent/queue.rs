@@ -67,11 +67,16 @@ impl Queue {
     }
 
     pub(crate) fn push(&self, kind: EventKind) {
+        self.push_after(kind, 0);
+    }
+
+    /// `left_out`: so many of its kind never came here.
+    pub(crate) fn push_after(&self, kind: EventKind, left_out: u64) {
         let mut waiting = self.waiting.lock();
         if !waiting.is_open {
             return;
         }
-        waiting.push(kind);
+        waiting.push(kind, left_out);
         waiting.show();
         drop(waiting);
         self.changed.notify_one();
@@ -157,18 +162,18 @@ impl Waiting {
         self.show();
     }
 
-    fn push(&mut self, mut kind: EventKind) {
-        let mut missed = 0;
+    fn push(&mut self, mut kind: EventKind, left_out: u64) {
+        let mut missed = left_out;
         match &mut kind {
             EventKind::Connected => {
-                missed = self.missed_of(|kind| matches!(kind, EventKind::Connected));
+                missed += self.missed_of(|kind| matches!(kind, EventKind::Connected));
                 // A message stays behind the connection that it came on.
                 let messages = self.remove_messages();
                 self.events.push_back(Event { kind, missed });
                 self.events.extend(messages);
                 return;
             }
-            EventKind::Message(message) => missed = self.make_room_for(message),
+            EventKind::Message(message) => missed += self.make_room_for(message),
             EventKind::Log { .. } => match self.make_room_for_line() {
                 Some(lost) => missed = lost,
                 None => return,
@@ -182,12 +187,12 @@ impl Waiting {
                 }
             }
             EventKind::ServerError { message, .. } => {
-                missed = self.missed_of(|kind| matches!(kind, EventKind::ServerError { .. }));
+                missed += self.missed_of(|kind| matches!(kind, EventKind::ServerError { .. }));
                 *message = message.take().filter(|message| self.has_room_for(message));
             }
             other => {
                 let number = other.number();
-                missed = self.missed_of(|kind| kind.number() == number);
+                missed += self.missed_of(|kind| kind.number() == number);
             }
         }
         self.events.push_back(Event { kind, missed });

@@ -22,7 +22,9 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    protocol::{self, Action, Core, Deadline, Fact, FailKind, Input, Outcome, Snapshot, TryId},
+    protocol::{
+        self, Action, Core, Deadline, Fact, FailKind, Input, Outcome, PeerBudget, Snapshot, TryId,
+    },
     transport::{Facts, Headers, Hop, Proxies, Secrets, Traffic, Watch},
 };
 
@@ -64,6 +66,16 @@ struct Shell {
     /// The client has had the carry since the last news.
     is_shared: bool,
     is_over: bool,
+    hops: Hops,
+}
+
+/// A server that redirects each try is told of ever more rarely (LOG-11).
+#[derive(Default)]
+struct Hops {
+    budget: PeerBudget,
+    /// Those of the present try are told.
+    are_told: bool,
+    left_out: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +145,7 @@ impl Run {
             is_answer_likely: false,
             is_shared: false,
             is_over: false,
+            hops: Hops::default(),
         };
         Arc::new(Self {
             mailbox,
@@ -305,7 +318,10 @@ impl Run {
                         shell.orders.push_back(Order::Close(id, code));
                     }
                 }
-                Action::Tell(event) => self.tell(shell, event),
+                Action::Tell { event, left_out } => {
+                    shell.journal.note_left_out(left_out);
+                    self.tell(shell, event, left_out);
+                }
                 Action::Wait(next) => {
                     shell.next = next;
                     return;
@@ -358,7 +374,7 @@ impl Run {
         shell.is_shared = true;
     }
 
-    fn tell(&self, shell: &mut Shell, mut event: protocol::Event) {
+    fn tell(&self, shell: &mut Shell, mut event: protocol::Event, left_out: u64) {
         shell.hide_secrets(&mut event);
         shell
             .journal
@@ -385,7 +401,7 @@ impl Run {
                     shell.is_answer_likely = true;
                 }
                 if let Some(kind) = convert::event_kind(other) {
-                    self.queue.push(kind);
+                    self.queue.push_after(kind, left_out);
                 }
             }
         }
@@ -418,8 +434,33 @@ impl Watch for Lifeline {
     }
 
     fn on_redirect(&self, hop: Hop) {
-        self.0.with_shell(|shell| shell.journal.on_redirect(&hop));
-        self.0.queue.push(EventKind::Redirect(hop));
+        let left_out = self.0.with_shell(|shell| {
+            let left_out = shell.hops.on_hop(hop.number)?;
+            shell.journal.note_left_out(left_out);
+            shell.journal.on_redirect(&hop);
+            Some(left_out)
+        });
+        if let Some(left_out) = left_out {
+            self.0.queue.push_after(EventKind::Redirect(hop), left_out);
+        }
+    }
+}
+
+impl Hops {
+    /// How many were left out before the one that is told now; `None`: this one is, too.
+    fn on_hop(&mut self, number: u32) -> Option<u64> {
+        let now = clock::now();
+        if number <= 1 {
+            self.are_told = self.budget.next() <= now;
+            if self.are_told {
+                self.budget.spend(now);
+            }
+        }
+        if self.are_told {
+            return Some(std::mem::take(&mut self.left_out));
+        }
+        self.left_out += 1;
+        None
     }
 }
 

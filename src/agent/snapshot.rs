@@ -242,6 +242,7 @@ fn reason_name(why: protocol::Timer) -> &'static str {
         Timer::Backoff => "backoff",
         Timer::NextPoll => "next_poll",
         Timer::RetryAfter => "retry_after",
+        Timer::Tell => "tell",
     }
 }
 

@@ -120,5 +120,6 @@ fn snapshots_have_the_cores_numbers() {
         OPAMP_WAIT_BACKOFF => Timer::Backoff as u64 + 1;
         OPAMP_WAIT_NEXT_POLL => Timer::NextPoll as u64 + 1;
         OPAMP_WAIT_RETRY_AFTER => Timer::RetryAfter as u64 + 1;
+        OPAMP_WAIT_TELL => Timer::Tell as u64 + 1;
     }
 }

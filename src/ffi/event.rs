@@ -311,7 +311,9 @@ pub unsafe extern "C" fn opamp_event_log(
     )
 }
 
-/// How many older events of its kind this one replaced while it waited: the queue is bounded and keeps the newest.
+/// How many older events of its kind this one stands for: the queue is bounded and keeps the newest, and of what a server
+/// can provoke (bad messages, errors, new uids, known offers in turn) the host hears three at once, then one after 1, 2, 4
+/// .. 30 s, until a minute was calm.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. NULL: 0. Since: 0.1.
 #[unsafe(no_mangle)]

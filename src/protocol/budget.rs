@@ -40,7 +40,7 @@ impl HostBudget {
 
 /// Three at once, then after 1, 2, 4 .. 30 s; a calm minute refills it.
 #[derive(Clone, Copy, Default)]
-pub(super) struct PeerBudget {
+pub struct PeerBudget {
     spent: u32,
     last: Option<Time>,
     told: bool,
@@ -48,7 +48,8 @@ pub(super) struct PeerBudget {
 
 impl PeerBudget {
     /// The earliest time at which one may be spent; in the past when it may be now.
-    pub(super) fn next(&self) -> Time {
+    #[must_use]
+    pub fn next(&self) -> Time {
         let Some(last) = self.last else {
             return Time::START;
         };
@@ -59,7 +60,7 @@ impl PeerBudget {
         }
     }
 
-    pub(super) fn spend(&mut self, now: Time) {
+    pub fn spend(&mut self, now: Time) {
         if self.last.is_some_and(|last| now.since(last) >= CALM) {
             *self = Self::default();
         }

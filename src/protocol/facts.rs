@@ -7,11 +7,16 @@ use super::{
     config::defaults,
     failure::Remedy,
     link::{Exchange, Leaving, Link, Session},
+    parts::Mark,
     timers::Timer,
+    told::Kind,
 };
 
-/// How long the next news wait for a peer that leaves the last ones without an answer (WebSocket).
+/// WebSocket: a peer that has read news and says nothing for so long has no answer to them.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the next news wait for the answer to the last message (WebSocket): so that most errors find theirs.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Core {
     pub(super) fn on_fact(&mut self, fact: Fact) {
@@ -54,8 +59,8 @@ impl Core {
             return;
         };
         session.unwritten = false;
-        if session.awaited.is_some() {
-            self.timers.set(Timer::Patience, self.now + PATIENCE);
+        if let Some(awaited) = &mut session.awaited {
+            awaited.until = self.now + PAUSE;
         }
         if session.leaving == Some(Leaving::Said) {
             self.begin_close();
@@ -75,7 +80,12 @@ impl Core {
             }
             session.on_awaited(|awaited| awaited.ponged |= awaited.mark <= marker);
         }
-        self.clear_patience();
+        // Of a quiet peer what it says beside is no answer.
+        let is_owed = session.unanswered.is_some() || session.is_quiet;
+        if is_owed && session.leaving.is_none() && session.silent_since.is_none() {
+            session.silent_since = Some(session.ponged);
+            self.timers.set(Timer::Patience, self.now + PATIENCE);
+        }
     }
 
     /// Good news from the peer: what it has read by now is confirmed (rule 5 of the design). Not on the way out: it may have
@@ -96,6 +106,11 @@ impl Core {
             _ => return,
         };
         self.clear_patience();
+        self.on_confirmed(upto);
+    }
+
+    /// The server has taken in all messages up to this one.
+    fn on_confirmed(&mut self, upto: Mark) {
         self.reported.on_confirmed(upto);
         self.tickets.on_confirmed(upto);
     }
@@ -133,15 +148,36 @@ impl Core {
         }
     }
 
+    /// The peer has answered.
     pub(super) fn clear_patience(&mut self) {
-        if matches!(&self.link, Link::Open(session) if session.awaited.is_none()) {
-            self.timers.clear(Timer::Patience);
+        if let Link::Open(session) = &mut self.link {
+            if session.silent_since.take().is_some() {
+                self.timers.clear(Timer::Patience);
+            }
         }
     }
 
+    /// The peer has read news, and neither answered nor refused them nor closed: that is all it has to say. On this
+    /// connection nothing waits for answers any more (SYNC-02, SYNC-27).
     pub(super) fn on_patience_over(&mut self) {
-        if let Link::Open(session) = &mut self.link {
-            session.awaited = None;
+        let Link::Open(session) = &mut self.link else {
+            return;
+        };
+        if session.thawed {
+            // It may be dead since long: what it did not say counts from now.
+            return self.timers.set(Timer::Patience, self.now + PATIENCE);
+        }
+        let Some(read) = session.silent_since.take() else {
+            return;
+        };
+        session.is_quiet = true;
+        session.awaited = None;
+        if session.ponged > read {
+            session.silent_since = Some(session.ponged);
+            self.timers.set(Timer::Patience, self.now + PATIENCE);
+        }
+        if !planted!(PongConfirmsNothing) {
+            self.on_confirmed(read);
         }
     }
 
@@ -233,8 +269,8 @@ impl Core {
         self.wishes.again |= Remedy::of(&failure) != Remedy::HoldBack;
         self.give_up(id, &failure);
         let retry_in = self.retry_in();
-        self.events
-            .push_back(Event::ConnectFailed { failure, retry_in });
+        let failed = Event::ConnectFailed { failure, retry_in };
+        self.events.push(failed, self.now);
     }
 
     /// Ends the reports whose last try this was.
@@ -307,7 +343,9 @@ impl Core {
 
     pub(super) fn tell_connected(&mut self) {
         let after_failures = std::mem::take(&mut self.journal.failures_in_a_row);
-        self.events.push_back(Event::Connected { after_failures });
+        let kind = self.is_unasked().then_some(Kind::UnaskedConnected);
+        let connected = Event::Connected { after_failures };
+        self.events.push_as(kind, connected, self.now);
     }
 
     pub(super) fn on_success(&mut self) {

@@ -117,7 +117,8 @@ impl Core {
         if !self.tickets.add(ticket, tries, wants, message_after, first) {
             let failure = Failure::new(FailKind::Bug, Reached::No, "too many reports wait");
             let outcome = Outcome::GaveUp(failure);
-            self.events.push_back(Event::ReportDone { ticket, outcome });
+            let done = Event::ReportDone { ticket, outcome };
+            self.events.push(done, self.now);
         }
     }
 }

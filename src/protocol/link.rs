@@ -41,7 +41,8 @@ pub(super) struct Session {
     pub(super) unwritten: bool,
     /// Messages built on this connection.
     pub(super) sent: u64,
-    /// The message whose answer (and pong, if it carries news) is awaited before the next one leaves.
+    /// The message whose answer (and pong, if it carries news) is awaited for a moment before the next one leaves; a
+    /// verdict does not wait.
     pub(super) awaited: Option<Awaited>,
     /// The last message with news.
     pub(super) last_news: Mark,
@@ -51,10 +52,16 @@ pub(super) struct Session {
     pub(super) heard_after: Mark,
     /// The peer has read this one and has not spoken since: what it says next is about that.
     pub(super) unanswered: Option<Mark>,
+    /// The last message with news that the peer had read when its silence began to count.
+    pub(super) silent_since: Option<Mark>,
+    /// The peer has left news that it has read without an answer: nothing waits for its answers.
+    pub(super) is_quiet: bool,
     /// The last message with news whose confirmation was asked for by one more message.
     pub(super) prodded: Mark,
     /// Messages that have no answer yet.
     pub(super) owed: u32,
+    /// None had when the last message came.
+    pub(super) is_unasked: bool,
     /// A message left before the answer to the last one came: which one an answer belongs to is a guess from then on.
     pub(super) is_unclear: bool,
     /// A message could be decoded: one half of "stable".
@@ -71,6 +78,8 @@ pub(super) struct Awaited {
     pub(super) mark: Mark,
     pub(super) ponged: bool,
     pub(super) answered: bool,
+    /// No longer than this.
+    pub(super) until: Time,
 }
 
 /// The way out that we take on a working connection (WS-15).
@@ -217,8 +226,11 @@ impl Session {
             ponged: 0,
             heard_after: 0,
             unanswered: None,
+            silent_since: None,
+            is_quiet: false,
             prodded: 0,
             owed: 0,
+            is_unasked: false,
             is_unclear: false,
             answered: false,
             thawed: false,
@@ -250,8 +262,8 @@ impl Session {
             .take_if(|awaited| awaited.ponged && awaited.answered);
     }
 
-    /// Whether the next message may be built: it waits for the answer to the last one.
-    pub(super) const fn is_ready(&self) -> bool {
-        !self.unwritten && self.awaited.is_none()
+    /// Until when all but verdicts wait for the answer to the last message.
+    pub(super) fn busy_until(&self) -> Option<Time> {
+        self.awaited.as_ref().map(|awaited| awaited.until)
     }
 }

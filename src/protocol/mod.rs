@@ -27,6 +27,7 @@ mod budget;
 mod chance;
 mod change;
 mod config;
+mod deliver;
 mod event;
 mod facts;
 mod failure;
@@ -47,9 +48,10 @@ mod stop;
 mod tickets;
 mod time;
 mod timers;
+mod told;
 mod walk;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -65,8 +67,11 @@ pub use time::Time;
 pub use timers::{Deadline, Timer};
 pub use walk::has_at_most;
 
-use budget::{HostBudget, PeerBudget};
+pub use budget::PeerBudget;
+
+use budget::HostBudget;
 use chance::Chance;
+use deliver::Delivery;
 use gate::Gate;
 use link::Link;
 use offers::Offers;
@@ -76,6 +81,7 @@ use snapshot::Journal;
 use stop::{Stage, Stop};
 use tickets::Tickets;
 use timers::Timers;
+use told::Told;
 
 /// One exchange or one connection. A fact that names an old one is dropped and counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -147,25 +153,21 @@ pub enum Fact {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Action {
     /// WebSocket: open a connection. There is no other one: `Over` of the last one has come (WS-13).
-    Connect {
-        id: TryId,
-    },
+    Connect { id: TryId },
     /// Send the message that `poll` has put into `out`. HTTP: begin the exchange `id`. WebSocket: on the connection `id`,
     /// behind its header (a byte 0), and behind it a ping that carries the marker, if there is one; no other `Send` follows
     /// before `Written` or `Over`.
-    Send {
-        id: TryId,
-        marker: Option<u64>,
-    },
+    Send { id: TryId, marker: Option<u64> },
     /// With a code: send a WebSocket Close frame with it and wait for the peer's, without a time limit of the transport's
     /// own. It comes after `Written`; messages that arrive meanwhile are still facts, a Close of the peer is `Over`.
     /// Without one: cut the exchange or connection now; it may come at any time, also instead of a Close's end. Either way
     /// `Over` is awaited, and nothing else leaves before it.
-    Close {
-        id: TryId,
-        code: Option<u16>,
+    Close { id: TryId, code: Option<u16> },
+    Tell {
+        event: Event,
+        /// So many of its kind were left out before it: a peer provoked too many (LOG-11).
+        left_out: u64,
     },
-    Tell(Event),
     /// Nothing more to do until then; `None`: until something happens.
     Wait(Option<Deadline>),
 }
@@ -191,6 +193,7 @@ pub struct Core {
 
     reported: Reported,
     offers: Offers,
+    delivery: Delivery,
     tickets: Tickets,
     beat: Beat,
     /// Of the last offer of connection settings.
@@ -206,7 +209,7 @@ pub struct Core {
     budgets: Budgets,
     /// The exponent of the backoff.
     backoffs: u32,
-    events: VecDeque<Event>,
+    events: Told,
     journal: Journal,
 }
 
@@ -224,7 +227,12 @@ struct Identity {
 struct Budgets {
     host: HostBudget,
     full_report: PeerBudget,
+    /// Verdicts on offers that come back, and the same offer once more.
     offer: PeerBudget,
+    /// Deliveries of offers that alternate.
+    known_offer: PeerBudget,
+    /// Deliveries of others.
+    new_offer: HostBudget,
     put_off: PeerBudget,
 }
 
@@ -261,6 +269,7 @@ impl Core {
             last_try: 0,
             reported,
             offers: Offers::new(&carry, now),
+            delivery: Delivery::default(),
             tickets: Tickets::default(),
             beat: Beat::new(
                 config.interval,
@@ -280,10 +289,12 @@ impl Core {
                 host: HostBudget::new(config.host_change_burst, config.host_change_period),
                 full_report: PeerBudget::default(),
                 offer: PeerBudget::default(),
+                known_offer: PeerBudget::default(),
+                new_offer: HostBudget::new(defaults::OFFER_BURST, defaults::OFFER_PERIOD),
                 put_off: PeerBudget::default(),
             },
             backoffs: 0,
-            events: VecDeque::new(),
+            events: Told::default(),
             journal: Journal::new(now),
             config,
         }
@@ -317,8 +328,8 @@ impl Core {
     pub fn poll(&mut self, out: &mut Vec<u8>) -> Action {
         out.clear();
         loop {
-            if let Some(event) = self.events.pop_front() {
-                return Action::Tell(event);
+            if let Some((event, left_out)) = self.events.pop() {
+                return Action::Tell { event, left_out };
             }
             match self.step() {
                 Step::Connect => return self.connect(),
@@ -421,6 +432,8 @@ impl Core {
                 _ => {}
             }
         }
+        self.events.release(self.now);
+        self.deliver_due();
     }
 
     /// Ends the reports that are decided and notes where we stand.
@@ -437,11 +450,11 @@ impl Core {
         let done = |(ticket, outcome)| Event::ReportDone { ticket, outcome };
         ended
             .into_iter()
-            .for_each(|end| self.events.push_back(done(end)));
+            .for_each(|end| self.events.push(done(end), self.now));
     }
 
     fn warn(&mut self, kind: WarningKind, text: &str) {
         let text = event::clipped(text, self.config.text_limit);
-        self.events.push_back(Event::Warning { kind, text });
+        self.events.push(Event::Warning { kind, text }, self.now);
     }
 }

@@ -16,8 +16,18 @@ use crate::proto;
 pub(super) enum Answer {
     /// It was delivered already, or is answered already.
     Nothing,
-    /// `repeats`: only because the budget allowed it.
-    Deliver { offer: RemoteConfig, repeats: bool },
+    Deliver {
+        offer: RemoteConfig,
+        /// It is the last one once more, only because the budget allowed it.
+        repeats: bool,
+        /// It came before.
+        is_known: bool,
+    },
+    /// To be delivered when its budget allows it, if none comes after it.
+    Wait {
+        offer: proto::AgentRemoteConfig,
+        is_known: bool,
+    },
     /// Answered without bothering the host.
     Status(RemoteConfigStatus),
     /// Refused without bothering the host, which is warned.
@@ -25,6 +35,15 @@ pub(super) enum Answer {
         files: usize,
         status: Option<RemoteConfigStatus>,
     },
+}
+
+/// What the budgets allow.
+pub(super) struct May {
+    /// The same offer once more.
+    pub(super) repeat: bool,
+    /// One that alternates with others.
+    pub(super) known: bool,
+    pub(super) new: bool,
 }
 
 #[derive(Default)]
@@ -85,18 +104,17 @@ impl Offers {
         self.last.as_ref()
     }
 
-    /// `may_repeat`: the budget allows to deliver once more what was delivered already.
     pub(super) fn on_offer(
         &mut self,
         config: &Config,
         offer: proto::AgentRemoteConfig,
         now: Time,
-        may_repeat: bool,
+        may: &May,
     ) -> Answer {
         let hash = Bytes::copy_from_slice(&offer.config_hash);
         let map = offer.config.unwrap_or_default();
         if hash.is_empty() {
-            return self.on_nameless(config, map, now, may_repeat);
+            return self.on_nameless(config, map, now, may);
         }
         let same = self
             .last
@@ -105,7 +123,7 @@ impl Offers {
             .map(|last| last.state);
         let failed = self.failed.iter().find(|failed| *failed.hash() == hash);
         match same {
-            Some(ConfigState::Failed) if config.redeliver_failed && may_repeat => {}
+            Some(ConfigState::Failed) if config.redeliver_failed && may.repeat => {}
             Some(_) => return Answer::Nothing,
             None if self.is_host_busy() => {}
             None if self.applied.as_ref() == Some(&hash) => {
@@ -131,6 +149,11 @@ impl Offers {
                 status: Some(status),
             };
         }
+        let (repeats, is_known) = (same.is_some(), self.seen.contains(&digest([&hash[..]])));
+        if !repeats && !may.allows(is_known) {
+            let offer = waiting(map, hash);
+            return Answer::Wait { offer, is_known };
+        }
         self.note(hash.clone(), ConfigState::Unset, now);
         let offer = RemoteConfig {
             files: Arc::new(map),
@@ -138,7 +161,8 @@ impl Offers {
         };
         Answer::Deliver {
             offer,
-            repeats: same.is_some(),
+            repeats,
+            is_known,
         }
     }
 
@@ -204,16 +228,17 @@ impl Offers {
         config: &Config,
         map: proto::AgentConfigMap,
         now: Time,
-        may_repeat: bool,
+        may: &May,
     ) -> Answer {
         let files = map.config_map.iter();
         let words = files
             .flat_map(|(name, file)| [name.as_bytes(), file.content_type.as_bytes(), &file.body]);
         let digest = digest(words);
-        let repeats = self.nameless.replace(digest) == Some(digest);
-        if repeats && !may_repeat {
+        let repeats = self.nameless == Some(digest);
+        if repeats && !may.repeat {
             return Answer::Nothing;
         }
+        let is_known = self.seen.contains(&digest);
         let files = map.config_map.len();
         if files > config.offer_files_limit {
             return Answer::Refuse {
@@ -221,13 +246,22 @@ impl Offers {
                 status: None,
             };
         }
-        self.note(Bytes::new(), ConfigState::Unset, now);
+        if !repeats && !may.allows(is_known) {
+            let offer = waiting(map, Bytes::new());
+            return Answer::Wait { offer, is_known };
+        }
+        self.nameless = Some(digest);
+        self.note_as(digest, Bytes::new(), ConfigState::Unset, now);
         self.applied = None;
         let offer = RemoteConfig {
             files: Arc::new(map),
             hash: Bytes::new(),
         };
-        Answer::Deliver { offer, repeats }
+        Answer::Deliver {
+            offer,
+            repeats,
+            is_known,
+        }
     }
 
     fn answer(&mut self, status: RemoteConfigStatus, now: Time) -> Answer {
@@ -245,7 +279,10 @@ impl Offers {
     }
 
     fn note(&mut self, hash: Bytes, state: ConfigState, delivered: Time) {
-        let seen = digest([&hash[..]]);
+        self.note_as(digest([&hash[..]]), hash, state, delivered);
+    }
+
+    fn note_as(&mut self, seen: u64, hash: Bytes, state: ConfigState, delivered: Time) {
         self.is_provoked = self.seen.contains(&seen);
         if !self.is_provoked {
             self.seen.push_back(seen);
@@ -258,6 +295,19 @@ impl Offers {
             delivered,
             state,
         });
+    }
+}
+
+impl May {
+    const fn allows(&self, is_known: bool) -> bool {
+        if is_known { self.known } else { self.new }
+    }
+}
+
+fn waiting(map: proto::AgentConfigMap, hash: Bytes) -> proto::AgentRemoteConfig {
+    proto::AgentRemoteConfig {
+        config: Some(map),
+        config_hash: hash,
     }
 }
 

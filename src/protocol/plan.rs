@@ -62,7 +62,7 @@ impl Core {
                     id: closing.id,
                     code,
                 },
-                None => Step::Rest(self.timers.next()),
+                None => Step::Rest(self.rest_until()),
             };
         }
         let is_to_leave = matches!(
@@ -96,12 +96,18 @@ impl Core {
     }
 
     fn next_of(&self, plan: Option<Deadline>) -> Option<Deadline> {
-        let next = earlier(self.timers.next(), plan);
+        let next = earlier(self.rest_until(), plan);
         if planted!(TimerInThePast) {
             let why = Timer::Heartbeat;
             return earlier(next, self.next_beat().map(|at| Deadline { at, why }));
         }
         next
+    }
+
+    /// The next thing to do that is no message and no connection.
+    pub(super) fn rest_until(&self) -> Option<Deadline> {
+        let told = earlier(self.events.next(), self.delivery.next());
+        earlier(self.timers.next(), told)
     }
 
     /// When the next message or connection is due; `None` while it waits for something else than time.
@@ -113,12 +119,12 @@ impl Core {
                 why: Timer::Heartbeat,
             }),
             Link::Down => self.wish(),
-            Link::Open(session) if session.leaving.is_some() || !session.is_ready() => None,
+            Link::Open(session) if session.leaving.is_some() || session.unwritten => None,
             Link::Open(session) if session.sent == 0 => Some(Deadline {
                 at: self.now,
                 why: Timer::Change,
             }),
-            Link::Open(_) => self.wish(),
+            Link::Open(session) => self.wish_after(session.busy_until()),
             _ => None,
         }?;
         match self.gate.closed(self.now) {
@@ -132,6 +138,11 @@ impl Core {
 
     /// The earliest wish, whether a gate forbids it or not.
     fn wish(&self) -> Option<Deadline> {
+        self.wish_after(None)
+    }
+
+    /// All but a verdict come after this time.
+    fn wish_after(&self, busy: Option<Time>) -> Option<Deadline> {
         let pending = self.reported.pending();
         let wishes = &self.wishes;
         let host = self.budgets.host.next();
@@ -155,13 +166,28 @@ impl Core {
         for (why, at) in [
             (Timer::Heartbeat, again),
             (Timer::Heartbeat, self.next_beat()),
-            (Timer::Change, verdict),
             (Timer::Change, news),
             (Timer::FullReport, full),
         ] {
             first = earlier(first, at.map(|at| Deadline { at, why }));
         }
-        first
+        let answered = busy.zip(first).map(|(busy, first)| Deadline {
+            at: first.at.max(busy),
+            why: if first.at < busy {
+                Timer::Patience
+            } else {
+                first.why
+            },
+        });
+        let verdict = verdict.map(|at| Deadline {
+            at: if planted!(VerdictWaits) {
+                at.max(busy.unwrap_or(at))
+            } else {
+                at
+            },
+            why: Timer::Change,
+        });
+        earlier(answered.or(first), verdict)
     }
 
     /// When the next poll (HTTP, whatever the capabilities) or heartbeat (WebSocket) is due.
@@ -243,7 +269,11 @@ impl Core {
         self.wishes.poll = false;
         self.wishes.again = false;
         let repeats = std::mem::take(&mut self.wishes.repeat);
-        let has_news = !parts.is_empty() || self.tickets.want_message();
+        let last_news = match &self.link {
+            Link::Open(session) => session.last_news,
+            _ => 0,
+        };
+        let has_news = !parts.is_empty() || self.tickets.want_message(last_news);
         let mark = self.mark;
         // A detach ends with a message that says no goodbye.
         let is_last = goodbye || self.stop.is_some();
@@ -263,8 +293,11 @@ impl Core {
             });
             return Action::Send { id, marker: None };
         };
+        // Who waits for a confirmation that did not come asks for a pong, too: the peer's silence then counts.
+        let asks = !has_news && self.tickets.are_waiting();
+        let is_marked = !is_last && (has_news || asks);
         session.sent += 1;
-        session.prodded = session.last_news;
+        session.prodded = if asks { mark } else { session.last_news };
         session.is_unclear |= session.owed > 0;
         session.owed += 1;
         session.unwritten = true;
@@ -272,19 +305,20 @@ impl Core {
             session.leaving = Some(Leaving::Said);
         } else {
             // What carries no news waits for its answer alone: one answer at a time, so that each finds its message.
-            let ponged = !has_news;
-            session.awaited = Some(Awaited {
+            let ponged = !is_marked;
+            session.awaited = (!session.is_quiet).then_some(Awaited {
                 mark,
                 ponged,
                 answered: false,
+                until: self.now,
             });
         }
-        if has_news && !is_last {
+        if is_marked {
             session.last_news = mark;
         }
         Action::Send {
             id: session.id,
-            marker: has_news.then_some(mark),
+            marker: (is_marked || has_news).then_some(mark),
         }
     }
 

@@ -36,10 +36,16 @@ pub enum Bug {
     CodeOfFaultLost,
     /// A connection that a freeze has killed counts as a failure.
     FreezeIsFailure,
+    /// What a peer provokes is told each time.
+    Storms,
+    /// A verdict waits for the answer to an earlier message as other news do.
+    VerdictWaits,
+    /// A pong without an answer never confirms.
+    PongConfirmsNothing,
 }
 
 impl Bug {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::StaleAnswerAccepted,
         Self::NumberNotGivenBack,
         Self::ConfirmedBeforeAnswered,
@@ -56,6 +62,9 @@ impl Bug {
         Self::AnyMessageConfirms,
         Self::CodeOfFaultLost,
         Self::FreezeIsFailure,
+        Self::Storms,
+        Self::VerdictWaits,
+        Self::PongConfirmsNothing,
     ];
 }
 

@@ -5,14 +5,16 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Core, Event, FailKind, Failure, Message, MessageParts, Policy, Reached, RemoteConfig,
-    RemoteConfigStatus, ServerErrorKind, TryId, Uid, WarningKind, event::clipped, link::Link,
-    offers::Answer, parts::Parts, walk,
+    Core, Event, FailKind, Failure, Message, MessageParts, Policy, Reached, ServerErrorKind, TryId,
+    Uid, WarningKind, deliver::Waiting, event::clipped, link::Link, parts::Parts, told::Kind, walk,
 };
 use crate::proto::{
     self, AgentCapabilities, ServerErrorResponseType, ServerToAgentFlags,
     server_error_response::Details,
 };
+
+/// Of the hashes that are kept: a peer must not make a small thing large.
+const HASH_LIMIT: usize = 1024;
 
 impl Core {
     pub(super) fn on_message(&mut self, bytes: &Bytes) {
@@ -22,6 +24,7 @@ impl Core {
             Link::Exchange(_) => {}
             Link::Open(session) => {
                 session.on_heard();
+                session.is_unasked = session.owed == 0;
                 session.owed = session.owed.saturating_sub(1);
             }
             // On the way out, nothing but a longer wait concerns us.
@@ -59,6 +62,9 @@ impl Core {
         let mut source = bytes.clone();
         // By reference, like prost's `decode`: another type of source would be another copy of the whole decoder.
         message.merge(&mut source).map_err(|_| Problem::Malformed)?;
+        if let Some(problem) = long_hash(message) {
+            return Err(problem);
+        }
         let uid: &[u8] = &message.instance_uid;
         if uid == self.identity.uid {
             self.identity.former = None;
@@ -108,28 +114,36 @@ impl Core {
         if let Some(offers) = message.connection_settings.take() {
             self.on_connection_settings(offers);
         }
-        let remote_config = message
-            .remote_config
-            .take()
-            .and_then(|offer| self.on_remote_config(offer));
-        if flags & ServerToAgentFlags::ReportFullState as u64 != 0 {
-            self.want_full_report();
-        }
-        let mut parts = MessageParts::NONE;
-        if remote_config.is_some() {
-            parts = MessageParts::REMOTE_CONFIG;
-        }
-        if parts != MessageParts::NONE || self.config.tell_every_answer {
+        let delivered = message.remote_config.take().and_then(|offer| {
             let raw = raw.clone();
-            let message = Message {
-                parts,
-                remote_config,
+            self.on_remote_config(Waiting {
+                offer,
                 flags,
                 capabilities,
                 raw,
-            };
-            self.events.push_back(Event::Message(message));
+            })
+        });
+        if flags & ServerToAgentFlags::ReportFullState as u64 != 0 {
+            self.want_full_report();
         }
+        if let Some((message, left_out)) = delivered {
+            self.events.push_after(Event::Message(message), left_out);
+        } else if self.config.tell_every_answer {
+            let kind = self.is_unasked().then_some(Kind::Unasked);
+            let message = Message {
+                parts: MessageParts::NONE,
+                remote_config: None,
+                flags,
+                capabilities,
+                raw: raw.clone(),
+            };
+            self.events.push_as(kind, Event::Message(message), self.now);
+        }
+    }
+
+    /// WebSocket: the message that came last answers none of ours.
+    pub(super) const fn is_unasked(&self) -> bool {
+        matches!(&self.link, Link::Open(session) if session.is_unasked)
     }
 
     /// Any decoded message but UNAVAILABLE: the way and the server work.
@@ -170,13 +184,14 @@ impl Core {
         self.clear_patience();
         self.on_decoded();
         let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
-        self.events.push_back(Event::ServerError {
+        let event = Event::ServerError {
             kind,
             text,
             retry_in: None,
             held_back,
             raw: raw.clone(),
-        });
+        };
+        self.events.push(event, self.now);
         // Reports that wait for what is held back end as such, the others have had a try.
         self.settle();
         self.give_up(id, &failure);
@@ -229,13 +244,14 @@ impl Core {
             .closed(self.now)
             .map(|gate| gate.until.since(self.now));
         let (kind, held_back) = (ServerErrorKind::Unavailable, self.reported.held_back());
-        self.events.push_back(Event::ServerError {
+        let event = Event::ServerError {
             kind,
             text,
             retry_in,
             held_back,
             raw: raw.clone(),
-        });
+        };
+        self.events.push(event, self.now);
     }
 
     /// SYNC-10, RCV-16.
@@ -245,7 +261,7 @@ impl Core {
             Ok(uid) if uid != [0; 16] => {
                 self.adopt(uid);
                 self.want_full_report();
-                self.events.push_back(Event::NewUid(uid));
+                self.events.push(Event::NewUid(uid), self.now);
             }
             _ => {
                 let text = format!("a new instance uid of {} bytes was ignored", new.len());
@@ -284,56 +300,6 @@ impl Core {
         }
     }
 
-    fn on_remote_config(&mut self, offer: proto::AgentRemoteConfig) -> Option<RemoteConfig> {
-        if self.reported.capabilities & AgentCapabilities::AcceptsRemoteConfig as u64 == 0 {
-            return None;
-        }
-        let may_repeat = self.budgets.offer.next() <= self.now;
-        match self
-            .offers
-            .on_offer(&self.config, offer, self.now, may_repeat)
-        {
-            Answer::Nothing => None,
-            Answer::Deliver { offer, repeats } => {
-                if repeats {
-                    self.budgets.offer.spend(self.now);
-                }
-                let overdue = self.config.applying_overdue;
-                self.expect_verdict(self.offers.is_host_busy().then_some(overdue));
-                self.warn_of_provocation();
-                Some(offer)
-            }
-            Answer::Status(status) => {
-                self.answer_for_host(&status);
-                None
-            }
-            Answer::Refuse { files, status } => {
-                if let Some(status) = status {
-                    self.answer_for_host(&status);
-                }
-                let text = format!("an offer of {files} files was refused");
-                self.warn(WarningKind::OfferTooLarge, &text);
-                None
-            }
-        }
-    }
-
-    fn answer_for_host(&mut self, status: &RemoteConfigStatus) {
-        self.reported.set_status(status);
-        self.expect_verdict(None);
-        self.warn_of_provocation();
-    }
-
-    /// Two servers that do not agree, say, could have verdicts without end: they wait for a budget.
-    fn warn_of_provocation(&mut self) {
-        if self.offers.is_provoked() && self.budgets.offer.bites_first(self.now) {
-            self.warn(
-                WarningKind::ServerAsksTooOften,
-                "known configurations are offered in turn, again and again",
-            );
-        }
-    }
-
     fn want_full_report(&mut self) {
         self.wishes.full_by_server = true;
         if self.budgets.full_report.bites_first(self.now) {
@@ -357,6 +323,7 @@ enum Problem {
     TooLong(usize),
     TooManyFields(u32),
     Malformed,
+    LongHash(&'static str, usize),
     Foreign,
 }
 
@@ -376,12 +343,33 @@ impl Problem {
                 WarningKind::BadMessage,
                 "message is not a valid ServerToAgent".to_owned(),
             ),
+            Self::LongHash(what, length) => (
+                FailKind::Decode,
+                WarningKind::BadMessage,
+                format!("the hash of {what} has {length} bytes, at most {HASH_LIMIT} are taken"),
+            ),
             Self::Foreign => {
                 let text = "a message for another instance uid".to_owned();
                 (FailKind::Protocol, WarningKind::ForeignUid, text)
             }
         }
     }
+}
+
+fn long_hash(message: &proto::ServerToAgent) -> Option<Problem> {
+    let offer = message.remote_config.as_ref();
+    let settings = message.connection_settings.as_ref();
+    let packages = message.packages_available.as_ref();
+    let hashes = [
+        ("a configuration", offer.map(|it| it.config_hash.len())),
+        ("connection settings", settings.map(|it| it.hash.len())),
+        ("packages", packages.map(|it| it.all_packages_hash.len())),
+    ];
+    let mut hashes = hashes
+        .into_iter()
+        .filter_map(|(what, len)| Some((what, len?)));
+    let (what, length) = hashes.find(|(_, length)| *length > HASH_LIMIT)?;
+    Some(Problem::LongHash(what, length))
 }
 
 fn is_unavailable(error: &proto::ServerErrorResponse) -> bool {

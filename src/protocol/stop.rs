@@ -74,7 +74,7 @@ impl Core {
     /// What is left to do when nothing is on its way.
     pub(super) fn stop_step(&self, stop: &Stop) -> Step {
         let Link::Down = self.link else {
-            return Step::Rest(self.timers.next());
+            return Step::Rest(self.rest_until());
         };
         if stop.stage == Stage::Done {
             return Step::Rest(None);
@@ -138,7 +138,8 @@ impl Core {
         }
         let ended = self.tickets.on_stopped();
         self.end_reports(ended);
-        self.events.push_back(Event::Stopped);
+        self.events.release_all();
+        self.events.push(Event::Stopped, self.now);
         let state = self.state();
         self.journal.note(state, self.now);
     }

@@ -84,12 +84,12 @@ impl Tickets {
         !self.waiting.is_empty()
     }
 
-    /// Whether a ticket still waits for a message of its own.
-    pub(super) fn want_message(&self) -> bool {
+    /// Whether a ticket still waits for a message of its own; `sent` was the last one on this connection that may be it.
+    pub(super) fn want_message(&self, sent: Mark) -> bool {
         self.waiting.iter().any(|ticket| {
             ticket
                 .message_after
-                .is_some_and(|after| self.confirmed <= after)
+                .is_some_and(|after| self.confirmed <= after && sent <= after)
         })
     }
 

@@ -11,7 +11,7 @@ pub enum Timer {
     CloseWait,
     /// A try lasts far longer than its transport should let it.
     Exchange,
-    /// The peer leaves a message without an answer; the next one no longer waits for it.
+    /// The peer leaves a message without an answer; what waits for it waits no longer.
     Patience,
     /// The host owes a verdict.
     Verdict,
@@ -27,6 +27,8 @@ pub enum Timer {
     NextPoll,
     /// A try that the server put off (Retry-After, UNAVAILABLE).
     RetryAfter,
+    /// What a peer provoked too often is told, or delivered, later.
+    Tell,
 }
 
 impl Timer {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use opamp::{proto::AgentCapabilities, protocol::*};
 
+use crate::faults::Pongs;
 use crate::invariants::{Verdict, rule};
 use crate::network::{Net, PAUSE};
 use crate::told::{Told, status_of};
@@ -60,6 +61,11 @@ impl World<'_> {
     /// Whether the server knows all that is true of the agent, but for what it refused, and a goodbye would have a way.
     fn is_agreed(&self) -> bool {
         let ends = |net: &Net| matches!(net, Net::ToAgent(_, Fact::Over(_), _));
+        // Who never pongs confirms nothing that waits for it.
+        let ends_reports = self.swarm.is_http || self.swarm.pongs != Pongs::Never;
+        if ends_reports && !self.host.tickets.is_empty() {
+            return false;
+        }
         let is_doomed = self.watch.this.is_severed && self.watch.open.is_some();
         if is_doomed || !self.watch.is_settled() || self.net.iter().any(|(_, net)| ends(net)) {
             return false;

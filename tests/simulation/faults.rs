@@ -25,7 +25,7 @@ kinds! {
         // answers that are messages
         Garbage, Foreign, Unavailable, BadRequest, Unknown, FullAsked, NewUid, Interval, Narrow,
         // WebSocket
-        AcceptClose, Drop, Stuck, Unsolicited, CloseIgnored, TextFrame, BadFrame, Oversized,
+        AcceptClose, Drop, Stuck, Unsolicited, CloseIgnored, TextFrame, BadFrame, Oversized, Storm,
         // the server, the machine, the host's storage
         Amnesia, Suspend, CarryLost,
     }
@@ -45,6 +45,8 @@ pub(crate) struct Swarm {
     pub(crate) pongs: Pongs,
     /// The server asks for full state when it has lost the thread.
     pub(crate) asks: bool,
+    /// Over WebSocket the server pongs and never answers; it only speaks of what it offers.
+    pub(crate) is_mute: bool,
     /// The host is busy: how often of 256 steps.
     pub(crate) host_rate: u32,
     /// The host has set every wait to nothing that may be nothing.
@@ -63,6 +65,7 @@ impl Swarm {
             is_http: choices.below(10) <= 6,
             pongs: choices.of([Pongs::BeforeAnswer, Pongs::AfterAnswer, Pongs::Never]),
             asks: choices.below(2) == 0,
+            is_mute: choices.below(8) == 7,
             host_rate: choices.of([30, 60, 120, 10]),
             is_hasty: choices.below(8) == 7,
             rates: [NEVER; Fault::COUNT],
@@ -82,6 +85,9 @@ impl Swarm {
                 _ => ALWAYS,
             };
         }
+        if swarm.is_mute {
+            (swarm.pongs, swarm.asks) = (Pongs::BeforeAnswer, false);
+        }
         // A server without memory that does not ask can not be told what it forgot.
         if !swarm.asks {
             swarm.rates[Fault::Amnesia as usize] = NEVER;
@@ -91,7 +97,8 @@ impl Swarm {
 
     /// Nothing but answers comes from the server.
     pub(crate) fn speaks_only_when_asked(&self) -> bool {
-        self.rates[Fault::Unsolicited as usize] == NEVER
+        let is_never = |fault| self.rates[fault as usize] == NEVER;
+        is_never(Fault::Unsolicited) && is_never(Fault::Storm)
     }
 
     /// Whether it goes wrong this time. Never in the calm phase.

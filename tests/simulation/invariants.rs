@@ -3,7 +3,11 @@ use std::time::Duration;
 
 use opamp::{proto::AgentCapabilities, proto::AgentToServer, protocol::*};
 
-use crate::{refusals::Refusals, server::Said, told::Told};
+use crate::{
+    refusals::Refusals,
+    server::Said,
+    told::{Told, Version, version_in},
+};
 
 /// Or the rule that was broken; the story has the rest.
 pub(crate) type Verdict = Result<(), &'static str>;
@@ -19,6 +23,8 @@ pub(crate) use rule;
 
 /// Per second: the host's burst and its one a second, three full reports, a heartbeat, two retries, and one for luck.
 const SENDS_A_SECOND: usize = 18;
+/// A burst of three, then after 1, 2, 4, 8 and 16 s.
+const HEARD_A_MINUTE: usize = 8;
 /// WS-10.
 const CONNECTS_A_MINUTE: usize = 12;
 /// Per input, completions of reports apart.
@@ -58,6 +64,12 @@ pub(crate) struct Watch {
     pub(crate) last_status: u32,
     /// The server takes no effective configuration.
     pub(crate) is_narrow: bool,
+    /// When the host heard of what a peer can provoke, by kind.
+    heard: Vec<(usize, Vec<Time>)>,
+    /// Offers that the host has heard of.
+    offers: Vec<Version>,
+    /// The host's word on an offer that came but once, not sent yet.
+    pub(crate) verdict_due: Version,
 }
 
 /// The last exchange or connection.
@@ -158,7 +170,58 @@ impl Watch {
         self.not_before.is_none_or(|at| now >= at)
     }
 
+    /// What a peer can make the host hear has a budget per kind.
+    pub(crate) fn on_heard(&mut self, now: Time, event: &Event) -> Verdict {
+        let kind = match event {
+            Event::Warning { kind, .. } => *kind as usize,
+            Event::ServerError { kind, .. } if *kind != ServerErrorKind::Unavailable => 100,
+            Event::NewUid(_) => 101,
+            Event::Message(Message {
+                remote_config: Some(offer),
+                ..
+            }) => {
+                let offer = version_in(&offer.hash);
+                if !self.offers.contains(&offer) {
+                    self.offers.push(offer);
+                    return Ok(());
+                }
+                102
+            }
+            _ => return Ok(()),
+        };
+        let at = self.heard.iter().position(|(of, _)| *of == kind);
+        let at = at.unwrap_or_else(|| {
+            self.heard.push((kind, Vec::new()));
+            self.heard.len() - 1
+        });
+        let count = count_within(Duration::from_secs(60), &mut self.heard[at].1, now);
+        // At the end nothing is kept back.
+        rule! { "no storms into the host": count <= HEARD_A_MINUTE || self.stop_by.is_some() }
+        Ok(())
+    }
+
+    /// The host has given its word on the offer that it heard last.
+    pub(crate) fn on_verdict(&mut self, offer: Version, status: Version) {
+        let is_new = self.offers.last() == Some(&offer) && status != self.last_status;
+        self.verdict_due = if is_new { status } else { 0 };
+    }
+
+    fn check_verdict(&self, now: Time) -> Verdict {
+        let has_way = !self.is_http
+            && self.this.opened.is_some()
+            && !self.is_unsent
+            && !self.this.is_on_the_way_out()
+            && !self.this.is_closed
+            && self.stop_by.is_none()
+            && self.is_allowed(now);
+        rule! { "a verdict waits for no answer": self.verdict_due == 0 || !has_way }
+        Ok(())
+    }
+
     fn check_rate(&mut self, now: Time, told: Told) -> Verdict {
+        if told.status != 0 {
+            self.verdict_due = 0;
+        }
         let is_verdict = told.status != 0 && told.status != self.last_status;
         if is_verdict {
             self.last_status = told.status;
@@ -184,6 +247,7 @@ impl Watch {
     pub(crate) fn on_wait(&mut self, now: Time, wait: Option<Deadline>) -> Verdict {
         self.is_silent = false;
         rule! { "deadlines lie in the future": wait.is_none_or(|wait| wait.at > now) }
+        self.check_verdict(now)?;
         let is_late = self.stop_by.is_some_and(|by| now > by + CUT * 2);
         rule! { "stop within its bound": self.is_stopped || !is_late }
         Ok(())

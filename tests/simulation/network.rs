@@ -7,7 +7,7 @@ use prost::Message as _;
 
 use crate::faults::{Fault, Pongs};
 use crate::invariants::{OVERLOAD, Verdict};
-use crate::server::{EFFECTIVE, Said, error, interval};
+use crate::server::{ALL, EFFECTIVE, Said, error, interval, offer};
 use crate::told::Told;
 use crate::world::World;
 
@@ -161,6 +161,9 @@ impl World<'_> {
         if !is_deaf(self) {
             self.strike(id, Told::by(message));
         }
+        if self.swarm.is_mute {
+            return self.take_in_silence(id, message, marker);
+        }
         let (answer, said) = self.answer(message);
         if is_deaf(self) {
             return;
@@ -186,8 +189,55 @@ impl World<'_> {
         }
     }
 
+    fn take_in_silence(&mut self, id: TryId, message: &AgentToServer, marker: Option<u64>) {
+        let told = Told::by(message);
+        self.server.heard = self.server.heard.max(told.description);
+        self.server.take(message, self.all_parts());
+        if self.watch.open != Some(id) || self.watch.this.is_severed {
+            return;
+        }
+        let pause = self.pause() * 2;
+        if let Some(marker) = marker {
+            self.say(id, pause, Fact::Pong { marker }, Said::Nothing);
+        }
+        let (offer, is_new) = (self.server.offer, !told.is_nothing());
+        if self.server.is_offering() && (is_new || self.server.spoken != Some((id, offer))) {
+            self.server.spoken = Some((id, offer));
+            self.speak(id, pause, false);
+        }
+    }
+
+    /// Twelve times the same, or nearly so, at once.
+    fn storm(&mut self, id: TryId) {
+        let kind = self.choices.below(5);
+        for turn in 0..12 {
+            let mut message = ServerToAgent::default();
+            message.capabilities = ALL;
+            let (fact, said) = match kind {
+                0 => (Fact::Skipped("a text frame".into()), Said::Nothing),
+                1 => (Fact::Message(Bytes::from_static(b"no")), Said::Nothing),
+                2 => {
+                    message.instance_uid = vec![0xEE; 16].into();
+                    (Fact::Message(encoded(&message)), Said::Nothing)
+                }
+                3 => {
+                    message.remote_config = Some(offer(turn % 2 + 1));
+                    (Fact::Message(encoded(&message)), Said::by(&message))
+                }
+                _ => {
+                    message.agent_identification = Some(self.server.new_uid());
+                    (Fact::Message(encoded(&message)), Said::by(&message))
+                }
+            };
+            self.say(id, Duration::ZERO, fact, said);
+        }
+    }
+
     /// What a server does beside answering; most of it ends the connection.
     fn strike(&mut self, id: TryId, told: Told) {
+        if self.hits(Fault::Storm) {
+            self.storm(id);
+        }
         if self.hits(Fault::TextFrame) {
             let text = Fact::Skipped("a text frame".into());
             self.say(id, Duration::ZERO, text, Said::Nothing);

@@ -2,12 +2,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use opamp::proto::{server_error_response::Details, *};
+use opamp::{
+    proto::{server_error_response::Details, *},
+    protocol::TryId,
+};
 
 use crate::told::{Told, Version};
 
 /// What a server that is not narrow accepts.
-const ALL: u64 = 0x7F;
+pub(crate) const ALL: u64 = 0x7F;
 pub(crate) const EFFECTIVE: u64 = ServerCapabilities::AcceptsEffectiveConfig as u64;
 
 /// What an answer means to the agent, for the invariants.
@@ -48,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) heard: Version,
     /// Uids given so far.
     given: u8,
+    /// What a mute server has offered, and on which connection.
+    pub(crate) spoken: Option<(TryId, Version)>,
 }
 
 /// One agent as the server sees it.
@@ -80,24 +85,32 @@ impl Server {
 
     /// What it says now, asked or not.
     pub(crate) fn speak(&self) -> ServerToAgent {
-        let accepts = AgentCapabilities::AcceptsRemoteConfig as u64;
-        let is_wanted = self.offer != 0 && self.view.told.offer() != self.offer;
-        let is_wanted = is_wanted && self.view.capabilities & accepts != 0;
         ServerToAgent {
-            remote_config: is_wanted.then(|| AgentRemoteConfig {
-                config: None,
-                config_hash: self.offer.to_le_bytes().to_vec().into(),
-            }),
+            remote_config: self.is_offering().then(|| offer(self.offer)),
             flags: u64::from(self.asks && self.view.has_gap),
             capabilities: ALL,
             ..ServerToAgent::default()
         }
     }
 
+    /// Wants a configuration applied that it has not heard of.
+    pub(crate) fn is_offering(&self) -> bool {
+        let accepts = AgentCapabilities::AcceptsRemoteConfig as u64;
+        let is_wanted = self.offer != 0 && self.view.told.offer() != self.offer;
+        is_wanted && self.view.capabilities & accepts != 0
+    }
+
     pub(crate) fn new_uid(&mut self) -> AgentIdentification {
         self.given = self.given % 250 + 1;
         let new_instance_uid = vec![self.given; 16].into();
         AgentIdentification { new_instance_uid }
+    }
+}
+
+pub(crate) fn offer(version: Version) -> AgentRemoteConfig {
+    AgentRemoteConfig {
+        config: None,
+        config_hash: version.to_le_bytes().to_vec().into(),
     }
 }
 

@@ -3,7 +3,7 @@ use opamp::protocol::{Outcome, Timer};
 
 use crate::{faults::Fault, host::Act};
 
-const TIMERS: usize = Timer::RetryAfter as usize + 1;
+const TIMERS: usize = Timer::Tell as usize + 1;
 const OUTCOMES: [&str; 4] = ["confirmed", "held back", "given up", "stopped"];
 
 // Where in the counts each kind begins; the faults are the first.

@@ -1,7 +1,10 @@
 //! One agent, one server, and everything between them, in virtual time.
 use std::time::Duration;
 
-use opamp::{proto::AgentToServer, protocol::*};
+use opamp::{
+    proto::{AgentCapabilities, AgentToServer},
+    protocol::*,
+};
 use prost::Message as _;
 
 use crate::faults::{Choices, Fault, Swarm};
@@ -11,7 +14,7 @@ use crate::network::{LATENCY, Net, PAUSE};
 use crate::server::{Said, Server, View};
 use crate::stats::{ACT, Stats, TIMER};
 use crate::story::brief;
-use crate::told::{Told, version_in};
+use crate::told::{Told, Version, status_of, version_in};
 
 const GRACE: Duration = Duration::from_secs(2);
 const FREEZE: Duration = Duration::from_secs(3600);
@@ -215,6 +218,19 @@ impl World<'_> {
         }
         let change = self.host.act(act, &mut self.choices, &self.core);
         let Some(change) = change else { return Ok(()) };
+        if let Change::RemoteConfigStatus(status) = &change {
+            let is_last = self.core.carry().last_offer.as_ref() == Some(status.hash());
+            // Verdicts on what comes back have a budget.
+            let is_told = is_last
+                && self.swarm.is_mute
+                && self.swarm.speaks_only_when_asked()
+                && self.host.declares(AgentCapabilities::ReportsRemoteConfig);
+            let version = status_of(status.hash(), status.state() as i32);
+            let version = version * Version::from(is_told);
+            self.watch.on_verdict(version_in(status.hash()), version);
+        } else if let Change::Capabilities(_) = &change {
+            self.watch.verdict_due = 0;
+        }
         self.stats.counts[ACT + act as usize] += 1;
         self.feed(Input::Host(change))
     }
@@ -252,11 +268,14 @@ impl World<'_> {
                     self.wait = wait;
                     return self.watch.on_wait(self.now, wait);
                 }
-                Action::Tell(Event::ReportDone { ticket, outcome }) => {
+                Action::Tell {
+                    event: Event::ReportDone { ticket, outcome },
+                    ..
+                } => {
                     self.on_report_done(ticket, &outcome)?;
                     continue;
                 }
-                Action::Tell(event) => self.hear(event)?,
+                Action::Tell { event, .. } => self.hear(event)?,
                 Action::Connect { id } => {
                     self.watch.on_connect(self.now, id)?;
                     self.dial(id);
@@ -297,6 +316,7 @@ impl World<'_> {
     }
 
     fn hear(&mut self, event: Event) -> Verdict {
+        self.watch.on_heard(self.now, &event)?;
         match event {
             Event::Message(message) => {
                 let offer = message.remote_config;

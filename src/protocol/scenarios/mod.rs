@@ -117,7 +117,7 @@ impl Scene {
                     self.sent.push((self.now, message));
                 }
                 Action::Close { code, .. } => self.closes.push(code),
-                Action::Tell(event) => self.events.push(event),
+                Action::Tell { event, .. } => self.events.push(event),
                 Action::Wait(wait) => {
                     self.wait = wait;
                     return;

@@ -171,11 +171,11 @@ fn two_servers_that_do_not_agree_are_answered_ever_more_rarely() {
     }
 }
 
-/// RCV-04, RCV-10: hashes are as long as a server makes them.
+/// RCV-04, RCV-10: texts are as long as a host makes them.
 #[test]
 fn failed_offers_are_remembered_but_not_without_bound() {
     let mut scene = Scene::http();
-    let failing = |scene: &mut Scene, hash: &[u8]| {
+    let failing = |scene: &mut Scene, hash: &[u8], text: usize| {
         scene.host(Change::PollNow);
         let mut message = offer("", "a");
         let config = message.remote_config.as_mut().expect("an offer");
@@ -184,22 +184,22 @@ fn failed_offers_are_remembered_but_not_without_bound() {
         scene.answer(message);
         let is_delivered = scene.offers().len() > before;
         if is_delivered {
-            let status = RemoteConfigStatus::new(hash, ConfigState::Failed, "no".into());
+            let status = RemoteConfigStatus::new(hash, ConfigState::Failed, "n".repeat(text));
             scene.host(Change::RemoteConfigStatus(status.expect("legal")));
         }
         scene.pass_answering(secs(100), &ServerToAgent::default());
         is_delivered
     };
     for hash in 1..=16 {
-        assert!(failing(&mut scene, &[hash]));
+        assert!(failing(&mut scene, &[hash], 2));
     }
-    assert!(!failing(&mut scene, &[1]), "the sixteenth-last one");
+    assert!(!failing(&mut scene, &[1], 2), "the sixteenth-last one");
     for hash in 1..=40 {
-        assert!(failing(&mut scene, &[hash; 20_000]));
+        assert!(failing(&mut scene, &[hash; 2], 20_000));
     }
     let kept = scene.core.carry().failed;
     assert_eq!(kept.len(), 3);
-    assert!(!failing(&mut scene, &[40; 20_000]), "the last one");
+    assert!(!failing(&mut scene, &[40; 2], 2), "the last one");
 }
 
 /// RCV-15: no verdict can name it, so a late one on an older offer says nothing of what the agent runs.

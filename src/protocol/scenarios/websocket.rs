@@ -50,7 +50,7 @@ fn who_waits_for_a_confirmation_that_came_too_early_gets_one_more_message() {
         tries: None,
         force_message: false,
     });
-    assert_eq!((scene.sent.len(), scene.marker), (2, None));
+    assert_eq!((scene.sent.len(), scene.marker.is_some()), (2, true));
     assert!(scene.last().agent_description.is_none());
     scene.fact(Fact::Written);
     scene.pass(secs(20));
@@ -87,15 +87,83 @@ fn a_marker_that_was_never_sent_proves_nothing() {
 }
 
 #[test]
-fn news_wait_for_the_answer_to_the_last_news_but_not_for_ever() {
+fn news_wait_a_moment_for_the_answer_to_the_last_news_and_a_verdict_does_not() {
+    // [SYNC-27]
     let mut scene = Scene::websocket();
-    scene.host(Change::Description(description("one")));
+    scene.answer(offer("one", "x"));
+    scene.host(verdict("one", ConfigState::Applying, ""));
     scene.fact(Fact::Written);
     scene.host(Change::Description(description("two")));
     assert_eq!(scene.sent.len(), 1);
     assert_eq!(scene.wait_why(), Timer::Patience);
-    scene.pass(secs(1));
-    assert_eq!(scene.sent.len(), 2);
+    assert_eq!(scene.wait_for(), millis(50));
+    scene.host(verdict("one", ConfigState::Applied, ""));
+    assert_eq!(scene.sent.len(), 2, "and the rest goes along");
+    assert!(scene.last().agent_description.is_some());
+    scene.fact(Fact::Written);
+    scene.host(Change::Description(description("three")));
+    scene.pass(millis(50));
+    assert_eq!(scene.sent.len(), 3);
+}
+
+/// [SYNC-02] [SYNC-27]
+#[test]
+fn a_peer_that_pongs_and_never_answers_confirms_by_its_silence() {
+    let mut scene = Scene::websocket();
+    scene.host(Change::Description(description("one")));
+    scene.host(Change::Report {
+        ticket: 1,
+        tries: None,
+        force_message: false,
+    });
+    scene.fact(Fact::Written);
+    let marker = scene.marker.expect("news are marked");
+    scene.fact(Fact::Pong { marker });
+    scene.pass(millis(999));
+    assert!(scene.core.snapshot().pending.has(Part::Description));
+    assert_eq!(scene.outcomes(), []);
+    scene.pass(millis(1));
+    assert!(scene.core.snapshot().pending.is_empty());
+    assert_eq!(scene.outcomes(), [(1, &Outcome::Confirmed)]);
+    // from then on nothing waits
+    scene.forget();
+    for name in ["two", "three", "four"] {
+        scene.host(Change::Description(description(name)));
+        scene.fact(Fact::Written);
+    }
+    assert_eq!(scene.sent.len(), 3);
+    // and an idle agent is woken for its heartbeats only
+    let marker = scene.marker.expect("news are marked");
+    scene.fact(Fact::Pong { marker });
+    scene.pass(secs(2));
+    assert!(scene.core.snapshot().pending.is_empty());
+    assert_eq!(scene.wait_why(), Timer::Heartbeat);
+    assert!(scene.wait_for() > secs(20));
+}
+
+/// [SYNC-02]
+#[test]
+fn a_refusal_or_a_close_within_the_second_confirms_nothing() {
+    for closes in [false, true] {
+        let mut scene = Scene::websocket();
+        scene.host(Change::Description(description("one")));
+        scene.fact(Fact::Written);
+        let marker = scene.marker.expect("news are marked");
+        scene.fact(Fact::Pong { marker });
+        scene.pass(millis(900));
+        if closes {
+            scene.fail(FailKind::Io, Reached::Maybe);
+        } else {
+            scene.answer(error(ServerErrorResponseType::BadRequest, None));
+        }
+        scene.pass(millis(200));
+        let (pending, held_back) = {
+            let snapshot = scene.core.snapshot();
+            (snapshot.pending, snapshot.held_back)
+        };
+        assert_eq!(pending.has(Part::Description), closes);
+        assert_eq!(held_back.has(Part::Description), !closes);
+    }
 }
 
 #[test]
@@ -598,4 +666,101 @@ fn a_host_that_waits_for_no_close_still_says_goodbye_and_closes() {
         scene.pass(millis(1));
         assert_eq!(scene.closes, [Some(1000), None]);
     }
+}
+
+/// [LOG-11]
+#[test]
+fn a_peer_that_floods_is_heard_ever_more_rarely_and_its_newest_word_last() {
+    let mut scene = Scene::websocket();
+    let begin = scene.now;
+    for tick in 0..20_000_u32 {
+        let mut new_uid = ServerToAgent::default();
+        let identification = new_uid.agent_identification.get_or_insert_default();
+        identification.new_instance_uid = [&[9; 12][..], &tick.to_be_bytes()].concat().into();
+        scene.fact(Fact::Skipped("a text frame".into()));
+        scene.fact(Fact::Message(Bytes::from_static(b"<html>")));
+        let foreign = ServerToAgent {
+            instance_uid: vec![0xEE; 16].into(),
+            ..Default::default()
+        };
+        scene.answer(foreign);
+        scene.answer(error(ServerErrorResponseType::BadRequest, None));
+        scene.answer(new_uid.clone());
+        scene.fact(Fact::Written);
+        assert_eq!(scene.core.instance_uid()[12..], tick.to_be_bytes());
+        scene.pass(millis(1));
+    }
+    assert!(scene.now.since(begin) >= secs(20));
+    let bad = scene.warnings();
+    let count = |kind| bad.iter().filter(|it| **it == kind).count();
+    // Both kinds of messages that are none share a budget.
+    assert_eq!(count(WarningKind::BadMessage), 7);
+    assert_eq!(count(WarningKind::ForeignUid), 7);
+    let errors = scene.events.iter();
+    let errors = errors.filter(|event| matches!(event, Event::ServerError { .. }));
+    assert_eq!(errors.count(), 7);
+    let last = *scene.core.instance_uid();
+    scene.pass(secs(60));
+    let uids = scene.events.iter().filter_map(|event| match event {
+        Event::NewUid(uid) => Some(*uid),
+        _ => None,
+    });
+    let uids: Vec<_> = uids.collect();
+    assert_eq!((uids.len(), uids.last()), (8, Some(&last)));
+}
+
+/// [LOG-11]
+#[test]
+fn known_offers_in_turn_are_delivered_ever_more_rarely_and_the_last_one_counts() {
+    let mut scene = Scene::websocket();
+    for _ in 0..1000 {
+        for hash in ["one", "two"] {
+            scene.answer(offer(hash, hash));
+            scene.pass(millis(1));
+        }
+    }
+    // Two new ones, three and then one after 1 s; nothing new came in between.
+    let heard: Vec<_> = scene.offers().iter().map(|it| it.hash.clone()).collect();
+    assert_eq!(heard, ["one", "two", "one", "two", "one", "two"]);
+    scene.answer(offer("one", "one"));
+    assert_eq!(scene.offers().len(), 6);
+    scene.pass(secs(4));
+    assert_eq!(scene.offers().last().expect("one").hash, "one");
+    // and what is new is not kept waiting by that
+    scene.answer(offer("three", "three"));
+    assert_eq!(scene.offers().last().expect("one").hash, "three");
+}
+
+#[test]
+fn a_hash_of_more_than_a_kilobyte_is_no_hash() {
+    let mut long = offer("one", "x");
+    let hash = &mut long.remote_config.as_mut().expect("an offer").config_hash;
+    *hash = vec![1; 1025].into();
+    let mut settings = interval(7, "");
+    settings
+        .connection_settings
+        .as_mut()
+        .expect("settings")
+        .hash = vec![1; 1025].into();
+    let mut scene = Scene::websocket();
+    scene.answer(long.clone());
+    scene.answer(settings.clone());
+    assert_eq!(scene.warnings(), [WarningKind::BadMessage; 2]);
+    assert!(scene.offers().is_empty());
+    assert_ne!(scene.core.snapshot().interval, secs(7));
+    // 1 KiB is taken
+    for hash in [
+        &mut long.remote_config.as_mut().expect("an offer").config_hash,
+        &mut settings
+            .connection_settings
+            .as_mut()
+            .expect("settings")
+            .hash,
+    ] {
+        hash.truncate(1024);
+    }
+    scene.answer(long);
+    scene.answer(settings);
+    assert_eq!(scene.offers().len(), 1);
+    assert_eq!(scene.core.snapshot().interval, secs(7));
 }

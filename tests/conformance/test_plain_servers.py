@@ -1,0 +1,144 @@
+"""Servers in a few lines of Python, for what the development server would not do: flood, or keep silent."""
+import sys
+import threading
+import time
+import unittest
+from pathlib import Path
+
+from binding import Agent, Client
+from stage import ALL, NEVER, QUICK
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "reconnect"))
+from hostile import BINARY, TEXT, Server  # noqa: E402
+from protobuf import delimited  # noqa: E402
+
+WARN = 2
+FLOOD_SECONDS = 3.5
+# A burst of three, then after 1 and 2 s, and one for the machine's own time.
+HEARD = 6
+
+
+def offer(name):
+    """A configuration without files."""
+    return delimited(3, delimited(2, name))
+
+
+def new_uid(last):
+    return delimited(8, delimited(1, bytes([1] * 15 + [last])))
+
+
+def frame(opcode, payload):
+    return bytes([0x80 | opcode, len(payload)]) + payload
+
+
+# What a peer can make the host hear, each twice so that those that must differ alternate.
+FLOODS = [frame(TEXT, b"hello"), frame(BINARY, b"\0\xff\xff"), frame(BINARY, b"\0" + delimited(1, b"\xee" * 16)),
+          frame(BINARY, b"\0" + delimited(2, b"\x08\x01"))]
+IN_TURN = [[frame(BINARY, b"\0" + offer(name)) for name in (b"one", b"two")],
+           [frame(BINARY, b"\0" + new_uid(last)) for last in (7, 8)]]
+
+
+class PlainServer(unittest.TestCase):
+    def serve(self, manners):
+        server = Server(manners, "ws")
+        self.addCleanup(lambda: self.assertEqual([], server.faults))
+        self.addCleanup(server.close)
+        return server
+
+    def agent(self, server, interval_ms=NEVER, **more):
+        client = Client(server.endpoint(), capabilities=ALL, options=QUICK)
+        self.addCleanup(client.unref)
+        agent = Agent(client, interval_ms, **more)
+        self.addCleanup(agent.free)
+        return agent.start()
+
+
+class Storms(PlainServer):
+    def test_a_flood_becomes_a_few_lines_and_events(self):
+        """[LOG-11] All kinds at once, as fast as the socket takes them; heartbeats go on, and what is asked takes effect."""
+        over = threading.Event()
+
+        def manners(peer):
+            peer.message()
+            peer.say()
+            batch = b"".join((FLOODS + IN_TURN[0] + IN_TURN[1]) * 100)
+
+            def flood():
+                end = time.monotonic() + FLOOD_SECONDS
+                try:
+                    while time.monotonic() < end:
+                        peer.socket.sendall(batch)
+                except OSError:
+                    pass
+                over.set()
+            threading.Thread(target=flood, daemon=True).start()
+            while True:
+                peer.message()
+
+        server = self.serve(manners)
+        agent = self.agent(server, 1000, log_level=WARN)
+        heard = {}
+        while not over.is_set():
+            event = agent.next_event(100)
+            if event is None:
+                continue
+            name = event.error["kind"] + " warning" if event.kind == "warning" else event.kind
+            heard.setdefault(name, []).append(event)
+        received = agent.snapshot()["messages_received"]
+        self.assertGreater(received, 1000)
+        for name in ("decode warning", "protocol warning", "server_error", "new_uid", "message", "log"):
+            self.assertIn(name, heard)
+        for name, events in heard.items():
+            # Five kinds bring a line each.
+            most = HEARD * 6 if name == "log" else HEARD + 2 * (name == "message")
+            self.assertLessEqual(len(events), most, name)
+        missed = sum(event.missed for event in heard["decode warning"])
+        self.assertGreater(missed, 100)
+        self.assertTrue(any("more like this were left out" in event.log[1] for event in heard["log"]))
+        messages = [message for _, message in server.messages]
+        self.assertGreaterEqual(len(messages), 3, "heartbeats went on")
+        self.assertEqual(b"\1" * 15, messages[-1].fields[1][:15], "the new uid was in use at once")
+
+
+class Quiet(PlainServer):
+    """The server reads, pongs, and never answers, which is legal."""
+
+    def seen(self, server, since):
+        return [at - since for at, _ in server.messages if at >= since]
+
+    def test_news_do_not_wait_and_are_confirmed(self):
+        """[SYNC-02] [SYNC-27]"""
+        def manners(peer):
+            while True:
+                peer.message()
+
+        server = self.serve(manners)
+        agent = self.agent(server)
+        agent.wait("connected")
+        agent.flush()
+        ticket = agent.send(b"")
+        self.assertEqual((ticket, None), ((done := agent.wait("report_done")).ticket, done.error))
+        for change in range(4):
+            since, count = time.monotonic(), len(server.messages)
+            agent.client.set_effective_config({"a": str(change).encode()})
+            self.assertTrue(server.wait(lambda: len(server.messages) > count, 10))
+            self.assertLess(self.seen(server, since)[0], 0.5)
+
+    def test_a_verdict_does_not_wait_for_an_answer_to_the_first(self):
+        """[SYNC-27] Not even before the server is known to keep silent."""
+        def manners(peer):
+            peer.message()
+            peer.say(offer(b"one"))
+            while True:
+                peer.message()
+
+        server = self.serve(manners)
+        agent = self.agent(server)
+        offered = agent.wait("message")
+        count = len(server.messages)
+        agent.apply(offered, "APPLYING")
+        self.assertTrue(server.wait(lambda: len(server.messages) > count, 10))
+        since = time.monotonic()
+        agent.apply(offered)
+        self.assertTrue(server.wait(lambda: len(server.messages) > count + 1, 10))
+        self.assertLess(self.seen(server, since)[0], 0.5)
