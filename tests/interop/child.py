@@ -10,10 +10,10 @@ import subprocess
 import threading
 import time
 
+from loopback import QUIET_PORTS
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 AGENT = ROOT / "build/examples/agent"
-# Below those that the kernel gives to outgoing connections.
-QUIET_PORTS = range(20_000, 32_000)
 
 
 def quiet_port():

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 
-from child import QUIET_PORTS
+from loopback import QUIET_PORTS
 from words import Message
 
 PROTOBUF = ("Content-Type", "application/x-protobuf")
