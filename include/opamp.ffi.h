@@ -229,6 +229,7 @@ enum opamp_wait_reason {
   OPAMP_WAIT_BACKOFF = 9,
   OPAMP_WAIT_NEXT_POLL = 10,
   OPAMP_WAIT_RETRY_AFTER = 11,
+  OPAMP_WAIT_TELL = 12,
 };
 enum opamp_part {
   OPAMP_PART_DESCRIPTION = 1,

@@ -579,6 +579,8 @@ enum opamp_wait_reason {
   OPAMP_WAIT_NEXT_POLL = 10,
   /** The server asked to wait. */
   OPAMP_WAIT_RETRY_AFTER = 11,
+  /** An event or offer that the server provokes too often waits for its budget. */
+  OPAMP_WAIT_TELL = 12,
 };
 
 /** A part of what an agent reports. */
@@ -1727,7 +1729,9 @@ opamp_status opamp_event_uid(const opamp_event *event, opamp_slice *out);
 opamp_status opamp_event_log(const opamp_event *event, int32_t *level, const char **line);
 
 /**
- * How many older events of its kind this one replaced while it waited: the queue is bounded and keeps the newest.
+ * How many older events of its kind this one stands for: the queue is bounded and keeps the newest, and of what a server
+ * can provoke (bad messages, errors, new uids, known offers in turn) the host hears three at once, then one after 1, 2, 4
+ * .. 30 s, until a minute was calm.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. NULL: 0. Since: 0.1.
  */

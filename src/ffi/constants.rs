@@ -184,7 +184,7 @@ pub enum opamp_wait_reason {
     OPAMP_WAIT_NEXT_POLL = 10,
     /// The server asked to wait.
     OPAMP_WAIT_RETRY_AFTER = 11,
-    /// an event or offer that the server provokes too often waits for its budget
+    /// An event or offer that the server provokes too often waits for its budget.
     OPAMP_WAIT_TELL = 12,
 }
 
