@@ -211,8 +211,10 @@ impl World<'_> {
     fn storm(&mut self, id: TryId) {
         let kind = self.choices.below(5);
         for turn in 0..12 {
-            let mut message = ServerToAgent::default();
-            message.capabilities = ALL;
+            let mut message = ServerToAgent {
+                capabilities: ALL,
+                ..ServerToAgent::default()
+            };
             let (fact, said) = match kind {
                 0 => (Fact::Skipped("a text frame".into()), Said::Nothing),
                 1 => (Fact::Message(Bytes::from_static(b"no")), Said::Nothing),
