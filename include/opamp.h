@@ -1067,8 +1067,9 @@ opamp_status opamp_client_set_effective_config(opamp_client *client,
  * error_text: copied; the text goes with FAILED only, (NULL, 0): none. Before the first offer a verdict from the host's
  * own storage may be set. There OPAMP_REMOTE_CONFIG_UNSET, with (NULL, 0) as hash, says that there is
  * none: a server that remembers one of an earlier run under this instance uid then offers again. A
- * verdict leaves at once, whatever the options for changes say; only where offers that came before come
- * in turn again and again (two servers that do not agree) it waits up to 30 s.
+ * verdict leaves at once, whatever the options for changes say, and waits for no answer to an earlier
+ * message; only where offers that came before come in turn again and again (two servers that do not
+ * agree) it waits up to 30 s.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no hash, but for
  * OPAMP_REMOTE_CONFIG_UNSET, or one with it; an unknown state; a text without FAILED; a hash that is
