@@ -84,6 +84,7 @@ impl Core {
         let is_owed = session.unanswered.is_some() || session.is_quiet;
         if is_owed && session.leaving.is_none() && session.silent_since.is_none() {
             session.silent_since = Some(session.ponged);
+            session.was_patient = false;
             self.timers.set(Timer::Patience, self.now + PATIENCE);
         }
     }
@@ -163,8 +164,8 @@ impl Core {
         let Link::Open(session) = &mut self.link else {
             return;
         };
-        if session.thawed {
-            // It may be dead since long: what it did not say counts from now.
+        if session.thawed && !std::mem::replace(&mut session.was_patient, true) {
+            // It may be dead since long: what it does not say counts from now.
             return self.timers.set(Timer::Patience, self.now + PATIENCE);
         }
         let Some(read) = session.silent_since.take() else {

@@ -54,6 +54,8 @@ pub(super) struct Session {
     pub(super) unanswered: Option<Mark>,
     /// The last message with news that the peer had read when its silence began to count.
     pub(super) silent_since: Option<Mark>,
+    /// It was given a second more after a freeze.
+    pub(super) was_patient: bool,
     /// The peer has left news that it has read without an answer: nothing waits for its answers.
     pub(super) is_quiet: bool,
     /// The last message with news whose confirmation was asked for by one more message.
@@ -227,6 +229,7 @@ impl Session {
             heard_after: 0,
             unanswered: None,
             silent_since: None,
+            was_patient: false,
             is_quiet: false,
             prodded: 0,
             owed: 0,
