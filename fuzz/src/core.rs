@@ -107,8 +107,7 @@ impl World {
                 Action::Wait(_) => return,
                 Action::Connect { id } | Action::Send { id, .. } => self.open = Some(id),
                 Action::Close { .. } => {}
-                Action::Tell(Event::Stopped) => self.is_over = true,
-                Action::Tell(_) => {}
+                Action::Tell { event, .. } => self.is_over |= event == Event::Stopped,
             }
         }
         panic!("the core asks for ever");
