@@ -154,7 +154,7 @@ impl Core {
         if is_first {
             self.tell_connected();
         } else if self.config.tell_every_answer && self.stop.is_none() {
-            self.events.push_back(Event::Answered);
+            self.events.push(Event::Answered, self.now);
         }
         if let Link::Exchange(_) = &self.link {
             self.end_exchange();
