@@ -100,8 +100,21 @@ fn row(name: &str, default: u64, (min, max): (u64, u64), what: &str) -> String {
     format!("    {name:<26} {default:>9}  {range:<22} {what}\n")
 }
 
+/// For `#if`, so not in opamp.ffi.h, whose readers have no preprocessor: there is opamp_version.
+fn version() -> String {
+    let part = |name: &str| -> u32 { name.parse().expect("a version has numbers") };
+    let number = part(env!("CARGO_PKG_VERSION_MAJOR")) << 16
+        | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
+        | part(env!("CARGO_PKG_VERSION_PATCH"));
+    format!(
+        "\n/** The version of this header for `#if`: 0x010203 is 1.2.3. Not in opamp.ffi.h; opamp_version has that of the library. */\n\
+         #define OPAMP_VERSION_NUM 0x{number:06x}\n"
+    )
+}
+
 fn options() -> String {
-    let mut text = String::from(
+    let mut text = version();
+    text += &String::from(
         "\n/** What opamp_client_set_option sets; defaults and ranges stand at the top. */\nenum opamp_option {\n",
     );
     for row in defaults::TABLE {

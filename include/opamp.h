@@ -9,13 +9,16 @@
  *     static void on_message(opamp_agent *agent, opamp_client *client, const opamp_message *message, void *user) {
  *       opamp_slice hash, name, type, body;
  *       const opamp_config_map *offer = opamp_message_remote_config(message, &hash);
+ *       opamp_error *err = NULL;
  *       size_t i;
  *       (void)agent, (void)user;
  *       if (!offer) return;
  *       for (i = 0; opamp_config_map_at(offer, i, &name, &type, &body) == OPAMP_OK; i++)
  *         printf("%.*s: %zu bytes\n", (int)name.len, (const char *)name.data, body.len);
- *       opamp_client_set_effective_config(client, offer, NULL);
- *       opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, NULL);
+ *       if (opamp_client_set_effective_config(client, offer, &err) ||
+ *           opamp_client_set_remote_config_status(client, hash.data, hash.len, OPAMP_REMOTE_CONFIG_APPLIED, NULL, 0, &err))
+ *         fprintf(stderr, "opamp: %s\n", opamp_error_text(err));
+ *       opamp_error_free(err);
  *     }
  *
  *     int main(void) {
@@ -24,23 +27,27 @@
  *       opamp_client *client = NULL;
  *       opamp_agent *agent = NULL;
  *       opamp_error *err = NULL;
+ *       opamp_status status;
  *       callbacks.on_message = on_message;
- *       if (opamp_attributes_new(&who) || opamp_attributes_set_string(who, "service.name", "example", NULL) ||
- *           opamp_client_new("http://127.0.0.1:4320/v1/opamp", &client, &err) ||
- *           opamp_client_set_description(client, who, NULL, NULL) ||
- *           opamp_client_set_capabilities(client, OPAMP_CAPABILITY_REPORTS_STATUS | OPAMP_CAPABILITY_REPORTS_HEARTBEAT |
- *             OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG |
- *             OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG, &err) ||
- *           opamp_agent_new(client, &callbacks, NULL, NULL, &agent, &err) || opamp_agent_start(agent, &err))
- *         fprintf(stderr, "opamp: %s\n", err ? opamp_error_text(err) : "refused");
- *       else
+ *       if ((status = opamp_attributes_new(&who)) != OPAMP_OK ||
+ *           (status = opamp_attributes_set_string(who, "service.name", "example", &err)) != OPAMP_OK ||
+ *           (status = opamp_client_new("http://127.0.0.1:4320/v1/opamp", &client, &err)) != OPAMP_OK ||
+ *           (status = opamp_client_set_description(client, who, NULL, &err)) != OPAMP_OK ||
+ *           (status = opamp_client_set_capabilities(client, OPAMP_CAPABILITY_REPORTS_STATUS |
+ *             OPAMP_CAPABILITY_REPORTS_HEARTBEAT | OPAMP_CAPABILITY_ACCEPTS_REMOTE_CONFIG |
+ *             OPAMP_CAPABILITY_REPORTS_REMOTE_CONFIG | OPAMP_CAPABILITY_REPORTS_EFFECTIVE_CONFIG, &err)) != OPAMP_OK ||
+ *           (status = opamp_agent_new(client, &callbacks, NULL, NULL, &agent, &err)) != OPAMP_OK ||
+ *           (status = opamp_agent_start(agent, &err)) != OPAMP_OK) {
+ *         fprintf(stderr, "opamp: %s\n", err ? opamp_error_text(err) : opamp_status_name(status));
+ *       } else {
  *         getchar();
- *       opamp_agent_stop(agent, -1);
+ *         status = opamp_agent_stop(agent, -1);
+ *       }
  *       opamp_agent_free(agent);
  *       opamp_client_unref(client);
  *       opamp_attributes_free(who);
  *       opamp_error_free(err);
- *       return 0;
+ *       return status == OPAMP_OK ? 0 : 1;
  *     }
  *
  * Conventions, which hold for every function unless it says otherwise.
@@ -63,8 +70,9 @@
  * Errors. A status is 0 (OPAMP_OK) or negative, never positive. Beside what a function names, any function with a
  * handle may answer the common ones: OPAMP_E_INVALID_ARG for a NULL handle or a pointer, length or text that can not
  * be right, OPAMP_E_FORKED, OPAMP_E_PANIC. A refused call changes nothing (OPAMP_E_CAPABILITY keeps the value).
- * Nothing is ever printed. Later releases may add codes, kinds of errors and events: treat an unknown negative status
- * as a failure and leave alone events you do not know.
+ * Nothing is ever printed. An error's text may change with each release; its opamp_error_reason does not. Later releases
+ * may add codes, reasons, kinds of errors and events: treat an unknown negative status as a failure and leave alone events
+ * you do not know.
  *
  * Threads. A client and an agent may be used by any number of threads at once. Messages, frozen maps, errors, events
  * and snapshots are immutable. Builders (attributes, arrays, maps that are not set yet) belong to one thread at a
@@ -84,6 +92,17 @@
  * WebSocket holds one connection: what the server says comes at once, a ping after each silence finds a dead peer, and
  * what was sent is confirmed by the pong to a ping behind it and then a message. OPAMP_EVENT_CONNECTED comes once per
  * connection there, on HTTP with the first answer after a start or a failure.
+ *
+ * End and restart. A process that exits without opamp_agent_stop sends no AgentDisconnect: the server sees a connection that
+ * closes, or over HTTP nothing more. To be the same agent after a restart, keep three things and set them again before
+ * start: the instance uid (opamp_client_instance_uid, and on_new_uid when the server assigns another), the hash of the last
+ * offer and the status that was reported for it (opamp_client_set_remote_config_status). Without them the server sees a
+ * new agent, or offers the same configuration again.
+ *
+ * Timing. Each interval between polls or heartbeats is drawn within 10 % of its length, so that a fleet does not come in
+ * step. Over WebSocket OPAMP_EVENT_CONNECTED comes at the end of the opening handshake, before the server has taken any
+ * message; opamp_agent_flush tells when it has. The log thins out repeated failures: the first is told, then the same one
+ * ever more rarely; each failed attempt is an event, however many there are.
  *
  * C++. The header may be included from C++; two enumerations share their name with a function and need their keyword
  * there (`enum opamp_error_kind`, `enum opamp_event_kind`). A callback must not throw through the library, nor longjmp
@@ -151,6 +170,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/** The version of this header for `#if`: 0x010203 is 1.2.3. Not in opamp.ffi.h; opamp_version has that of the library. */
+#define OPAMP_VERSION_NUM 0x000100
 
 /** What opamp_client_set_option sets; defaults and ranges stand at the top. */
 enum opamp_option {

@@ -11,7 +11,6 @@ use super::{
     error::{Code, Error, Kind, Result},
     fork, identity,
     mailbox::{Mail, Mailbox},
-    panics,
     reason::Reason,
 };
 use crate::{
@@ -67,7 +66,6 @@ impl Client {
     /// Checks the endpoint and draws an instance uid (UUID v7).
     pub fn new(endpoint: &str) -> Result<Arc<Self>> {
         let process = fork::process()?;
-        panics::silence();
         let endpoint = checks::endpoint(endpoint)?;
         let state = State {
             endpoint,

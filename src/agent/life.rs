@@ -373,15 +373,14 @@ impl Agent {
         }
         let bug = super::worker::work(&run, plan.link).err();
         if let Some(text) = &bug {
+            // First: whoever reads the line finds the agent poisoned.
+            let _ = self.poison.set(text.clone());
             run.say(Level::Error, || {
                 format!("stopped by an internal error: {text}")
             });
         }
         run.end();
-        let error = bug.map(|text| {
-            let _ = self.poison.set(text.clone());
-            Error::new(Code::Failed, Kind::Bug, text)
-        });
+        let error = bug.map(|text| Error::new(Code::Failed, Kind::Bug, text));
         let mut life = self.life.lock();
         self.queue.push_stopped(
             EventKind::Stopped { error },

@@ -14,6 +14,7 @@ thread_local! {
 
 /// Runs our code; its panic comes back as a text.
 pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    silence();
     let before = IS_CONTAINED.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     IS_CONTAINED.set(before);
@@ -32,10 +33,12 @@ pub fn plant(place: &str) {
 #[cfg(not(all(feature = "planted-panic", not(test))))]
 pub fn plant(_place: &str) {}
 
-/// From the first client on, contained panics are not printed; all others go to the hook that was there before.
-pub(crate) fn silence() {
+/// From the first call on, contained panics are not printed; all others go to the hook that was there before.
+fn silence() {
     static IS_SILENT: AtomicBool = AtomicBool::new(false);
-    if IS_SILENT.swap(true, Ordering::Relaxed) {
+    // Not in the middle of a panic, where no hook can be set.
+    let is_done = || IS_SILENT.load(Ordering::Relaxed) || std::thread::panicking();
+    if is_done() || IS_SILENT.swap(true, Ordering::Relaxed) {
         return;
     }
     let before = panic::take_hook();

@@ -41,6 +41,22 @@ def example():
     yield "example at the top, C++17", compiled("c++", "c++17", "c++", program)
 
 
+def example_that_fails():
+    """The same program where one of its calls fails: it says why and exits with 1."""
+    library = ROOT / "target/release"
+    text = re.search(r"^ \*     #include <opamp\.h>.*?^ \*     \}$(?=\n \*\n \* Conventions)", (INCLUDE / "opamp.h").read_text(encoding="utf-8"), re.S | re.M)
+    program = "\n".join(line[7:] for line in text.group(0).splitlines()).replace('"http://127.0.0.1:4320', '"127.0.0.1:4320')
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["cc", "-std=c99", "-I", str(INCLUDE), "-x", "c", "-", "-o", f"{folder}/example", "-L", str(library), "-lopamp", f"-Wl,-rpath,{library}"]
+        done = subprocess.run(command, input=program, capture_output=True, text=True)
+        if done.returncode == 0:
+            done = subprocess.run([f"{folder}/example"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            is_told = done.returncode == 1 and "did you mean http://127.0.0.1:4320/v1/opamp?" in done.stderr
+            yield "example at the top says what fails", None if is_told else f"status {done.returncode}: {done.stdout}{done.stderr}"
+        else:
+            yield "example at the top says what fails", done.stderr
+
+
 CFFI = "import cffi, sys; f = cffi.FFI(); f.cdef(open(sys.argv[1]).read()); print(len([n for n in f._parser._declarations if n.startswith('function ')]))"
 LUA = "local f = require 'ffi'; f.cdef(io.open(arg[1]):read('*a')); assert(f.sizeof('opamp_slice') == 2 * f.sizeof('size_t')); print(f.C.OPAMP_E_STATE)"
 
@@ -106,7 +122,7 @@ def rows():
 
 
 def run():
-    for part in (dialects, example, foreign, abi, rows):
+    for part in (dialects, example, example_that_fails, foreign, abi, rows):
         for name, why in part():
             if why is None:
                 yield name, "ok", ""

@@ -40,7 +40,26 @@ static void on_its_threads(opamp_client *client, const char *place, int32_t deli
   opamp_agent_free(agent);
 }
 
-int main(void) {
+/* Before anything of the library ran in this process: no hook of it is in place yet. */
+static void in_the_first_call(void) {
+  opamp_client *client = NULL;
+  opamp_status status;
+  int pipes[2], kept_err = dup(2);
+  char said[64];
+  CHECK(pipe(pipes) == 0);
+  dup2(pipes[1], 2);
+  plant("opamp_client_new");
+  status = opamp_client_new("http://127.0.0.1:9/", &client, NULL);
+  plant("");
+  dup2(kept_err, 2);
+  close(pipes[1]);
+  close(kept_err);
+  SAME(status, OPAMP_E_PANIC);
+  SAME(read(pipes[0], said, sizeof said), 0);
+  close(pipes[0]);
+}
+
+static void in_later_calls(void) {
   opamp_client *client = kit_client(), *other = kit_client();
   opamp_agent *agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
   opamp_error *err = NULL;
@@ -94,5 +113,10 @@ int main(void) {
   on_its_threads(client, "the delivery", OPAMP_DELIVERY_POLL);
   on_its_threads(client, "the delivery", OPAMP_DELIVERY_THREAD);
   opamp_client_unref(client);
+}
+
+int main(void) {
+  in_the_first_call();
+  in_later_calls();
   return 0;
 }

@@ -164,6 +164,11 @@ static void agents(opamp_client *client) {
 }
 
 static void names(void) {
+  int32_t parts[3] = { -1, -1, -1 };
+#if OPAMP_VERSION_NUM >= 0x000100
+  SAME(sscanf(opamp_version(), "%d.%d.%d", &parts[0], &parts[1], &parts[2]), 3);
+#endif
+  SAME(parts[0] * 65536 + parts[1] * 256 + parts[2], OPAMP_VERSION_NUM);
   CHECK(strcmp(opamp_error_reason_name(OPAMP_REASON_NONE), "none") == 0);
   CHECK(strcmp(opamp_error_reason_name(OPAMP_REASON_NO_DESCRIPTION), "no_description") == 0);
   CHECK(strcmp(opamp_error_reason_name(12345), "unknown") == 0);
