@@ -631,8 +631,9 @@ typedef struct opamp_agent opamp_agent;
 typedef struct opamp_array opamp_array;
 
 /**
- * Builds typed attributes: a key set twice keeps the last value. Belongs to one thread at a time. Every call copies, so
- * what was built may be changed or freed after it was handed over.
+ * Builds typed attributes. They leave in the order in which the keys were set first; a key set again keeps its place and
+ * gets the new value. Belongs to one thread at a time. Every call copies, so what was built may be changed or freed after
+ * it was handed over.
  */
 typedef struct opamp_attributes opamp_attributes;
 

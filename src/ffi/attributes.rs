@@ -22,12 +22,40 @@ use crate::{
 /// and a description has three more.
 const LEVELS: usize = 32;
 
-/// Builds typed attributes: a key set twice keeps the last value. Belongs to one thread at a time. Every call copies, so
-/// what was built may be changed or freed after it was handed over.
+/// Builds typed attributes. They leave in the order in which the keys were set first; a key set again keeps its place and
+/// gets the new value. Belongs to one thread at a time. Every call copies, so what was built may be changed or freed after
+/// it was handed over.
 pub struct opamp_attributes {
     life: Life,
     /// Only ever tried, never waited for: the holder may be a thread that a fork left behind.
-    pairs: Mutex<BTreeMap<String, Nested>>,
+    pairs: Mutex<Pairs>,
+}
+
+#[derive(Default)]
+struct Pairs {
+    in_order: Vec<(String, Nested)>,
+    /// Where each key stands.
+    places: BTreeMap<String, usize>,
+}
+
+impl Pairs {
+    fn set(&mut self, key: &str, nested: Nested) {
+        let place = self.places.get(key);
+        if let Some(pair) = place.and_then(|place| self.in_order.get_mut(*place)) {
+            pair.1 = nested;
+            return;
+        }
+        self.places.insert(key.to_owned(), self.in_order.len());
+        self.in_order.push((key.to_owned(), nested));
+    }
+
+    fn to_proto(&self) -> Vec<KeyValue> {
+        let pair = |(key, nested): &(String, Nested)| KeyValue {
+            key: key.clone(),
+            value: Some(nested.clone().into_any()),
+        };
+        self.in_order.iter().map(pair).collect()
+    }
 }
 
 impl Handle for opamp_attributes {
@@ -75,17 +103,14 @@ pub(super) fn one_more_level<'a>(inner: impl Iterator<Item = &'a Nested>) -> Out
 
 impl opamp_attributes {
     fn set(&self, key: &str, nested: Nested) -> Outcome {
-        self.pairs
-            .try_lock()
-            .ok_or_else(busy)?
-            .insert(key.to_owned(), nested);
+        self.pairs.try_lock().ok_or_else(busy)?.set(key, nested);
         Ok(())
     }
 
     pub(super) fn copy(&self) -> Outcome<Nested> {
         let pairs = self.pairs.try_lock().ok_or_else(busy)?;
-        let levels = one_more_level(pairs.values())?;
-        let values = to_pairs(&pairs);
+        let levels = one_more_level(pairs.in_order.iter().map(|(_, nested)| nested))?;
+        let values = pairs.to_proto();
         Ok(Nested {
             value: Some(Value::KvlistValue(KeyValueList { values })),
             levels,
@@ -95,14 +120,6 @@ impl opamp_attributes {
 
 pub(super) fn busy() -> Refusal {
     Refusal::new(OPAMP_E_STATE, "another thread is inside the builder").because(Reason::Busy)
-}
-
-fn to_pairs(pairs: &BTreeMap<String, Nested>) -> Vec<KeyValue> {
-    let pair = |(key, nested): (&String, &Nested)| KeyValue {
-        key: key.clone(),
-        value: Some(nested.clone().into_any()),
-    };
-    pairs.iter().map(pair).collect()
 }
 
 /// # Safety
@@ -129,7 +146,7 @@ fn value_of(key: &str) -> String {
 pub(super) fn pairs(attributes: Option<&opamp_attributes>) -> Outcome<Vec<KeyValue>> {
     match attributes {
         None => Ok(Vec::new()),
-        Some(attributes) => Ok(to_pairs(&*attributes.pairs.try_lock().ok_or_else(busy)?)),
+        Some(attributes) => Ok(attributes.pairs.try_lock().ok_or_else(busy)?.to_proto()),
     }
 }
 

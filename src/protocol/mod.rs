@@ -41,6 +41,7 @@ mod plan;
 pub mod planted;
 mod receive;
 mod report;
+mod sameness;
 #[cfg(test)]
 mod scenarios;
 mod snapshot;

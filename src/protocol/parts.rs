@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::change::RemoteConfigStatus;
+use super::{change::RemoteConfigStatus, sameness::is_same};
 use crate::proto;
 
 /// One part that an agent reports. A new one needs a line here, one in [`Part::needs`] and its encoding in `report.rs`.
@@ -95,7 +95,8 @@ impl Reported {
     }
 
     pub(super) fn set_description(&mut self, value: Arc<proto::AgentDescription>) {
-        if self.description.as_ref() != Some(&value) {
+        let same = self.description.as_ref();
+        if !same.is_some_and(|old| Arc::ptr_eq(old, &value) || is_same(old, &value)) {
             self.description = Some(value);
             self.known[Part::Description as usize].wanted += 1;
         }

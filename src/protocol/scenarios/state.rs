@@ -258,3 +258,51 @@ fn any_number_of_changes_during_an_outage_become_one_message() {
         Some(&*description("99"))
     );
 }
+
+/// [SYNC-28]
+#[test]
+fn attributes_in_another_order_are_the_same_and_nested_ones_too() {
+    use proto::any_value::Value;
+    let pair = |key: &str, value| proto::KeyValue {
+        key: key.into(),
+        value: Some(proto::AnyValue { value: Some(value) }),
+    };
+    let map = |values| Value::KvlistValue(proto::KeyValueList { values });
+    let described = |turn: usize, last: i64| {
+        let mut inner = vec![
+            pair("a", Value::DoubleValue(f64::NAN)),
+            pair("b", Value::IntValue(last)),
+        ];
+        inner.rotate_left(turn % 2);
+        let array = proto::ArrayValue {
+            values: vec![proto::AnyValue {
+                value: Some(map(inner.clone())),
+            }],
+        };
+        let mut outer = vec![
+            pair("service.name", Value::StringValue("x".into())),
+            pair("map", map(inner)),
+            pair("list", Value::ArrayValue(array)),
+        ];
+        outer.rotate_left(turn);
+        Change::Description(Arc::new(proto::AgentDescription {
+            identifying_attributes: outer.clone(),
+            non_identifying_attributes: outer,
+        }))
+    };
+    let mut scene = Scene::http();
+    scene.host(described(1, 1));
+    let keys = scene.last().agent_description.as_ref().map(|it| {
+        let keys = it.identifying_attributes.iter();
+        keys.map(|pair| pair.key.clone()).collect::<Vec<_>>()
+    });
+    let in_order = ["map", "list", "service.name"].map(String::from).to_vec();
+    assert_eq!(keys, Some(in_order), "as the host set them");
+    scene.answer(ServerToAgent::default());
+    for turn in 0..3 {
+        scene.host(described(turn, 1));
+    }
+    assert_eq!(scene.sent.len(), 1, "nothing is news");
+    scene.host(described(0, 2));
+    assert_eq!(scene.sent.len(), 2, "but another value is");
+}
