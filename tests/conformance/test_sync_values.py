@@ -61,8 +61,9 @@ class Identity(Stage):
         for wrong in ("0102", "", "00" * 16, "01" * 17):
             self.server.next({"agent_identification": {"new_instance_uid_hex": wrong}})
             self.exchange(agent)
-            warning = next((e for e in self.told(agent)[::-1] if e.kind == "warning"), None)
-            self.assertIsNotNone(warning, wrong)
+            if not any(event.kind == "warning" for event in self.told(agent)):
+                # Three at once, the next one later (LOG-11).
+                agent.wait("warning")
             agent.events.clear()
         self.assertEqual(before, client.uid)
         self.assertEqual({uid_text(before)}, {m["instance_uid"] for m in self.messages()})
