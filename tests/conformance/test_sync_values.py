@@ -208,6 +208,33 @@ class Values(Stage):
         self.assertEqual([("a", {"int_value": 7}), ("b", {"int_value": 1})],
                          sorted((pair["key"], pair["value"]) for pair in pairs))
 
+    def test_attributes_keep_the_order_and_another_order_is_no_news(self):
+        """[SYNC-28] A key set again keeps its place; nested maps too."""
+        client = self.client()
+
+        def described(nested, **order):
+            handle = attributes({"z": 0, **order, "map": nested})
+            LIB.attributes_set_string(handle, b"z", b"again", None)
+            self.assertEqual(0, LIB.client_set_description(client.handle, handle, None, None))
+            LIB.attributes_free(handle)
+
+        described({"y": 1, "b": 2}, m=1, a=2)
+        agent = self.started(client)
+        pairs = self.last_message()["agent_description"]["identifying_attributes"]
+        self.assertEqual(["z", "m", "a", "map"], [pair["key"] for pair in pairs])
+        told = attributes_of(pairs)
+        self.assertEqual("again", told["z"])
+        self.assertEqual(["y", "b"], list(told["map"]))
+        # when the same is set in another order, then no message has news
+        since = self.now()
+        described({"b": 2, "y": 1}, a=2, m=1)
+        self.exchange(agent)
+        self.assertEqual([BARE], [fields(message) for message in self.messages(since)])
+        # and one value that differs is news
+        described({"b": 2, "y": 3}, a=2, m=1)
+        agent.flush()
+        self.assertEqual(BARE | {"agent_description"}, fields(self.last_message()))
+
     def test_files_cross_in_both_directions_byte_for_byte(self):
         """[SYNC-18]"""
         sent = {"": ("", b""), "main.yaml": ("text/yaml", b"a: 1\n"),
