@@ -103,6 +103,10 @@ impl Client {
         let others = (state.proxy.as_ref(), &*state.redirect_origins);
         checks::tls_fits(&state.tls, &endpoint, others)?;
         checks::transport_fits(&endpoint, state.is_host_transport)?;
+        if state.endpoint != endpoint {
+            // What was too large for the way to the last server may not be for this one.
+            state.carry.too_large = Default::default();
+        }
         state.endpoint = endpoint;
         Ok(())
     }

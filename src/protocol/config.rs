@@ -3,7 +3,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{change::RemoteConfigStatus, time::Time};
+use super::{
+    change::RemoteConfigStatus,
+    parts::{Part, TooLarge},
+    time::Time,
+};
 
 /// An instance uid.
 pub type Uid = [u8; 16];
@@ -141,6 +145,8 @@ pub struct Carry {
     pub applied: Option<Bytes>,
     /// The last verdicts FAILED, one for each offer.
     pub failed: Vec<RemoteConfigStatus>,
+    /// What was too large for the way to this server (HTTP-24).
+    pub too_large: TooLarge,
 }
 
 impl Carry {
@@ -157,6 +163,7 @@ impl Carry {
             verdict: None,
             applied: None,
             failed: Vec::new(),
+            too_large: [None; Part::COUNT],
         }
     }
 

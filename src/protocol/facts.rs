@@ -222,7 +222,7 @@ impl Core {
     fn on_exchange_failed(&mut self, exchange: &Exchange, failure: Failure) {
         let refused = Remedy::of(&failure) == Remedy::HoldBack;
         if refused {
-            self.reported.on_refused(exchange.mark);
+            self.on_too_large(&failure, |mark| mark == exchange.mark);
         }
         self.reported.on_lost();
         // A status is an answer, not a dead connection.
@@ -242,13 +242,25 @@ impl Core {
             return self.on_failed(session.id, fault);
         }
         let is_leaving = session.leaving.is_some();
-        if failure.kind == FailKind::Size && !is_leaving && !session.is_unclear {
-            self.reported.on_too_large_for_peer(session.last_news);
+        if failure.kind == FailKind::Size && !is_leaving {
+            // What it has read was not too large.
+            self.on_too_large(&failure, |mark| mark > session.ponged);
         }
         self.reported.on_lost();
         let frozen = session.thawed && self.stop.is_none();
         if !is_leaving && !frozen {
             self.on_failed(session.id, failure);
+        }
+    }
+
+    /// 413, 1009: what is left of the message goes without its largest part (HTTP-24).
+    fn on_too_large(&mut self, failure: &Failure, is_suspect: impl Fn(Mark) -> bool) {
+        if let Some(part) = self.reported.on_too_large(is_suspect) {
+            let by = match failure.status {
+                Some(status) => format!("the server or a proxy (HTTP {status})"),
+                None => "the server or a proxy (WebSocket close 1009)".to_owned(),
+            };
+            self.warn_of_size(part, &by);
         }
     }
 

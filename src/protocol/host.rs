@@ -31,7 +31,7 @@ impl Core {
             }
             Change::Headers => self.gate.on_headers(),
             Change::PollNow => self.wishes.poll = true,
-            Change::ReportFullState => self.wishes.full_by_host = true,
+            Change::ReportFullState => self.want_all_by_host(),
             Change::Reconnect => match (self.config.policy, &self.link) {
                 (Policy::Http, _) => self.wishes.poll = true,
                 (Policy::WebSocket, Link::Open(_)) => self.wishes.reconnect = true,
@@ -99,10 +99,16 @@ impl Core {
         self.expect_verdict(is_owed.then_some(self.config.applying_overdue));
     }
 
+    /// Also what was too large for the way is tried once more, be it by the next run.
+    fn want_all_by_host(&mut self) {
+        self.wishes.full_by_host = true;
+        self.reported.try_too_large();
+    }
+
     fn on_uid_of_host(&mut self, uid: Uid) {
         if uid != self.identity.uid && uid != [0; 16] {
             self.adopt(uid);
-            self.wishes.full_by_host = true;
+            self.want_all_by_host();
         }
     }
 

@@ -62,7 +62,7 @@ pub use event::{
     Event, Message, MessageParts, Outcome, RemoteConfig, ServerErrorKind, WarningKind,
 };
 pub use failure::{FailKind, Failure, Reached};
-pub use parts::{Part, Parts};
+pub use parts::{Part, Parts, TooLarge};
 pub use snapshot::{OfferState, Snapshot, State};
 pub use time::Time;
 pub use timers::{Deadline, Timer};
@@ -143,7 +143,7 @@ pub enum Fact {
     /// The exchange failed, or the connection or the attempt at one has ended. WebSocket:
     /// - a refused upgrade is [`Failure::of_status`], with its Retry-After; a wrong 101 is `Protocol` without a status;
     /// - a Close frame of the peer, once it is echoed, is `Io` with code and reason in the text, `Size` for 1009: what the
-    ///   last message carried is then held back, as after a 413, unless two messages had no answer;
+    ///   last message carried is then too large for the way, as after a 413;
     /// - a peer that is silent, or does not read for too long, is `Timeout`;
     /// - `reached` is `No` only if `Written` is owed and no byte of that message has left; `reused` is for HTTP.
     Over(Failure),
@@ -245,7 +245,7 @@ impl Core {
     /// with one seed are in step.
     #[must_use]
     pub fn new(config: Config, carry: Carry, now: Time, seed: u64) -> Self {
-        let mut reported = Reported::new();
+        let mut reported = Reported::new(carry.too_large);
         if let Some(verdict) = &carry.verdict {
             reported.set_status(verdict);
         }
@@ -383,6 +383,7 @@ impl Core {
         carry.sequence_num = self.next_number;
         carry.server_interval = self.beat.of_server();
         carry.retry_after = self.gate.asked_until(self.now);
+        carry.too_large = self.reported.too_large();
         self.offers.keep(&mut carry);
         carry
     }

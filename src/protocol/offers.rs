@@ -312,7 +312,7 @@ fn waiting(map: proto::AgentConfigMap, hash: Bytes) -> proto::AgentRemoteConfig 
 }
 
 /// After FNV-1a, over words of any length. It only tells a repetition from news.
-fn digest<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+pub(super) fn digest<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     let mut digest = 0xCBF2_9CE4_8422_2325_u64;
     let mut add = |word: u64| digest = (digest ^ word).wrapping_mul(0x0100_0000_01B3);
     for bytes in words {

@@ -8,7 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{change::RemoteConfigStatus, sameness::is_same};
+use super::{
+    change::RemoteConfigStatus,
+    report::{digest_of, len_of},
+    sameness::is_same,
+};
 use crate::proto;
 
 /// One part that an agent reports. A new one needs a line here, one in [`Part::needs`] and its encoding in `report.rs`.
@@ -29,6 +33,16 @@ impl Part {
         Self::Capabilities,
     ];
     pub(super) const COUNT: usize = Self::ALL.len();
+
+    /// In the words of the documentation.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Description => "agent description",
+            Self::EffectiveConfig => "effective configuration",
+            Self::RemoteConfigStatus => "remote configuration status",
+            Self::Capabilities => "capabilities",
+        }
+    }
 
     /// What the agent must have declared, and what a server that told its capabilities must accept.
     const fn needs(self) -> (u64, u64) {
@@ -55,6 +69,14 @@ struct Knowledge {
     refused: u64,
     /// The message that was refused, while it may be that the peer has not read it; else 0.
     refused_in: Mark,
+    /// It was the largest of a message too large for the way: it goes alone, behind the others
+    /// (HTTP-24).
+    goes_alone: bool,
+    /// It went alone when it was sent last.
+    went_alone: bool,
+    /// It was refused for its size, alone: a digest of that value. A server that wants all does not
+    /// get it.
+    too_large: Option<u64>,
 }
 
 /// A message, counted from 1 in the order of building. Unlike a sequence number it is never given twice.
@@ -63,9 +85,14 @@ pub(super) type Mark = u64;
 /// Generations at one moment: what a report waits for.
 pub(super) type Generations = [u64; Part::COUNT];
 
+/// Digests of the values that were too large for the way when the last run ended.
+pub type TooLarge = [Option<u64>; Part::COUNT];
+
 /// The values that the host set, and what the server knows of them.
 pub(super) struct Reported {
     known: [Knowledge; Part::COUNT],
+    /// Of parts that this run has not been given yet.
+    carried: TooLarge,
     pub(super) description: Option<Arc<proto::AgentDescription>>,
     pub(super) effective_config: Option<Arc<proto::AgentConfigMap>>,
     pub(super) status: Option<RemoteConfigStatus>,
@@ -75,17 +102,10 @@ pub(super) struct Reported {
 }
 
 impl Reported {
-    pub(super) const fn new() -> Self {
-        const NEVER: Knowledge = Knowledge {
-            refused_in: 0,
-            wanted: 0,
-            sent: 0,
-            sent_in: 0,
-            confirmed: 0,
-            refused: 0,
-        };
+    pub(super) fn new(carried: TooLarge) -> Self {
         Self {
-            known: [NEVER; Part::COUNT],
+            known: Default::default(),
+            carried,
             description: None,
             effective_config: None,
             status: None,
@@ -98,7 +118,7 @@ impl Reported {
         let same = self.description.as_ref();
         if !same.is_some_and(|old| Arc::ptr_eq(old, &value) || is_same(old, &value)) {
             self.description = Some(value);
-            self.known[Part::Description as usize].wanted += 1;
+            self.on_changed(Part::Description);
         }
     }
 
@@ -106,14 +126,14 @@ impl Reported {
         let same = self.effective_config.as_ref();
         if !same.is_some_and(|old| Arc::ptr_eq(old, &value) || **old == *value) {
             self.effective_config = Some(value);
-            self.known[Part::EffectiveConfig as usize].wanted += 1;
+            self.on_changed(Part::EffectiveConfig);
         }
     }
 
     pub(super) fn set_status(&mut self, value: &RemoteConfigStatus) {
         if self.status.as_ref() != Some(value) {
             self.status = Some(value.clone());
-            self.known[Part::RemoteConfigStatus as usize].wanted += 1;
+            self.on_changed(Part::RemoteConfigStatus);
         }
     }
 
@@ -141,9 +161,36 @@ impl Reported {
         self.capabilities & agent == agent && accepted
     }
 
-    /// Changed and neither on its way nor held back.
+    /// What the next message carries: changed, and neither on its way nor held back. One that goes
+    /// alone comes when there is nothing else to carry.
     pub(super) fn pending(&self) -> Parts {
+        let pending = self.all_pending();
+        let alone = self.going_alone(pending);
+        let Some(first) = alone.iter().next() else {
+            return pending;
+        };
+        let others = pending.without_all(alone);
+        if others.with_values().is_empty() {
+            others | Parts::of(first)
+        } else {
+            others
+        }
+    }
+
+    /// What a message carries that must not be refused.
+    pub(super) fn pending_safe(&self) -> Parts {
+        let pending = self.all_pending();
+        pending.without_all(self.going_alone(pending))
+    }
+
+    fn all_pending(&self) -> Parts {
         self.which(|known| known.wanted != known.sent && known.wanted != known.refused)
+    }
+
+    fn going_alone(&self, of: Parts) -> Parts {
+        of.iter()
+            .filter(|part| self.known[*part as usize].goes_alone)
+            .collect()
     }
 
     /// Changed and not confirmed, be it on its way or not.
@@ -156,9 +203,11 @@ impl Reported {
     }
 
     pub(super) fn on_built(&mut self, parts: Parts, mark: Mark) {
+        let is_alone = parts.with_values().iter().count() == 1;
         for part in parts.iter() {
             let known = &mut self.known[part as usize];
             (known.sent, known.sent_in) = (known.wanted, mark);
+            known.went_alone = is_alone;
             if planted!(ConfirmedBeforeAnswered) {
                 known.confirmed = known.sent;
             }
@@ -195,6 +244,7 @@ impl Reported {
                     known.sent
                 };
                 known.refused_in = known.sent_in;
+                known.too_large = None;
                 known.sent = known.confirmed;
                 refused |= Parts::of(part);
             }
@@ -212,26 +262,103 @@ impl Reported {
         }
     }
 
-    /// Too large to be sent as it is now.
-    pub(super) fn hold_back(&mut self, part: Part) {
+    /// The message is over our own limit: its largest part goes alone, or, where it would be too
+    /// large then, is held back.
+    pub(super) fn on_over_limit(&mut self, part: Part, fits_alone: bool) {
+        if fits_alone {
+            self.known[part as usize].goes_alone = true;
+        } else {
+            self.hold_back(part, self.known[part as usize].wanted);
+        }
+    }
+
+    /// A message was too large for the way; its largest part goes alone from now on, or, if it did
+    /// so, is held back until it changes: this one is answered. Which message it was may be a
+    /// guess, of these that had no confirmation yet: the largest was too large if any was, and is
+    /// held back if that is said of it again.
+    pub(super) fn on_too_large(&mut self, is_suspect: impl Fn(Mark) -> bool) -> Option<Part> {
+        // Also what may not be sent just now.
+        let is_meant = |part: &Part| {
+            let known = &self.known[*part as usize];
+            known.sent != known.confirmed && is_suspect(known.sent_in)
+        };
+        let suspects: Parts = Part::ALL.into_iter().filter(is_meant).collect();
+        let suspects = suspects.with_values();
+        let mark_of = |part: Part| self.known[part as usize].sent_in;
+        let message_of = |part: &Part| {
+            let with_it = suspects.iter().filter(|it| mark_of(*it) == mark_of(*part));
+            with_it.map(|it| len_of(self, it)).sum::<usize>()
+        };
+        let largest = suspects
+            .iter()
+            .max_by_key(|part| (message_of(part), len_of(self, *part)));
+        let Some(part) = largest else {
+            self.refuse(|known| is_suspect(known.sent_in));
+            return None;
+        };
+        let is_clear = suspects.iter().all(|it| mark_of(it) == mark_of(part));
         let known = &mut self.known[part as usize];
-        (known.refused, known.refused_in) = (known.wanted, 0);
+        let is_found = known.went_alone && (is_clear || known.goes_alone);
+        let sent = known.sent;
+        known.sent = known.confirmed;
+        if planted!(LargestStays) {
+            self.refuse(|known| is_suspect(known.sent_in));
+            return None;
+        }
+        if is_found {
+            self.hold_back(part, sent);
+            return (self.known[part as usize].wanted == sent).then_some(part);
+        }
+        known.goes_alone = true;
+        None
+    }
+
+    fn hold_back(&mut self, part: Part, value: u64) {
+        let digest = digest_of(self, part);
+        let known = &mut self.known[part as usize];
+        (known.refused, known.refused_in) = (value, 0);
+        known.too_large = (known.wanted == value).then_some(digest);
+    }
+
+    pub(super) fn try_too_large(&mut self) {
+        self.carried = TooLarge::default();
+        for known in &mut self.known {
+            if known.too_large.take().is_some() {
+                (known.refused, known.refused_in) = (0, 0);
+            }
+        }
+    }
+
+    /// What a restart keeps.
+    pub(super) fn too_large(&self) -> TooLarge {
+        let mut all = self.carried;
+        for (kept, known) in all.iter_mut().zip(&self.known) {
+            let held = known.too_large.filter(|_| known.wanted == known.refused);
+            *kept = held.or(*kept);
+        }
+        all
+    }
+
+    /// A part has another value.
+    fn on_changed(&mut self, part: Part) {
+        let carried = self.carried[part as usize].take();
+        let is_carried = carried.is_some_and(|digest| digest == digest_of(self, part));
+        let known = &mut self.known[part as usize];
+        // What was confirmed at last is small enough, alone or not: the next value is judged
+        // afresh. A new verdict waits for no other part.
+        let is_verdict = part == Part::RemoteConfigStatus;
+        known.goes_alone &= known.wanted != known.confirmed && !is_verdict;
+        known.wanted += 1;
+        known.too_large = carried.filter(|_| is_carried);
+        if is_carried {
+            (known.refused, known.refused_in) = (known.wanted, 0);
+        }
     }
 
     /// These may be the wrong ones: they are held back no longer than the connection lasts.
     pub(super) fn on_refused_by_guess(&mut self, parts: Parts) {
         for part in parts.iter() {
             self.known[part as usize].refused_in = Mark::MAX;
-        }
-    }
-
-    /// The peer takes no message as large as this one was, read or not.
-    pub(super) fn on_too_large_for_peer(&mut self, mark: Mark) {
-        self.on_refused(mark);
-        for known in &mut self.known {
-            if known.refused_in == mark {
-                known.refused_in = 0;
-            }
         }
     }
 
@@ -242,10 +369,14 @@ impl Reported {
         }
     }
 
-    /// The server knows nothing of us, or wants to hear it all again.
-    pub(super) fn on_full_wanted(&mut self) {
-        for part in Part::ALL {
-            self.forget(part);
+    /// The server knows nothing of us, or wants to hear it all again, but for what it can not take;
+    /// or the host wants to try that, too.
+    pub(super) fn on_full_wanted(&mut self, by_host: bool) {
+        for known in &mut self.known {
+            (known.sent, known.confirmed) = (0, 0);
+            if by_host || known.too_large.is_none() || planted!(SizeForgotten) {
+                (known.refused, known.refused_in, known.too_large) = (0, 0, None);
+            }
         }
     }
 
@@ -293,11 +424,6 @@ impl Reported {
             }
         }
     }
-
-    fn forget(&mut self, part: Part) {
-        let known = &mut self.known[part as usize];
-        (known.sent, known.confirmed, known.refused, known.refused_in) = (0, 0, 0, 0);
-    }
 }
 
 /// A set of parts, one bit each.
@@ -330,6 +456,15 @@ impl Parts {
 
     pub(super) const fn without(self, part: Part) -> Self {
         Self(self.0 & !(1 << part as u32))
+    }
+
+    const fn without_all(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// Those that take room: the capabilities are in every message.
+    const fn with_values(self) -> Self {
+        self.without(Part::Capabilities)
     }
 
     pub fn iter(self) -> impl Iterator<Item = Part> {

@@ -9,7 +9,7 @@ use super::{
     config::defaults,
     link::{Awaited, Exchange, Leaving, Link},
     parts::{Part, Parts},
-    report::Draft,
+    report::{Draft, len_of},
     stop::Stage,
     time::{Time, micros},
     timers::{Deadline, Timer, earlier},
@@ -222,6 +222,8 @@ impl Core {
         }
         let parts = if bare {
             Parts::NONE
+        } else if goodbye {
+            self.reported.pending_safe()
         } else {
             self.reported.pending()
         };
@@ -240,7 +242,8 @@ impl Core {
         let length = draft.encoded_len();
         if length > self.config.send_limit {
             if let Some(part) = draft.largest() {
-                self.on_too_large(part, length);
+                let fits_alone = draft.alone_len(part) <= self.config.send_limit;
+                self.on_over_limit(part, fits_alone);
                 return None;
             }
         }
@@ -331,18 +334,28 @@ impl Core {
         } else if !wishes.full_by_host {
             return;
         }
-        (wishes.full_by_host, wishes.full_by_server) = (false, false);
-        self.reported.on_full_wanted();
+        wishes.full_by_server = false;
+        let by_host = std::mem::take(&mut wishes.full_by_host);
+        self.reported.on_full_wanted(by_host);
     }
 
-    /// HTTP-08: the largest part stays behind until it changes; what fits goes on.
-    fn on_too_large(&mut self, part: Part, length: usize) {
-        self.reported.hold_back(part);
-        let limit = self.config.send_limit;
-        let text =
-            format!("a message of {length} bytes, the limit is {limit}: {part:?} is held back");
+    /// HTTP-08: the largest part goes alone, or is held back; what fits goes on.
+    fn on_over_limit(&mut self, part: Part, fits_alone: bool) {
+        self.reported.on_over_limit(part, fits_alone);
+        if !fits_alone {
+            let limit = self.config.send_limit;
+            self.warn_of_size(part, &format!("the limit of {limit} bytes"));
+            self.settle();
+        }
+    }
+
+    /// HTTP-24: the host is told once what can not be sent.
+    pub(super) fn warn_of_size(&mut self, part: Part, by: &str) {
+        let (name, length) = (part.name(), len_of(&self.reported, part));
+        let text = format!(
+            "the {name} of {length} bytes is too large for {by}: it is held back until it changes"
+        );
         self.warn(WarningKind::RequestTooLarge, &text);
-        self.settle();
     }
 
     /// Every try begins here: a new id, and the time by which its transport must have ended it.

@@ -42,10 +42,14 @@ pub enum Bug {
     VerdictWaits,
     /// A pong without an answer never confirms.
     PongConfirmsNothing,
+    /// All of a message that was too large is held back.
+    LargestStays,
+    /// A server that wants all gets what was too large for the way, too.
+    SizeForgotten,
 }
 
 impl Bug {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::StaleAnswerAccepted,
         Self::NumberNotGivenBack,
         Self::ConfirmedBeforeAnswered,
@@ -65,6 +69,8 @@ impl Bug {
         Self::Storms,
         Self::VerdictWaits,
         Self::PongConfirmsNothing,
+        Self::LargestStays,
+        Self::SizeForgotten,
     ];
 }
 

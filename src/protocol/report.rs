@@ -9,6 +9,7 @@ use prost::{
 use super::{
     change::{ConfigState, RemoteConfigStatus},
     config::Uid,
+    offers::digest,
     parts::{Part, Parts, Reported},
 };
 use crate::proto::{self, RemoteConfigStatuses};
@@ -44,6 +45,11 @@ impl Draft<'_> {
         parts + self.head_len()
     }
 
+    /// The length of the message with this part alone.
+    pub(super) fn alone_len(&self, part: Part) -> usize {
+        self.head_len() + self.part_len(part)
+    }
+
     /// The part that takes the most room, to be left out when the whole is too large.
     pub(super) fn largest(&self) -> Option<Part> {
         let real = self.parts.iter().filter(|part| self.part_len(*part) > 0);
@@ -54,20 +60,10 @@ impl Draft<'_> {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put_bytes(field::INSTANCE_UID, self.uid, out);
         put_number(field::SEQUENCE_NUM, self.sequence_num, out);
-        if let Some(description) = self.description() {
-            put_message(field::DESCRIPTION, description, out);
-        }
+        self.put(Part::Description, out);
         put_number(field::CAPABILITIES, self.reported.capabilities, out);
-        if let Some(map) = self.effective_config() {
-            encode_key(field::EFFECTIVE_CONFIG, WireType::LengthDelimited, out);
-            encode_varint(delimited_len(map.encoded_len()) as u64, out);
-            put_message(field::CONFIG_MAP_IN_EFFECTIVE_CONFIG, map, out);
-        }
-        if let Some(status) = self.status() {
-            encode_key(field::REMOTE_CONFIG_STATUS, WireType::LengthDelimited, out);
-            encode_varint(status.encoded_len() as u64, out);
-            status.encode(out);
-        }
+        self.put(Part::EffectiveConfig, out);
+        self.put(Part::RemoteConfigStatus, out);
         if self.goodbye {
             put_message(field::DISCONNECT, &proto::AgentDisconnect {}, out);
         }
@@ -75,17 +71,10 @@ impl Draft<'_> {
     }
 
     fn part_len(&self, part: Part) -> usize {
-        match part {
-            Part::Description => self
-                .description()
-                .map_or(0, |value| delimited_len(value.encoded_len())),
-            Part::EffectiveConfig => self
-                .effective_config()
-                .map_or(0, |map| delimited_len(delimited_len(map.encoded_len()))),
-            Part::RemoteConfigStatus => self
-                .status()
-                .map_or(0, |status| delimited_len(status.encoded_len())),
-            Part::Capabilities => 0,
+        if self.parts.has(part) {
+            len_of(self.reported, part)
+        } else {
+            0
         }
     }
 
@@ -105,28 +94,65 @@ impl Draft<'_> {
             + goodbye
     }
 
-    fn description(&self) -> Option<&proto::AgentDescription> {
-        self.reported
-            .description
-            .as_deref()
-            .filter(|_| self.parts.has(Part::Description))
-    }
-
-    fn effective_config(&self) -> Option<&proto::AgentConfigMap> {
-        self.reported
-            .effective_config
-            .as_deref()
-            .filter(|_| self.parts.has(Part::EffectiveConfig))
-    }
-
-    fn status(&self) -> Option<&RemoteConfigStatus> {
-        let status = self.reported.status.as_ref();
-        status.filter(|_| self.parts.has(Part::RemoteConfigStatus))
+    fn put(&self, part: Part, out: &mut Vec<u8>) {
+        if self.parts.has(part) {
+            put_part(self.reported, part, out);
+        }
     }
 
     fn flags(&self) -> u64 {
         let flag = proto::AgentToServerFlags::RequestInstanceUid as u64;
         if self.request_uid { flag } else { 0 }
+    }
+}
+
+/// How much room a part takes in a message.
+pub(super) fn len_of(reported: &Reported, part: Part) -> usize {
+    let length = match part {
+        Part::Description => reported.description.as_ref().map(|it| it.encoded_len()),
+        Part::EffectiveConfig => {
+            let map = reported.effective_config.as_ref();
+            map.map(|it| delimited_len(it.encoded_len()))
+        }
+        Part::RemoteConfigStatus => reported
+            .status
+            .as_ref()
+            .map(RemoteConfigStatus::encoded_len),
+        Part::Capabilities => None,
+    };
+    length.map_or(0, delimited_len)
+}
+
+/// Tells one value of a part from another.
+pub(super) fn digest_of(reported: &Reported, part: Part) -> u64 {
+    let mut bytes = Vec::with_capacity(len_of(reported, part));
+    put_part(reported, part, &mut bytes);
+    digest([&bytes[..]])
+}
+
+/// Nothing if it has no value.
+fn put_part(reported: &Reported, part: Part, out: &mut Vec<u8>) {
+    match part {
+        Part::Description => {
+            if let Some(description) = &reported.description {
+                put_message(field::DESCRIPTION, &**description, out);
+            }
+        }
+        Part::EffectiveConfig => {
+            if let Some(map) = &reported.effective_config {
+                encode_key(field::EFFECTIVE_CONFIG, WireType::LengthDelimited, out);
+                encode_varint(delimited_len(map.encoded_len()) as u64, out);
+                put_message(field::CONFIG_MAP_IN_EFFECTIVE_CONFIG, &**map, out);
+            }
+        }
+        Part::RemoteConfigStatus => {
+            if let Some(status) = &reported.status {
+                encode_key(field::REMOTE_CONFIG_STATUS, WireType::LengthDelimited, out);
+                encode_varint(status.encoded_len() as u64, out);
+                status.encode(out);
+            }
+        }
+        Part::Capabilities => {}
     }
 }
 
@@ -198,7 +224,7 @@ mod tests {
     #[test]
     fn a_draft_decodes_to_its_parts_and_has_the_length_it_says() {
         // given an agent with all parts
-        let mut reported = Reported::new();
+        let mut reported = Reported::new(Default::default());
         let word = proto::any_value::Value::StringValue("gateway".into());
         let attribute = proto::KeyValue {
             key: "service.name".into(),

@@ -5,14 +5,16 @@ import time
 import unittest
 from pathlib import Path
 
-from binding import Agent, Client
+from binding import LIB, Agent, Client
 from stage import ALL, NEVER, QUICK
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "reconnect"))
-from hostile import BINARY, Server  # noqa: E402
+from hostile import BINARY, CLOSE, Server  # noqa: E402
 from protobuf import delimited  # noqa: E402
+from words import REPORT_FULL_STATE  # noqa: E402
 
 WARN = 2
+DESCRIPTION = 3
 FLOOD_SECONDS = 3.5
 # A burst of three, then after 1 and 2 s, and one for the machine's own time.
 HEARD = 6
@@ -141,3 +143,59 @@ class Quiet(PlainServer):
         agent.apply(offered)
         self.assertTrue(server.wait(lambda: len(server.messages) > count + 1, 10))
         self.assertLess(self.seen(server, since)[0], 0.5)
+
+
+class TooLarge(PlainServer):
+    """A server, or a proxy before it, that takes messages up to a size."""
+
+    def refusing(self, scheme, limit):
+        def manners(peer):
+            while True:
+                message = peer.message()
+                if message.size <= limit:
+                    peer.say(REPORT_FULL_STATE if len(peer.server.messages) == 2 else b"")
+                elif scheme == "http":
+                    peer.respond(413)
+                else:
+                    peer.send_frame(CLOSE, (1009).to_bytes(2, "big"))
+                    return peer.drain()
+
+        server = Server(manners, scheme)
+        self.addCleanup(lambda: self.assertEqual([], server.faults))
+        self.addCleanup(server.close)
+        return server
+
+    def test_a_report_too_large_converges_and_stays_so_over_a_restart(self):
+        """[HTTP-24] [HTTP-09] 413 and 1009: all, all but the largest part, then that alone.
+
+        A server that asks does not get it.
+        """
+        for scheme in ("http", "ws"):
+            with self.subTest(scheme):
+                server = self.refusing(scheme, 32 << 10)
+                client = Client(server.endpoint(), capabilities=ALL, options=QUICK)
+                self.addCleanup(client.unref)
+                client.set_effective_config({"large": bytes(1_500_000)})
+                for is_restart in (False, True):
+                    agent = Agent(client, 200)
+                    self.addCleanup(agent.free)
+                    before = len(server.messages)
+                    agent.start()
+                    if not is_restart:
+                        warning = agent.wait("warning")
+                        self.assertIn("effective configuration", warning.error["text"])
+                    some = before + 5
+                    self.assertTrue(server.wait(lambda at=some: len(server.messages) > at, 20))
+                    messages = [message for _, message in server.messages][before:]
+                    large = [at for at, message in enumerate(messages) if message.size > 1_000_000]
+                    # A full report was asked for in the answer to the second message.
+                    self.assertEqual(0 if is_restart else 2, len(large), large)
+                    if not is_restart:
+                        self.assertEqual(0, large[0])
+                        self.assertIn(DESCRIPTION, messages[1].fields)
+                        self.assertNotIn(DESCRIPTION, messages[large[1]].fields)
+                    held_back = agent.snapshot()["held_back"]
+                    self.assertEqual(LIB.constant("PART_EFFECTIVE_CONFIG"), held_back)
+                    warnings = [event for event in agent.events if event.kind == "warning"]
+                    self.assertEqual(0 if is_restart else 1, len(warnings))
+                    agent.stop()

@@ -382,8 +382,10 @@ BOOK = [
     Row("redirects on and on", "[HTTP-13] [WS-17]", BOTH, redirects(on_and_on), [requests(7, 24)]),
     Row("redirects to another origin", "[HTTP-13] [HTTP-22] [WS-17]", BOTH, redirects(elsewhere), [requests(2, 12), beside(0, 0)]),
     Row("redirects to plaintext", "[HTTP-13] [HTTP-22]", SECURE, redirects(to_plaintext), [requests(2, 12), beside(0, 0)]),
-    Row("413 to reports, for 120 heartbeats", "[HTTP-09]", (HTTP,), refuses_reports(status=413),
-        [full_reports(1, 1), heartbeats(120)], interval_ms=50, play=beats(120)),
+    # Once with the configuration, and once each alone.
+    Row("413 to reports, for 120 heartbeats", "[HTTP-09] [HTTP-24]", (HTTP,),
+        refuses_reports(status=413), [full_reports(2, 2), heartbeats(120)],
+        interval_ms=50, play=beats(120)),
     Row("BAD_REQUEST to reports, for 120 heartbeats", "[HTTP-09] [RCV-01]", BOTH, refuses_reports(kind=1),
         [full_reports(1, 1), heartbeats(120)], interval_ms=50, play=beats(120)),
     Row("UNKNOWN to reports, for 120 heartbeats", "[HTTP-09] [RCV-01]", BOTH, refuses_reports(kind=0),

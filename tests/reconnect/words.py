@@ -27,7 +27,7 @@ class Message:
     """The fields of an AgentToServer, by number, and the number of the connection that it came on."""
 
     def __init__(self, body, connection):
-        self.connection = connection
+        self.connection, self.size = connection, len(body)
         self.fields = {}
         at = 0
         while at < len(body):

@@ -34,7 +34,8 @@ impl World<'_> {
         while !self.watch.is_stopped {
             self.advance()?;
         }
-        rule! { "a stop says goodbye, a detach does not": self.server.view.is_gone == goodbye }
+        let is_gone = self.server.view.is_gone || self.watch.is_end_too_large;
+        rule! { "a stop says goodbye, a detach does not": is_gone == goodbye }
         let has_all = self.truth().unlike(self.server.view.told);
         let has_all = has_all.unlike(self.watch.refusals.ever).is_nothing();
         rule! { "a detach reports what is pending": goodbye || has_all }

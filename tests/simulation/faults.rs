@@ -47,6 +47,8 @@ pub(crate) struct Swarm {
     pub(crate) asks: bool,
     /// Over WebSocket the server pongs and never answers; it only speaks of what it offers.
     pub(crate) is_mute: bool,
+    /// Bytes of a message that come through; 413 or 1009 beyond, also when all is calm.
+    pub(crate) way_limit: Option<usize>,
     /// The host is busy: how often of 256 steps.
     pub(crate) host_rate: u32,
     /// The host has set every wait to nothing that may be nothing.
@@ -66,6 +68,7 @@ impl Swarm {
             pongs: choices.of([Pongs::BeforeAnswer, Pongs::AfterAnswer, Pongs::Never]),
             asks: choices.below(2) == 0,
             is_mute: choices.below(8) == 7,
+            way_limit: choices.of([None, None, None, Some(900)]),
             host_rate: choices.of([30, 60, 120, 10]),
             is_hasty: choices.below(8) == 7,
             rates: [NEVER; Fault::COUNT],

@@ -34,7 +34,9 @@ pub(crate) struct Host {
     pub(crate) description: Version,
     /// 0: none yet.
     effective: Version,
-    is_large: bool,
+    /// Bytes of the effective configuration, and of padding in the description.
+    size: usize,
+    padding: usize,
     pub(crate) capabilities: u64,
     /// The last offer delivered, and whether the host has said its last word on it.
     pub(crate) offer: Option<(Version, bool)>,
@@ -69,8 +71,10 @@ impl Host {
     }
 
     /// What the agent may report, as far as the host goes.
-    pub(crate) fn told(&self) -> Told {
-        let may_configure = self.declares(Agent::ReportsEffectiveConfig) && !self.is_large;
+    pub(crate) fn told(&self, way_limit: Option<usize>) -> Told {
+        // 100 bytes are enough for the head and all that is beside the body.
+        let fits = self.size + 100 < way_limit.unwrap_or(SEND_LIMIT);
+        let may_configure = self.declares(Agent::ReportsEffectiveConfig) && fits;
         Told {
             description: self.description,
             effective: self.effective * u32::from(may_configure),
@@ -92,11 +96,17 @@ impl Host {
         core: &Core,
     ) -> Option<Change> {
         Some(match act {
-            Act::Describe => self.describe(),
+            Act::Describe => {
+                self.padding = choices.of([0, 0, 0, 500]);
+                self.describe()
+            }
             Act::DescribeAgain => self.described(),
             Act::Configure | Act::ConfigureLarge => {
                 self.effective = self.next_version();
-                self.is_large = act == Act::ConfigureLarge;
+                self.size = match act {
+                    Act::ConfigureLarge => SEND_LIMIT,
+                    _ => choices.of([4, 4, 4, 500, 1000]),
+                };
                 self.configured()
             }
             Act::Applying => return self.verdict(ConfigState::Applying, core),
@@ -160,14 +170,17 @@ impl Host {
             value: None,
         };
         description.identifying_attributes.push(attribute);
+        if self.padding > 0 {
+            let key = "x".repeat(self.padding);
+            let attribute = KeyValue { key, value: None };
+            description.identifying_attributes.push(attribute);
+        }
         Change::Description(Arc::new(description))
     }
 
     fn configured(&self) -> Change {
         let mut body = self.effective.to_le_bytes().to_vec();
-        if self.is_large {
-            body.resize(SEND_LIMIT, 0);
-        }
+        body.resize(self.size.max(body.len()), 0);
         let mut map = AgentConfigMap::default();
         let file = map.config_map.entry("main".into()).or_default();
         file.body = body.into();

@@ -62,6 +62,8 @@ pub(crate) struct Watch {
     connects: Vec<Time>,
     pub(crate) refusals: Refusals,
     pub(crate) last_status: u32,
+    /// A goodbye was in a message too large for the way.
+    pub(crate) is_end_too_large: bool,
     /// The server takes no effective configuration.
     pub(crate) is_narrow: bool,
     /// When the host heard of what a peer can provoke, by kind.
@@ -85,6 +87,8 @@ pub(crate) struct Try {
     said_goodbye: bool,
     /// With a goodbye, or by a detach.
     said_last: bool,
+    /// All that was sent on this connection, and that the peer has not shown to have read.
+    outstanding: Told,
     /// Messages that have no answer yet, and whether there have ever been two at a time.
     unanswered: u32,
     is_unclear: bool,
@@ -148,6 +152,7 @@ impl Watch {
         self.this.said_last = is_goodbye || self.is_detached;
         let told = Told::by(message);
         self.this.told = told;
+        self.this.outstanding = told.or(self.this.outstanding);
         rule! { "what was refused is held back": self.refusals.allow(now, told) }
         let declares = |bit: AgentCapabilities| message.capabilities & bit as u64 != 0;
         let is_declared = declares(AgentCapabilities::ReportsStatus)
@@ -267,8 +272,15 @@ impl Watch {
 // What it is told.
 impl Watch {
     /// What the transport saw of the open try reaches the agent.
-    pub(crate) fn on_fact(&mut self, now: Time, fact: &Fact, said: Said) {
+    pub(crate) fn on_fact(&mut self, now: Time, fact: &Fact, said: Said) -> Verdict {
         let this = &mut self.this;
+        if let (Fact::Over(_), Said::TooLarge(told)) = (fact, said) {
+            let is_one = !this.is_unclear && this.outstanding == told;
+            let is_clear = !this.is_on_the_way_out() && is_one;
+            let outstanding = (!is_clear).then_some(this.outstanding);
+            let converges = self.refusals.on_too_large(told, outstanding);
+            rule! { "what is too large is not sent for ever": converges }
+        }
         if let (Fact::Message(_) | Fact::Over(_), Said::Refused(told, is_read)) = (fact, said) {
             let is_clear = !this.is_on_the_way_out() && !this.is_unclear;
             self.refusals.on_refused(told, is_clear, is_read);
@@ -282,18 +294,23 @@ impl Watch {
                 this.code = Some(*code);
                 this.is_faulty = !is_leaving && !self.is_unsent;
             }
-            Fact::Pong { .. } | Fact::Skipped(_) => this.on_alive(),
+            Fact::Pong { .. } => {
+                this.outstanding = this.told;
+                this.on_alive();
+            }
+            Fact::Skipped(_) => this.on_alive(),
             Fact::Message(_) => self.on_message(now, said),
             Fact::Over(failure) => self.on_over(now, failure),
             Fact::Thawed => {}
         }
+        Ok(())
     }
 
     fn on_message(&mut self, now: Time, said: Said) {
         self.this.on_alive();
         self.this.unanswered = self.this.unanswered.saturating_sub(1);
         match said {
-            Said::Nothing | Said::Refused(..) => {}
+            Said::Nothing | Said::Refused(..) | Said::TooLarge(_) => {}
             Said::PutOff(wait) => {
                 self.close_gate(now, wait);
                 self.this.is_leaving = !self.is_http;
@@ -320,7 +337,7 @@ impl Watch {
             match said {
                 Said::Good { .. } | Said::Refused(..) => self.failures = 0,
                 Said::PutOff(_) => {}
-                Said::Nothing => self.on_failure(now),
+                Said::Nothing | Said::TooLarge(_) => self.on_failure(now),
             }
         }
     }

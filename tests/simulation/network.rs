@@ -53,7 +53,7 @@ impl World<'_> {
         let (mut after, mut said) = (LATENCY, Said::Nothing);
         match fault {
             Fault::KeptDied => failure.reused = true,
-            Fault::TooLarge => said = Said::Refused(self.watch.this.told, true),
+            Fault::TooLarge => said = Said::TooLarge(self.watch.this.told),
             Fault::PutOff => {
                 let seconds = self.choices.of([0, 1, 60, 600, 1_000_000]);
                 failure.retry_after = Some(Duration::from_secs(seconds));
@@ -80,6 +80,10 @@ impl World<'_> {
         {
             return;
         }
+        if self.is_over_limit(message) {
+            let failure = Fact::Over(Failure::of_status(413, ""));
+            return self.later(id, LATENCY, failure, Said::TooLarge(Told::by(message)));
+        }
         let (answer, said) = self.answer(message);
         if self.is_ended(id, &[Fault::AnswerLost]) {
             return;
@@ -90,6 +94,14 @@ impl World<'_> {
             LATENCY + self.pause()
         };
         self.later(id, after, Fact::Message(answer), said);
+    }
+
+    fn is_over_limit(&mut self, message: &AgentToServer) -> bool {
+        let limit = self.swarm.way_limit;
+        let is_over = limit.is_some_and(|limit| message.encoded_len() > limit);
+        // News that came just before the end, and were never tried.
+        self.watch.is_end_too_large |= is_over && message.agent_disconnect.is_some();
+        is_over
     }
 
     /// Over WebSocket a connection is made, or not.
@@ -158,6 +170,12 @@ impl World<'_> {
     pub(crate) fn arrive(&mut self, id: TryId, message: &AgentToServer, marker: Option<u64>) {
         self.tell(|_| format!("   the server reads {}", message.sequence_num));
         let is_deaf = |world: &Self| world.watch.open != Some(id) || world.watch.this.is_severed;
+        if self.is_over_limit(message) {
+            if !is_deaf(self) {
+                self.end_as_too_large(id, Told::by(message));
+            }
+            return;
+        }
         if !is_deaf(self) {
             self.strike(id, Told::by(message));
         }
@@ -254,10 +272,14 @@ impl World<'_> {
             self.say(id, Duration::ZERO, broken, Said::Nothing);
             self.watch.this.is_severed = true;
         } else if self.may_refuse(told) && self.hits(Fault::TooLarge) {
-            let over = Fact::Over(Failure::new(FailKind::Size, Reached::Maybe, "1009"));
-            self.say(id, Duration::ZERO, over, Said::Refused(told, true));
-            self.watch.this.is_severed = true;
+            self.end_as_too_large(id, told);
         }
+    }
+
+    fn end_as_too_large(&mut self, id: TryId, told: Told) {
+        let over = Fact::Over(Failure::new(FailKind::Size, Reached::Maybe, "1009"));
+        self.say(id, Duration::ZERO, over, Said::TooLarge(told));
+        self.watch.this.is_severed = true;
     }
 
     /// The server speaks without being asked.
@@ -326,7 +348,7 @@ impl World<'_> {
 
     /// What a full report says just now.
     pub(crate) fn all_parts(&self) -> Told {
-        let mut all = self.host.told();
+        let mut all = self.host.told(self.swarm.way_limit);
         if self.watch.is_narrow {
             all.effective = 0;
         }

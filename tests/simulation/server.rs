@@ -27,6 +27,8 @@ pub(crate) enum Said {
     },
     /// The parts of a message that is refused, and whether it is clear to the agent that the server has read it.
     Refused(Told, bool),
+    /// The parts of a message that was too large for the way.
+    TooLarge(Told),
     PutOff(Duration),
 }
 
@@ -62,8 +64,9 @@ pub(crate) struct View {
     pub(crate) capabilities: u64,
     pub(crate) told: Told,
     next_number: u64,
-    /// It missed something, and has not got everything since.
+    /// It missed something, and has not got everything since, in one message or several.
     has_gap: bool,
+    since_gap: Told,
     pub(crate) is_gone: bool,
 }
 
@@ -78,8 +81,11 @@ impl Server {
         view.capabilities = message.capabilities;
         view.is_gone = message.agent_disconnect.is_some();
         view.told = told.or(view.told);
-        view.has_gap |= message.sequence_num != view.next_number;
-        view.has_gap &= !told.covers(all);
+        if message.sequence_num != view.next_number {
+            (view.has_gap, view.since_gap) = (true, Told::default());
+        }
+        view.since_gap = told.or(view.since_gap);
+        view.has_gap &= !view.since_gap.covers(all);
         view.next_number = message.sequence_num + 1;
     }
 

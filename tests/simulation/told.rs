@@ -29,6 +29,12 @@ impl Told {
         self == Self::default()
     }
 
+    /// Parts with a word on them.
+    pub(crate) fn count(self) -> usize {
+        let versions = [self.description, self.effective, self.status];
+        versions.iter().filter(|version| **version != 0).count()
+    }
+
     /// The configuration that the status speaks of.
     pub(crate) const fn offer(self) -> Version {
         self.status / 4

@@ -186,12 +186,18 @@ impl World<'_> {
     /// A stopped agent starts again with what it carried, if the host's storage did not fail.
     pub(crate) fn restart(&mut self) -> Verdict {
         let mut carry = self.core.carry();
+        let old = &self.watch.refusals;
+        let (mut too_large, mut may_be_kept) = (old.too_large, old.may_be_kept);
         if self.hits(Fault::CarryLost) {
             carry = Carry::new(carry.instance_uid);
             self.host.offer = None;
+            (too_large, may_be_kept) = (Told::default(), Told::default());
         }
         // A run does not remember how often the last one failed, but what the server asked for.
         self.watch = Watch::new(self.swarm.is_http, carry.sequence_num, carry.retry_after);
+        self.watch.refusals.too_large = too_large;
+        self.watch.refusals.may_be_kept = may_be_kept;
+        self.watch.refusals.ever = may_be_kept;
         self.core = core(&self.swarm, carry, self.now, self.choices.wide());
         // The server still reads what left before.
         self.net.retain(|(_, net)| matches!(net, Net::ToServer(..)));
@@ -218,6 +224,16 @@ impl World<'_> {
         }
         let change = self.host.act(act, &mut self.choices, &self.core);
         let Some(change) = change else { return Ok(()) };
+        // Its own uid once more is no wish.
+        let uid = self.core.instance_uid();
+        let wants_all = match &change {
+            Change::ReportFullState => true,
+            Change::InstanceUid(other) => uid != other,
+            _ => false,
+        };
+        if wants_all {
+            self.watch.refusals.on_host_wants_all(self.now);
+        }
         if let Change::RemoteConfigStatus(status) = &change {
             let is_last = self.core.carry().last_offer.as_ref() == Some(status.hash());
             // Verdicts on what comes back have a budget.
@@ -231,6 +247,7 @@ impl World<'_> {
         } else if let Change::Capabilities(_) = &change {
             self.watch.verdict_due = 0;
         }
+        self.watch.refusals.on_news();
         self.stats.counts[ACT + act as usize] += 1;
         self.feed(Input::Host(change))
     }
@@ -247,7 +264,7 @@ impl World<'_> {
     /// What the transport saw reaches the agent; the invariants learn of it if it is not stale.
     pub(crate) fn deliver(&mut self, id: TryId, fact: Fact, said: Said) -> Verdict {
         if self.watch.open == Some(id) {
-            self.watch.on_fact(self.now, &fact, said);
+            self.watch.on_fact(self.now, &fact, said)?;
         }
         if self.watch.is_stopped {
             return Ok(());

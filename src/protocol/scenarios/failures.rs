@@ -287,3 +287,156 @@ fn after_a_freeze_there_is_one_poll_and_no_failure_told() {
     scene.answer(ServerToAgent::default());
     assert_eq!(scene.sent.len(), 2);
 }
+
+/// [HTTP-24] A way that takes messages of up to `limit` bytes: all that an agent sends until
+/// nothing is left to send.
+fn through(scene: &mut Scene, limit: usize, answer: &ServerToAgent) -> Vec<AgentToServer> {
+    let from = scene.sent.len();
+    while !scene.is_answered {
+        if scene.last().encoded_len() > limit {
+            scene.status(413, None);
+        } else {
+            scene.answer(answer.clone());
+        }
+        assert!(scene.sent.len() < from + 20, "it does not converge");
+    }
+    let sent = scene.sent[from - 1..].iter();
+    sent.map(|(_, message)| message.clone()).collect()
+}
+
+fn with_large_config(size: usize, carry: Carry) -> Scene {
+    let mut scene = Scene::with(Config::new(Policy::Http), carry);
+    scene.host(Change::Capabilities(CAPABILITIES));
+    scene.host(Change::Description(description("gateway")));
+    scene.host(Change::EffectiveConfig(Arc::new(config_map(
+        &"x".repeat(size),
+    ))));
+    scene
+}
+
+/// [HTTP-24]
+#[test]
+fn one_part_too_large_leaves_the_rest_and_is_tried_alone_once() {
+    let mut carry = Carry::new(UID);
+    let verdict = RemoteConfigStatus::new(b"h", ConfigState::Applied, String::new());
+    carry.verdict = Some(verdict.expect("legal"));
+    let mut scene = with_large_config(1000, carry);
+    scene.input(Input::Start);
+    let sent = through(&mut scene, 500, &ServerToAgent::default());
+    let has: Vec<_> = sent
+        .iter()
+        .map(|it| {
+            let status = it.remote_config_status.is_some();
+            (
+                it.agent_description.is_some(),
+                it.effective_config.is_some(),
+                status,
+            )
+        })
+        .collect();
+    let (all, rest, alone) = (
+        (true, true, true),
+        (true, false, true),
+        (false, true, false),
+    );
+    assert_eq!(has[..3], [all, rest, alone]);
+    assert_eq!(scene.warnings(), [WarningKind::RequestTooLarge]);
+    let held = |scene: &Scene| scene.core.snapshot().held_back;
+    assert_eq!(held(&scene), Parts::of(Part::EffectiveConfig));
+    // a server that wants all does not get it
+    scene.forget();
+    scene.host(Change::PollNow);
+    scene.answer(asks_full_state());
+    assert!(scene.last().agent_description.is_some() && scene.last().effective_config.is_none());
+    through(&mut scene, 500, &ServerToAgent::default());
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|(_, it)| it.effective_config.is_none())
+    );
+    // nor after a restart with the same value, whatever the host tells first
+    let kept = scene.core.carry();
+    let mut again = with_large_config(1000, kept.clone());
+    again.input(Input::Start);
+    through(&mut again, 500, &asks_full_state());
+    assert!(
+        again
+            .sent
+            .iter()
+            .all(|(_, it)| it.effective_config.is_none())
+    );
+    assert_eq!(held(&again), Parts::of(Part::EffectiveConfig));
+    assert_eq!(again.core.carry().too_large, kept.too_large);
+    // but with another one it does
+    let mut other = with_large_config(300, kept);
+    other.input(Input::Start);
+    assert!(other.last().effective_config.is_some());
+    // as it does for the host, and when it changes
+    scene.host(Change::ReportFullState);
+    let sent = through(&mut scene, 500, &ServerToAgent::default());
+    assert!(sent.iter().any(|it| it.effective_config.is_some()));
+    assert_eq!(held(&scene), Parts::of(Part::EffectiveConfig));
+    scene.host(Change::EffectiveConfig(Arc::new(config_map("small"))));
+    assert!(scene.last().effective_config.is_some());
+    through(&mut scene, 500, &ServerToAgent::default());
+    assert!(held(&scene).is_empty());
+}
+
+/// [HTTP-24]
+#[test]
+fn two_parts_that_are_too_large_together_go_one_by_one() {
+    let mut scene = with_large_config(300, Carry::new(UID));
+    scene.host(Change::Description(description(&"x".repeat(300))));
+    scene.input(Input::Start);
+    through(&mut scene, 500, &ServerToAgent::default());
+    assert_eq!(scene.sent.len(), 3);
+    assert!(scene.core.snapshot().pending.is_empty());
+    assert!(scene.core.snapshot().held_back.is_empty());
+    assert_eq!(scene.warnings(), []);
+    // and on the next full report they are not together again
+    scene.forget();
+    scene.host(Change::ReportFullState);
+    through(&mut scene, 500, &ServerToAgent::default());
+    assert_eq!(scene.sent.len(), 2);
+}
+
+/// [HTTP-24]
+#[test]
+fn a_description_refused_alone_is_told_and_heartbeats_go_on() {
+    let mut scene = Scene::of(Policy::Http);
+    scene.input(Input::Start);
+    through(&mut scene, 40, &ServerToAgent::default());
+    assert_eq!(scene.warnings(), [WarningKind::RequestTooLarge]);
+    scene.forget();
+    scene.pass_answering(secs(95), &asks_full_state());
+    assert!(scene.sent.len() >= 3);
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|(_, it)| it.agent_description.is_none())
+    );
+}
+
+/// [HTTP-24]
+#[test]
+fn our_own_limit_holds_back_what_can_not_go_and_sends_alone_what_can() {
+    for (size, is_held) in [(300, false), (600, true)] {
+        let config = Config {
+            send_limit: 500,
+            ..Config::new(Policy::Http)
+        };
+        let mut scene = Scene::with(config, Carry::new(UID));
+        scene.host(Change::Capabilities(CAPABILITIES));
+        scene.host(Change::Description(description(&"x".repeat(300))));
+        let config = config_map(&"x".repeat(size));
+        scene.host(Change::EffectiveConfig(Arc::new(config)));
+        scene.input(Input::Start);
+        through(&mut scene, 500, &ServerToAgent::default());
+        assert_eq!(scene.sent.len(), 2 - usize::from(is_held));
+        let held = scene.core.snapshot().held_back;
+        assert_eq!(held.has(Part::EffectiveConfig), is_held);
+        assert!(scene.core.snapshot().pending.is_empty());
+    }
+}

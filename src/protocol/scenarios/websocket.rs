@@ -764,3 +764,32 @@ fn a_hash_of_more_than_a_kilobyte_is_no_hash() {
     assert_eq!(scene.offers().len(), 1);
     assert_eq!(scene.core.snapshot().interval, secs(7));
 }
+
+/// [HTTP-24] over WebSocket: a close with 1009 says what 413 says.
+#[test]
+fn a_report_too_large_for_the_peer_converges() {
+    let mut scene = Scene::of(Policy::WebSocket);
+    let config = config_map(&"x".repeat(1000));
+    scene.host(Change::EffectiveConfig(Arc::new(config)));
+    scene.input(Input::Start);
+    for _ in 0..6 {
+        scene.fact(Fact::Opened);
+        while !scene.is_answered && scene.last().encoded_len() < 500 {
+            scene.confirm();
+        }
+        if scene.is_answered {
+            break;
+        }
+        scene.fact(Fact::Written);
+        scene.fail(FailKind::Size, Reached::Maybe);
+        scene.pass(secs(10));
+    }
+    let configs = scene.sent.iter();
+    let configs = configs.filter(|(_, it)| it.effective_config.is_some());
+    assert_eq!(configs.count(), 2, "with all, and alone");
+    assert!(scene.sent[1].1.agent_description.is_some());
+    assert_eq!(scene.warnings(), [WarningKind::RequestTooLarge]);
+    let snapshot = scene.core.snapshot();
+    assert_eq!(snapshot.held_back, Parts::of(Part::EffectiveConfig));
+    assert!(snapshot.pending.is_empty());
+}
