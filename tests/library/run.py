@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 
+from conformance import every_id_is_a_row_and_every_row_is_tested
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SO = ROOT / "target/release/libopamp.so"
 ARCHIVE = ROOT / "target/release/libopamp.a"
@@ -101,10 +103,12 @@ def readme_shows_the_minimal_examples():
 
 def documents_name_files_that_exist():
     missing = []
-    for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
+    documents = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+    documents += [str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")]
+    for name in documents:
         text = (ROOT / name).read_text(encoding="utf-8")
         links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-        missing += [f"{name}: {link}" for link in links if not (ROOT / link).exists()]
+        missing += [f"{name}: {link}" for link in links if not ((ROOT / name).parent / link).exists()]
     assert not missing, f"links to nothing: {missing}"
     return "every link in the documents leads to a file"
 
@@ -158,7 +162,8 @@ def what_is_missing_is_named_in_one_line():
 
 CHECKS = [exports_exactly_the_header, archive_is_one_object_with_hidden_names, names_no_folder_of_this_machine,
           nothing_is_linked_twice, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_examples,
-          documents_name_files_that_exist, promises_name_tests_that_exist, what_is_missing_is_named_in_one_line]
+          documents_name_files_that_exist, promises_name_tests_that_exist,
+          every_id_is_a_row_and_every_row_is_tested, what_is_missing_is_named_in_one_line]
 
 
 def main():
