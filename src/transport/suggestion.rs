@@ -10,7 +10,7 @@ const MOST_SHOWN: usize = 200;
 
 /// `given` was refused as `what`. Nothing is quoted where a password may stand, and no query.
 pub fn explain(given: &str, why: &EndpointError, what: &str) -> String {
-    if given.contains('@') {
+    if may_hold_password(given) {
         return match why {
             EndpointError::Character(..) | EndpointError::ForeignHost(_) => {
                 format!("{what} has a character that no URL has")
@@ -24,6 +24,23 @@ pub fn explain(given: &str, why: &EndpointError, what: &str) -> String {
         Some(meant) => format!("{text}; did you mean {}?", shown(&meant)),
         None => text,
     }
+}
+
+/// `user:password@host`, or its beginning: what stands behind the colon is no port and no address.
+fn may_hold_password(given: &str) -> bool {
+    let rest = given.split_once("://").map_or(given, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let unbracketed = match authority.starts_with('[') {
+        true => authority.split_once(']').map_or("", |(_, port)| port),
+        false => authority,
+    };
+    let behind = unbracketed.split_once(':').map_or("", |(_, behind)| behind);
+    let is_address = behind.contains(':');
+    let is_usual = |c: char| match is_address {
+        true => c.is_ascii_hexdigit() || c == ':' || c.is_whitespace(),
+        false => c.is_ascii_digit() || c.is_whitespace(),
+    };
+    given.contains('@') || !behind.chars().all(is_usual)
 }
 
 fn shown(url: &str) -> String {
@@ -177,6 +194,10 @@ mod tests {
             "http://me:pa55 @h/",
             "http://me:pa/55@h/#",
             "pa55://me@h/",
+            "https://me:pa55",
+            "me:pa55",
+            "http://me:pa55:80/",
+            "http://[::1]:pa55/",
         ] {
             let text = said(given);
             for part in ["pa55", "\u{fc}", "me:", "55"] {
