@@ -153,6 +153,23 @@ def shared_library(made, folder, cc, soversion, libraries):
     return folder / "libopamp.so"
 
 
+KNOWS_RELR = """#include <features.h>
+#ifdef __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 36)
+yes
+#endif
+#endif
+"""
+
+
+def relocations(options, folder):
+    """Relative relocations in their compact form (DT_RELR): 60 KiB less to read at each start.
+    glibc loads them from 2.36 on; an older one gets the long form."""
+    (folder / "relr.c").write_text(KNOWS_RELR, encoding="utf-8")
+    said = run([*shlex.split(options.cc), "-E", "-P", "relr.c"], cwd=folder)
+    return ["-Wl,-z,pack-relative-relocs"] if "yes" in said.split() else []
+
+
 # --- what is fresh ---
 
 def state_of(*paths):
@@ -173,7 +190,8 @@ def linked(options, archive):
         made = one_object(options, archive, folder)
         libraries = NATIVE.read_text(encoding="utf-8").split()
         shared = shared_library(made, folder, shlex.split(options.cc), options.soversion,
-                                [*shlex.split(options.ldflags), *libraries])
+                                [*relocations(options, folder),
+                                 *shlex.split(options.ldflags), *libraries])
         static = static_library(options, made, folder)
         for path, place in zip([made, static, shared], outputs):
             os.replace(path, place)

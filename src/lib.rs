@@ -3,6 +3,7 @@
 pub mod agent;
 mod ffi;
 mod locks;
+mod order;
 pub mod proto;
 pub mod protocol;
 pub mod transport;

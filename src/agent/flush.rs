@@ -1,6 +1,6 @@
 //! Those who wait until all that they have set is confirmed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use crate::locks::{Condvar, Mutex};
 
@@ -32,8 +32,17 @@ pub(crate) struct Flushes {
 #[derive(Debug, Default)]
 struct State {
     /// Tickets of those who wait, and how it ended.
-    waiting: BTreeMap<u64, Option<Outcome>>,
+    waiting: Vec<(u64, Option<Outcome>)>,
     is_over: bool,
+}
+
+impl State {
+    /// Where a ticket stands; there are at most [`MOST`].
+    fn place(&self, ticket: u64) -> Option<usize> {
+        self.waiting
+            .iter()
+            .position(|(waiting, _)| *waiting == ticket)
+    }
 }
 
 impl Flushes {
@@ -52,7 +61,7 @@ impl Flushes {
                 Error::new(Code::Again, Kind::Argument, text).because(Reason::TooManyWaiting)
             );
         }
-        state.waiting.insert(ticket, None);
+        state.waiting.push((ticket, None));
         drop(state);
         let report = Report {
             ticket,
@@ -62,10 +71,12 @@ impl Flushes {
         mailbox.put(|mail| mail.reports.push(report));
         let mut state = self.state.lock();
         let outcome = loop {
-            let is_done = matches!(state.waiting.get(&ticket), Some(Some(_)));
+            let place = state.place(ticket);
+            let is_done = place.is_some_and(|place| state.waiting[place].1.is_some());
             let is_late = !is_done && !state.is_over && self.changed.is_late(&mut state, deadline);
             if is_done || state.is_over || is_late {
-                break state.waiting.remove(&ticket).flatten();
+                let place = state.place(ticket);
+                break place.and_then(|place| state.waiting.swap_remove(place).1);
             }
         };
         let is_over = state.is_over;
@@ -86,9 +97,11 @@ impl Flushes {
 
     pub(crate) fn on_done(&self, ticket: u64, outcome: Outcome) {
         // Who asked may have gone meanwhile.
-        if let Some(slot) = self.state.lock().waiting.get_mut(&ticket) {
-            *slot = Some(outcome);
+        let mut state = self.state.lock();
+        if let Some(place) = state.place(ticket) {
+            state.waiting[place].1 = Some(outcome);
         }
+        drop(state);
         self.changed.notify_all();
     }
 

@@ -1,5 +1,8 @@
 //! Whether a description says the same as another: attributes are sets, in whatever order they stand (SYNC-28).
-use crate::proto::{AgentDescription, AnyValue, KeyValue, any_value::Value};
+use crate::{
+    order::sorted,
+    proto::{AgentDescription, AnyValue, KeyValue, any_value::Value},
+};
 
 pub(super) fn is_same(one: &AgentDescription, other: &AgentDescription) -> bool {
     are_same(&one.identifying_attributes, &other.identifying_attributes)
@@ -26,9 +29,7 @@ fn are_same(one: &[KeyValue], other: &[KeyValue]) -> bool {
 }
 
 fn by_key(pairs: &[KeyValue]) -> Vec<&KeyValue> {
-    let mut sorted: Vec<_> = pairs.iter().collect();
-    sorted.sort_by(|one, other| one.key.cmp(&other.key));
-    sorted
+    sorted(pairs.iter().collect(), |one, other| one.key.cmp(&other.key))
 }
 
 fn is_same_pair((one, other): (&KeyValue, &KeyValue)) -> bool {

@@ -6,6 +6,8 @@
 //! where they repeat what the peer may have heard from us. The marks are noncharacters, which
 //! Unicode keeps for such inner use.
 
+use crate::order::sorted;
+
 use super::headers::Headers;
 use super::proxy::Proxies;
 use super::{Failure, Hop};
@@ -121,7 +123,7 @@ impl<'a> Secrets<'a> {
             sought.add_login(user, password);
             sought.add(packed, TELLING);
         });
-        sought.runs.sort_unstable();
+        sought.runs = sorted(sought.runs, u128::cmp);
         sought
     }
 }

@@ -1,6 +1,5 @@
 //! Where trusted certificates are read from.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
+
+use crate::order::sorted;
 
 use super::super::variables::variable;
 use super::TlsError;
@@ -98,7 +99,7 @@ pub(super) fn read(sources: &[Source]) -> Result<Found, TlsError> {
             "no trusted certificates found; tried {tried}"
         )));
     }
-    found.certificates.sort_unstable_by(|a, b| a.cmp(b));
+    found.certificates = sorted(found.certificates, |one, other| one.cmp(other));
     found.certificates.dedup();
     Ok(found)
 }
@@ -121,17 +122,19 @@ impl Source {
             Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())),
             Err(e) => return Ok(format!("cannot be read: {e}")),
         };
-        let mut entries: Vec<PathBuf> = entries.collect();
-        entries.sort_unstable();
+        let entries = sorted(entries.collect::<Vec<PathBuf>>(), PathBuf::cmp);
         // `openssl rehash` makes links: the same file under several names.
-        let mut seen = HashSet::new();
+        let mut seen = Vec::new();
         for path in entries {
             // A folder holds other things, too, and links that lead nowhere.
-            let is_new = fs::metadata(&path)
-                .is_ok_and(|is| is.is_file() && seen.insert((is.dev(), is.ino())));
-            if !is_new {
+            let file = match fs::metadata(&path) {
+                Ok(is) if is.is_file() => (is.dev(), is.ino()),
+                _ => continue,
+            };
+            if seen.contains(&file) {
                 continue;
             }
+            seen.push(file);
             let name = format!("the file {}", path.display());
             match file::read(&path) {
                 Ok(pem) => {
