@@ -1,6 +1,6 @@
 //! `opamp_attributes`: typed values by key, nested as deep as a host likes up to a bound.
 
-use std::{collections::BTreeMap, ffi::c_char, ptr};
+use std::{ffi::c_char, ptr};
 
 use crate::locks::Mutex;
 use bytes::Bytes;
@@ -34,19 +34,25 @@ pub struct opamp_attributes {
 #[derive(Default)]
 struct Pairs {
     in_order: Vec<(String, Nested)>,
-    /// Where each key stands.
-    places: BTreeMap<String, usize>,
+    /// Where each key stands, in the keys' order.
+    places: Vec<usize>,
 }
 
 impl Pairs {
     fn set(&mut self, key: &str, nested: Nested) {
-        let place = self.places.get(key);
-        if let Some(pair) = place.and_then(|place| self.in_order.get_mut(*place)) {
-            pair.1 = nested;
-            return;
+        let key_at = |place: &usize| self.in_order.get(*place).map_or("", |(key, _)| key);
+        match self.places.binary_search_by(|place| key_at(place).cmp(key)) {
+            Ok(found) => {
+                let place = self.places.get(found).copied();
+                if let Some(pair) = place.and_then(|place| self.in_order.get_mut(place)) {
+                    pair.1 = nested;
+                }
+            }
+            Err(found) => {
+                self.places.insert(found, self.in_order.len());
+                self.in_order.push((key.to_owned(), nested));
+            }
         }
-        self.places.insert(key.to_owned(), self.in_order.len());
-        self.in_order.push((key.to_owned(), nested));
     }
 
     fn to_proto(&self) -> Vec<KeyValue> {
