@@ -10,13 +10,14 @@ pub(crate) fn sorted<T>(items: Vec<T>, compare: impl Fn(&T, &T) -> Ordering) -> 
         compare(&items[one], &items[other])
     });
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
-    let in_order = order.into_iter().filter_map(|place| items[place.0].take());
+    let in_order = order.into_iter().filter_map(|index| items[index].take());
     in_order.collect()
 }
 
-fn indices(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<Place<'_>> {
+fn indices(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
     let places: BinaryHeap<Place<'_>> = (0..count).map(|index| Place(index, compare)).collect();
-    places.into_sorted_vec()
+    let places = places.into_sorted_vec().into_iter();
+    places.map(|place| place.0).collect()
 }
 
 /// Where an item stands, and how items compare.
