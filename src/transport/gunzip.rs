@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
-use super::chaff::{Chaff, MOST_BYTES};
+use super::overhead::{MOST_BYTES, Overhead};
 
 const BUFFER: usize = 8 * 1024;
 const FLAG_HEADER_CRC: u8 = 2;
@@ -22,7 +22,7 @@ pub(super) struct Gunzip<R> {
     sum: u32,
     length: u32,
     /// Members of nothing: each costs a new window.
-    chaff: Chaff,
+    overhead: Overhead,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -48,7 +48,7 @@ impl<R: Read> Gunzip<R> {
             phase: Phase::First,
             sum: 0,
             length: 0,
-            chaff: Chaff::default(),
+            overhead: Overhead::default(),
         }
     }
 
@@ -91,7 +91,7 @@ impl<R: Read> Gunzip<R> {
                 self.sum = crc32(self.sum, written);
                 // The length stands in the trailer modulo 2^32.
                 self.length = self.length.wrapping_add(written.len() as u32);
-                self.chaff.clear();
+                self.overhead.clear();
                 self.input.allow(written.len());
                 return Ok(result.bytes_written);
             }
@@ -109,7 +109,7 @@ impl<R: Read> Gunzip<R> {
         let length = u32::from_le_bytes(self.input.take()?);
         if (sum, length) != (self.sum, self.length) {
             Err(wrong("the checksum does not match"))
-        } else if length == 0 && !self.chaff.bears(0, 1) {
+        } else if length == 0 && !self.overhead.bears(0, 1) {
             Err(wrong("more than 1,000 empty members"))
         } else {
             Ok(())

@@ -10,7 +10,6 @@
 
 mod answer;
 mod body;
-mod chaff;
 mod clock;
 mod dial;
 pub mod endpoint;
@@ -28,6 +27,7 @@ pub mod http;
 pub mod limits;
 mod line;
 mod opening;
+mod overhead;
 pub mod proxy;
 pub mod quote;
 pub mod redirect;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 
-use super::chaff::{Chaff, ROUNDS, Records};
+use super::overhead::{Overhead, ROUNDS, Records};
 use super::room::lengthen;
 use super::socket::Socket;
 use super::tls::describe;
@@ -41,7 +41,7 @@ pub(super) struct Tls {
     taken: usize,
     filled: usize,
     records: Records,
-    chaff: Chaff,
+    overhead: Overhead,
 }
 
 impl Stream {
@@ -70,7 +70,7 @@ impl Stream {
             taken: 0,
             filled: 0,
             records: Records::default(),
-            chaff: Chaff::default(),
+            overhead: Overhead::default(),
         };
         if let Some(to_proxy) = self.tls.replace(Box::new(tls)) {
             self.base.enter(to_proxy);
@@ -346,7 +346,7 @@ impl Tls {
                 let n = self.session.read_tls(&mut rest).map_err(Cut::Io)?;
                 let records = self.records.count(&self.raw[self.taken..self.taken + n]);
                 self.taken += n;
-                if !self.chaff.bears(n, records) {
+                if !self.overhead.bears(n, records) {
                     return Err(Cut::Tls(NO_DATA.to_owned()));
                 }
             }
@@ -356,7 +356,7 @@ impl Tls {
                 .map_err(|e| Cut::Tls(describe(&e)))?;
             let readable = state.plaintext_bytes_to_read();
             if readable > 0 {
-                self.chaff.clear();
+                self.overhead.clear();
             }
             let readable = readable + usize::from(state.peer_has_closed());
             if readable > 0 || self.taken == self.filled {

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::chaff::ROUNDS;
+use super::overhead::ROUNDS;
 use super::socket::Socket;
 use super::stream::{Tls, is_later};
 

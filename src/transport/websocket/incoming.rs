@@ -7,7 +7,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use super::super::FailKind;
-use super::super::chaff::Chaff;
+use super::super::overhead::Overhead;
 use super::super::room::lengthen;
 use super::super::stream::Found;
 use super::super::vigil::Cut;
@@ -49,7 +49,7 @@ pub(super) struct Incoming {
     /// The message of which a frame has begun.
     message: Option<Assembly>,
     /// Fragments without a byte.
-    chaff: Chaff,
+    overhead: Overhead,
 }
 
 #[derive(Clone, Copy)]
@@ -68,7 +68,7 @@ impl Incoming {
             input: begun,
             frame: None,
             message: None,
-            chaff: Chaff::default(),
+            overhead: Overhead::default(),
         }
     }
 
@@ -193,8 +193,8 @@ impl Incoming {
             })?;
         self.frame = Some(Frame { left, is_final });
         if left > 0 || is_final {
-            self.chaff.clear();
-        } else if !self.chaff.bears(0, 1) {
+            self.overhead.clear();
+        } else if !self.overhead.bears(0, 1) {
             return Err(Fault::flood("more than 1,000 empty fragments"));
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::chaff::Rate;
+use super::super::overhead::Rate;
 use super::super::stream::{Found, Stream};
 use super::super::vigil::{Cut, Step};
 use super::super::wake::{poll_entry, ppoll};

@@ -16,12 +16,12 @@ const A_SECOND: u128 = 100;
 
 /// What came since something was said last.
 #[derive(Debug, Default)]
-pub(crate) struct Chaff {
+pub(crate) struct Overhead {
     bytes: usize,
     pieces: u32,
 }
 
-impl Chaff {
+impl Overhead {
     /// More of it; `false`: the peer is not worth listening to any more.
     #[must_use]
     pub(crate) fn bears(&mut self, bytes: usize, pieces: u32) -> bool {
@@ -32,7 +32,7 @@ impl Chaff {
 
     /// Something was said.
     pub(crate) fn clear(&mut self) {
-        *self = Chaff::default();
+        *self = Overhead::default();
     }
 }
 
@@ -112,14 +112,14 @@ mod tests {
     /// [LOG-11]
     #[test]
     fn bytes_and_pieces_are_borne_in_a_row_only_so_far() {
-        let mut chaff = Chaff::default();
+        let mut overhead = Overhead::default();
         for _ in 0..MOST_PIECES {
-            assert!(chaff.bears(1, 1));
+            assert!(overhead.bears(1, 1));
         }
-        assert!(!chaff.bears(1, 1));
-        chaff.clear();
-        assert!(chaff.bears(MOST_BYTES, 1));
-        assert!(!chaff.bears(1, 0));
+        assert!(!overhead.bears(1, 1));
+        overhead.clear();
+        assert!(overhead.bears(MOST_BYTES, 1));
+        assert!(!overhead.bears(1, 0));
     }
 
     /// [LOG-11]
