@@ -1,19 +1,20 @@
 /* Every kind of attribute value arrives at the server unchanged: text, truth, integer, floating point, bytes, array, map, none,
- * nested; a key set twice keeps the last value; 32 levels cross. [SYNC-17] */
+ * nested; a key set twice keeps the last value, at its first place; all stand in the order in which they were set; 32
+ * levels cross. [SYNC-17] [SYNC-28] */
 #include "kit.h"
 
 #define PAIR(key, value) "{\"key\":\"" key "\",\"value\":{" value "}}"
 #define TEXT(value) "\"string_value\":\"" value "\""
 #define LIST(values) "\"array_value\":{\"values\":[" values "]}"
 #define INNER LIST("{" TEXT("in-the-inner-array") "},{\"bool_value\":true}")
-#define MAP "\"kvlist_value\":{\"values\":[" PAIR("array", INNER) "," PAIR("number", "\"int_value\":12345") "]}"
+#define MAP "\"kvlist_value\":{\"values\":[" PAIR("number", "\"int_value\":12345") "," PAIR("array", INNER) "]}"
 
 static const char IDENTIFYING[] =
-    "\"identifying_attributes\":[" PAIR("empty", "") "," PAIR("half", "\"double_value\":0.5") ","
+    "\"identifying_attributes\":[" PAIR("text", TEXT("gr\xc3\xbc\xc3\x9f-dich")) ","
+    PAIR("yes", "\"bool_value\":true") "," PAIR("no", "\"bool_value\":false") ","
     PAIR("least", "\"int_value\":-9223372036854775808") "," PAIR("most", "\"int_value\":9223372036854775807") ","
-    PAIR("no", "\"bool_value\":false") "," PAIR("none", "\"bytes_value\":\"\"") ","
-    PAIR("raw", "\"bytes_value_base64\":\"AAH+/w==\"") "," PAIR("text", TEXT("gr\xc3\xbc\xc3\x9f-dich")) ","
-    PAIR("yes", "\"bool_value\":true") "]";
+    PAIR("half", "\"double_value\":0.5") "," PAIR("raw", "\"bytes_value_base64\":\"AAH+/w==\"") ","
+    PAIR("none", "\"bytes_value\":\"\"") "," PAIR("empty", "") "]";
 static const char NON_IDENTIFYING[] =
     "\"non_identifying_attributes\":[" PAIR("list", LIST("{\"int_value\":-5},{\"double_value\":2.25},"
     "{\"bytes_value_base64\":\"AAH+/w==\"},{},{" INNER "},{" MAP "}")) "," PAIR("map", MAP) "]";
@@ -41,8 +42,8 @@ int main(void) {
   OK(opamp_array_new(&array));
   OK(opamp_array_new(&inner));
   OK(opamp_attributes_set_string(who, "text", "first", NULL));
-  OK(opamp_attributes_set_string(who, "text", "gr\xc3\xbc\xc3\x9f-dich", NULL));
   OK(opamp_attributes_set_bool(who, "yes", 7, NULL));
+  OK(opamp_attributes_set_string(who, "text", "gr\xc3\xbc\xc3\x9f-dich", NULL));
   OK(opamp_attributes_set_bool(who, "no", 0, NULL));
   OK(opamp_attributes_set_int(who, "least", INT64_MIN, NULL));
   OK(opamp_attributes_set_int(who, "most", INT64_MAX, NULL));

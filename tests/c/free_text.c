@@ -18,7 +18,7 @@ int main(void) {
   static const char nul[] = "before\0behind";
   opamp_client *client = kit_client();
   opamp_agent *agent;
-  char *much = malloc(MUCH);
+  char *much = (char *)malloc(MUCH);
   CHECK(much != NULL);
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   OK(opamp_client_set_remote_config_status(client, (const uint8_t *)"kept", 4, OPAMP_REMOTE_CONFIG_APPLYING, NULL, 0, NULL));
