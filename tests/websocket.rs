@@ -234,6 +234,9 @@ fn a_flush_is_confirmed_soon_by_a_server_that_answers_before_it_pongs() {
         peer.0.flush().unwrap();
         let asked = peer.read();
         assert!(asked.agent_description.is_none());
+        // What asks for a confirmation has a ping behind it, too.
+        assert!(peer.0.read().unwrap().is_ping());
+        peer.0.flush().unwrap();
         peer.send(&ServerToAgent::default());
         peer.until_goodbye();
     });
