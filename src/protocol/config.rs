@@ -48,7 +48,7 @@ pub mod defaults {
     pub const MESSAGE_LIMIT: usize = 64 << 20;
     pub const FIELD_LIMIT: u32 = 200_000;
     /// Deliveries of offers that the host has not seen.
-    pub const OFFER_BURST: u32 = 10;
+    pub const OFFER_BURST: u32 = 32;
     pub const OFFER_PERIOD: Duration = Duration::from_secs(1);
     pub const OFFER_FILES_LIMIT: usize = 10_000;
     pub const APPLYING_OVERDUE: Duration = Duration::from_secs(600);

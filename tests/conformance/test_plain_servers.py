@@ -69,7 +69,7 @@ class Storms(PlainServer):
                 end = time.monotonic() + FLOOD_SECONDS
                 try:
                     while time.monotonic() < end:
-                        peer.socket.sendall(batch)
+                        peer.send_all(batch)
                 except OSError:
                     pass
                 over.set()

@@ -110,6 +110,8 @@ class Peer:
 
     def __init__(self, server, connection, count):
         self.server, self.socket, self.count = server, connection, count
+        # A flood and a pong of two threads must not come one within the other.
+        self.sending = threading.Lock()
         self.is_upgraded = False
         self.headers, self.path = {}, ""
         self.buffer = b""
@@ -195,7 +197,12 @@ class Peer:
     def send_frame(self, opcode, payload):
         size = len(payload)
         length = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
-        self.socket.sendall(bytes([0x80 | opcode]) + length + payload)
+        self.send_all(bytes([0x80 | opcode]) + length + payload)
+
+    def send_all(self, frames):
+        """Whole frames, as they are."""
+        with self.sending:
+            self.socket.sendall(frames)
 
     # ---- either ----
 
