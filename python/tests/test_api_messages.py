@@ -115,13 +115,13 @@ class TheOldNames(unittest.TestCase):
             return {name: p.default for name, p in inspect.signature(function).parameters.items()
                     if name != "self" and name not in beside and p.default is not p.empty}
 
-        self.assertEqual(defaults(opamp.OpAMPAgent.__init__, "restart_after_fork"),
+        self.assertEqual(defaults(opamp.OpAMPAgent.__init__, "restart_after_fork", "name"),
                          {"interval": 30, "max_retries": 10, "heartbeat_max_retries": 1, "initial_backoff": 1.0})
         self.assertEqual(defaults(OpAMPClient.__init__), {
             "headers": None, "timeout_millis": 1000, "agent_non_identifying_attributes": None, "capabilities": 0x3007, "transport": None,
             "tls_certificate": True, "tls_client_certificate": None, "tls_client_key": None,
             # Ours alone.
-            "proxy": None, "proxy_headers": None, "allow_redirects_to": ()})
+            "proxy": None, "proxy_headers": None, "allow_redirects_to": (), "instance_uid": None})
         self.assertEqual(defaults(opamp.OpAMPAgent.send), {"max_retries": None, "callback": None})
         self.assertEqual(defaults(opamp.OpAMPAgent.stop), {"timeout": None})
         self.assertEqual(defaults(OpAMPClient.update_remote_config_status), {"error_message": ""})
