@@ -101,7 +101,8 @@ def free_text(name: str, given: Any) -> str:
     """A text for people, as the library sends it: mended and cut, never refused for what it says."""
     if isinstance(given, (bytes, bytearray, memoryview)):
         # What is cut away anyway is not decoded.
-        given = bytes(given[:4 * MOST_TEXT]).decode("utf-8", "replace")
+        begin = bytes(given[:4 * MOST_TEXT])  # pyright: ignore[reportUnknownArgumentType]
+        given = begin.decode("utf-8", "replace")
     if not isinstance(given, str):
         raise TypeError(f"{name} must be text or bytes, not {type(given).__name__}")
     mended = given[:MOST_TEXT + 1].replace("\0", "\ufffd")

@@ -330,8 +330,6 @@ class OpAMPClient:
         self._push("effective configuration", lib.client_set_effective_config, handle.pointer, files.pointer)
 
     def _push_status(self, handle: Handle) -> None:
-        from . import _handle as h
-
         lib, status = _library.required(), self._status
         why = status.error_message.encode("utf-8", "replace")
         hash_ = status.last_remote_config_hash
