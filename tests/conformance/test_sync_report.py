@@ -172,12 +172,13 @@ class Report(Stage):
         self.assertEqual([(0, b"old"), (1, b"old"), *self.successors], told)
 
     def test_a_try_that_never_left_uses_no_number(self):
-        """[SYNC-12]"""
+        """[SYNC-12] [LOG-04] Nor is it a message sent."""
         self.server.post("listen", {"listening": False})
         agent = self.agent().start()
         for _ in range(3):
             agent.wait("connect_failed")
-        self.assertEqual(0, agent.snapshot()["sequence_num"])
+        snapshot = agent.snapshot()
+        self.assertEqual((0, 0, 0), tuple(snapshot[name] for name in ("sequence_num", "messages_sent", "bytes_sent")))
         self.server.post("listen", {"listening": True})
         self.wait("messages>=1")
         self.assertEqual([0], [m["sequence_num"] for m in self.messages()])
