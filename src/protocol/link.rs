@@ -208,9 +208,14 @@ impl Link {
     pub(super) fn on_thaw(&mut self) {
         match self {
             _ if planted!(FreezeIsFailure) => {}
-            Self::Exchange(Exchange { thawed, .. })
-            | Self::Opening { thawed, .. }
-            | Self::Open(Session { thawed, .. }) => *thawed = true,
+            Self::Exchange(Exchange { thawed, .. }) | Self::Opening { thawed, .. } => {
+                *thawed = true
+            }
+            Self::Open(session) => {
+                session.thawed = true;
+                // What the peer said meanwhile is still to be read.
+                session.was_patient = false;
+            }
             Self::Down | Self::Closing(_) => {}
         }
     }

@@ -70,6 +70,8 @@ pub(crate) struct Watch {
     heard: Vec<(usize, Vec<Time>)>,
     /// Offers that the host has heard of.
     offers: Vec<Version>,
+    /// The last one that came back: statuses of such have the peer's rate limit.
+    repeated: Version,
     /// The host's word on an offer that came but once, not sent yet.
     pub(crate) verdict_due: Version,
 }
@@ -177,6 +179,16 @@ impl Watch {
 
     /// What a peer can make the host hear has a budget per kind.
     pub(crate) fn on_heard(&mut self, now: Time, event: &Event) -> Verdict {
+        if matches!(
+            event,
+            Event::Warning {
+                kind: WarningKind::ServerAsksTooOften,
+                ..
+            }
+        ) {
+            // The peer's rate limit has bitten: statuses of what it repeats wait for it.
+            self.verdict_due = 0;
+        }
         let kind = match event {
             Event::Warning { kind, .. } => *kind as usize,
             Event::ServerError { kind, .. } if *kind != ServerErrorKind::Unavailable => 100,
@@ -190,6 +202,7 @@ impl Watch {
                     self.offers.push(offer);
                     return Ok(());
                 }
+                self.repeated = offer;
                 102
             }
             _ => return Ok(()),
@@ -207,7 +220,8 @@ impl Watch {
 
     /// The host has given its word on the offer that it heard last.
     pub(crate) fn on_verdict(&mut self, offer: Version, status: Version) {
-        let is_new = self.offers.last() == Some(&offer) && status != self.last_status;
+        let is_first = self.offers.last() == Some(&offer) && self.repeated != offer;
+        let is_new = is_first && status != self.last_status;
         self.verdict_due = if is_new { status } else { 0 };
     }
 
