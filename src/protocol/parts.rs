@@ -309,7 +309,8 @@ impl Reported {
             self.hold_back(part, sent);
             return (self.known[part as usize].wanted == sent).then_some(part);
         }
-        known.goes_alone = true;
+        // A newer verdict waits for no other part.
+        known.goes_alone = known.wanted == sent || part != Part::RemoteConfigStatus;
         None
     }
 

@@ -9,8 +9,9 @@ use crate::network::{Net, PAUSE};
 use crate::told::{Told, status_of};
 use crate::world::World;
 
-/// By then both sides agree: the longest interval a server can set, and the longest wait.
-const CALM: Duration = Duration::from_secs(27 * 3600);
+/// By then both sides agree: twice the longest interval that a server can set, because a refusal of
+/// the credentials and then one of the size can each wait for the next poll.
+const CALM: Duration = Duration::from_secs(2 * 27 * 3600);
 const CALM_STEPS: u32 = 4000;
 
 impl World<'_> {

@@ -35,26 +35,30 @@ fn both_sides_agree_in_the_end_whatever_goes_wrong() {
     let threads = thread::available_parallelism().map_or(1, Into::into);
     let began = Instant::now();
     let work = |first| {
-        let mut total = Stats::ZERO;
+        let (mut total, mut failed) = (Stats::ZERO, Vec::new());
         for seed in (first as u64..seeds).step_by(threads) {
             match run(&bytes_of(seed), None) {
                 Ok(stats) => total.add(&stats),
-                Err(rule) => panic!("{}", story::of(seed, rule)),
+                Err(rule) => failed.push((seed, rule)),
             }
         }
-        (total, thread_seconds())
+        (total, failed, thread_seconds())
     };
-    let (mut total, mut busy) = (Stats::ZERO, 0.0);
+    let (mut total, mut failed, mut busy) = (Stats::ZERO, Vec::new(), 0.0);
     thread::scope(|scope| {
         let start = |first| scope.spawn(move || work(first));
         for worker in (0..threads).map(start).collect::<Vec<_>>() {
-            let (part, seconds) = worker.join().expect("a seed failed, see above");
+            let (part, mut broken, seconds) = worker.join().expect("no seed panics");
             total.add(&part);
+            failed.append(&mut broken);
             busy += seconds;
         }
     });
     let (elapsed, rate) = (began.elapsed(), seeds as f64 / busy);
     println!("{seeds} seeds in {elapsed:.1?} on {threads} threads, {rate:.0} a second of one core");
+    if let Some((seed, rule)) = failed.iter().min() {
+        panic!("{}\nall that failed: {failed:?}", story::of(*seed, rule));
+    }
     check(seeds, &total);
 }
 

@@ -242,6 +242,8 @@ impl World<'_> {
                 }
                 3 => {
                     message.remote_config = Some(offer(turn % 2 + 1));
+                    // What it really offers is said once more behind these.
+                    self.server.spoken = None;
                     (Fact::Message(encoded(&message)), Said::by(&message))
                 }
                 _ => {

@@ -793,3 +793,24 @@ fn a_report_too_large_for_the_peer_converges() {
     assert_eq!(snapshot.held_back, Parts::of(Part::EffectiveConfig));
     assert!(snapshot.pending.is_empty());
 }
+
+/// [SYNC-27] What a 1009 may have meant goes alone, behind the rest; a newer verdict does not.
+#[test]
+fn a_verdict_newer_than_a_close_for_its_size_is_in_the_next_message() {
+    let mut scene = Scene::websocket();
+    scene.answer(offer("one", "x"));
+    scene.host(Change::Description(description("a")));
+    scene.fact(Fact::Written);
+    scene.host(verdict("one", ConfigState::Applying, ""));
+    let failed = verdict("one", ConfigState::Failed, &"no such file ".repeat(20));
+    scene.host(failed);
+    scene.fail(FailKind::Size, Reached::Maybe);
+    scene.pass(secs(5));
+    scene.fact(Fact::Opened);
+    let status = scene
+        .last()
+        .remote_config_status
+        .as_ref()
+        .expect("a status");
+    assert_eq!(status.status(), proto::RemoteConfigStatuses::Failed);
+}
