@@ -8,11 +8,13 @@ use prost::Message;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::codec;
 use crate::reply::Next;
-use crate::text::{hex, millis};
-use crate::wire::AgentToServer;
-use crate::wire::proto::{AgentCapabilities, ConnectionSettingsStatuses, RemoteConfigStatuses};
+use crate::vocabulary::codec;
+use crate::vocabulary::text::{hex, millis};
+use crate::vocabulary::wire::AgentToServer;
+use crate::vocabulary::wire::proto::{
+    AgentCapabilities, ConnectionSettingsStatuses, RemoteConfigStatuses,
+};
 
 /// How an agent went that said so.
 const DISCONNECTED: &str = "AgentDisconnect";
@@ -292,7 +294,7 @@ impl Offered {
             "hash": hex(&self.hash),
             "offered_at_ms": millis(self.first_at),
             "times": self.times,
-            "status": self.status.map(|status| crate::wire::short(status.as_str_name())),
+            "status": self.status.map(|status| crate::vocabulary::wire::short(status.as_str_name())),
             "error_message": self.error,
             "offer_to_verdict_ms": took,
         })

@@ -3,7 +3,7 @@
 //! origin. The browser's `Host` and `Origin` tell such a page from everything else.
 use std::net::IpAddr;
 
-use crate::http::Head;
+use crate::vocabulary::head::Head;
 
 #[derive(Debug)]
 pub(crate) struct AllowedHosts {

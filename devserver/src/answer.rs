@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
-use crate::action::{Action, Body, Close, Cut, CutAfter, Drop, Encoding, RetryAfter};
 use crate::bodies::{gzip_zeros, many_fields, nested, sized, unknown_fields};
-use crate::codec;
-use crate::line::How;
 use crate::reply::{Content, Reply, normalised, parts_of};
 use crate::steps::Step;
-use crate::text::{from_base64, from_hex};
 use crate::timeline::{Sent, Way};
+use crate::vocabulary::action::{Action, Body, Close, Drop, Encoding, RetryAfter};
+use crate::vocabulary::codec;
+use crate::vocabulary::cut::{Cut, CutAfter, How};
+use crate::vocabulary::text::{from_base64, from_hex};
 
 const PROTOBUF: &str = "application/x-protobuf";
 const PAGE: &str = "<!doctype html><html><head><title>Sign in</title></head>\

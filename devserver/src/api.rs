@@ -8,17 +8,17 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::calls;
-use crate::codec;
 use crate::expect::List;
 use crate::faults::Script;
-use crate::http::Head;
-use crate::line::How;
 use crate::listen::Port;
 use crate::offers::{Offer, OfferSpec};
 use crate::query::{Query, bad};
 use crate::server::Server;
-use crate::text::{Span, hex, millis};
 use crate::timeline::{Entry, KINDS};
+use crate::vocabulary::codec;
+use crate::vocabulary::cut::How;
+use crate::vocabulary::head::Head;
+use crate::vocabulary::text::{Span, hex, millis};
 use crate::wait::{Scan, Until, wait};
 
 const WAIT: Duration = Duration::from_secs(10);

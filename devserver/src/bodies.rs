@@ -77,7 +77,7 @@ pub(crate) fn gzip_zeros(size: u64) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::ServerToAgent;
+    use crate::vocabulary::wire::ServerToAgent;
     use prost::Message;
 
     #[test]

@@ -4,18 +4,17 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::action::Action;
 use crate::api::Answer;
-use crate::codec;
-use crate::faults::On;
-use crate::line;
 use crate::query::bad;
 use crate::reply::Next;
 use crate::server::Server;
 use crate::state::State;
-use crate::text::{from_base64, from_hex};
+use crate::vocabulary::action::{Action, On};
+use crate::vocabulary::codec;
+use crate::vocabulary::cut;
+use crate::vocabulary::frame::CloseSpec;
+use crate::vocabulary::text::{from_base64, from_hex};
 use crate::websocket::Order;
-use crate::websocket::frame::CloseSpec;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -241,9 +240,9 @@ pub(crate) fn connections(server: &Server, spec: ConnectionsSpec) -> Answer {
                     let close = CloseSpec::of(spec.code, &spec.reason);
                     socket.orders.send(Order::Close(close)).is_ok()
                 }
-                (How::Close | How::Drop, _) => link.end.send(line::How::Close).is_ok(),
-                (How::Reset, _) => link.end.send(line::How::Reset).is_ok(),
-                (How::Vanish, _) => link.end.send(line::How::Vanish).is_ok(),
+                (How::Close | How::Drop, _) => link.end.send(cut::How::Close).is_ok(),
+                (How::Reset, _) => link.end.send(cut::How::Reset).is_ok(),
+                (How::Vanish, _) => link.end.send(cut::How::Vanish).is_ok(),
             };
             ended += u64::from(is_told);
         }

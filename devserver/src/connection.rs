@@ -10,18 +10,20 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::action::{Accept, Action};
 use crate::answer::{Plan, plan};
 use crate::control;
-use crate::faults::{Fault, Occasion, On};
-use crate::http::{Head, Stream, Wire};
-use crate::line::{How, Line, Tripped, tripped};
+use crate::faults::{Fault, Occasion};
+use crate::http::{Stream, Wire};
+use crate::line::{Line, Tripped, tripped};
 use crate::reply::{Content, Reply};
 use crate::server::Server;
 use crate::state::Link;
 use crate::steps::{take_all, write};
 use crate::timeline::{Carrier, LinkInfo, What};
 use crate::tls::is_refusal;
+use crate::vocabulary::action::{Accept, Action, On};
+use crate::vocabulary::cut::How;
+use crate::vocabulary::head::Head;
 use crate::websocket::{self, judge};
 
 /// How long a polite end may take.

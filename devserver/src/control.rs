@@ -9,10 +9,11 @@ use tokio::net::TcpStream;
 
 use crate::api;
 use crate::connection::GOODBYE;
-use crate::http::{Head, Stream, Wire};
+use crate::http::{Stream, Wire};
 use crate::line::Line;
 use crate::server::Server;
 use crate::steps::write;
+use crate::vocabulary::head::Head;
 
 /// Serves a connection of the control port.
 pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream) {

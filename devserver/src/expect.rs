@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::server::Server;
 use crate::state::State;
-use crate::text::{Span, millis};
 use crate::timeline::Entry;
+use crate::vocabulary::text::{Span, millis};
 use crate::wait::{Scan, Until, contains, wait};
 
 /// A list of expectations as it stands in a file or a POST.

@@ -3,9 +3,9 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::action::Action;
 use crate::tls::Tls;
-use crate::wire::check_part;
+use crate::vocabulary::action::{Action, On};
+use crate::vocabulary::wire::check_part;
 
 /// A script as it stands in a file or a POST.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,21 +50,6 @@ pub(crate) struct RuleSpec {
     times: Times,
     #[serde(rename = "do")]
     action: Json,
-}
-
-/// What a rule looks at.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum On {
-    #[default]
-    Message,
-    Connection,
-    /// The request that makes a connection a WebSocket.
-    Upgrade,
-    /// A ping of the agent's.
-    Ping,
-    /// A Close frame of the agent's.
-    Close,
 }
 
 /// All that are given must hold. `nth`, `from`, `to` and `every` count, from 1, the occasions that fulfil the others.

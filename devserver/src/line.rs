@@ -9,16 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use crate::action::{Limit, Pace};
-
-/// How a connection ends, or seems to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum How {
-    Close,
-    Reset,
-    /// Not a packet comes back from now on, no FIN and no RST either.
-    Vanish,
-}
+use crate::vocabulary::cut::{How, Limit, Pace};
 
 pub(crate) struct Line {
     tcp: TcpStream,

@@ -1,5 +1,13 @@
 //! A small OpAMP server to develop and test agents against. README.md shows what it can.
-mod action;
+//!
+//! Six folders, each of which may use those above it in this list and none below:
+//! - `vocabulary`: the words of scripts, calls and the schema, and their text
+//! - `world`: what the server knows and what it remembers
+//! - `judge`: what a message or a connection shows of the conformance table
+//! - `reply`: from a message and the rule that meets it to the steps of an answer
+//! - `control`: the calls of the API, their conditions and expectations
+//! - `serve`: ports, connections, TLS, HTTP and WebSocket; it answers control calls as well,
+//!   on either port, and so stands below them
 mod agents;
 mod allowed_hosts;
 mod answer;
@@ -7,7 +15,6 @@ mod api;
 mod authority;
 mod bodies;
 mod calls;
-mod codec;
 mod connection;
 mod control;
 mod expect;
@@ -23,13 +30,12 @@ mod reply;
 mod server;
 mod state;
 mod steps;
-mod text;
 mod timeline;
 mod tls;
 mod verdicts;
+mod vocabulary;
 mod wait;
 mod websocket;
-mod wire;
 
 use std::fs;
 use std::io::{self, Write};
@@ -145,7 +151,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         list.check().map_err(explain(file))?;
     }
     // The schema is read here and not while the first agent waits.
-    wire::agent_capabilities();
+    vocabulary::wire::agent_capabilities();
     let (opamp, control) = (opamp.listen()?, control.listen()?);
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;

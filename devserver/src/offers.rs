@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::text::{from_base64, from_hex, hex, millis};
-use crate::wire::proto::{AgentConfigFile, AgentConfigMap, AgentRemoteConfig};
+use crate::vocabulary::text::{from_base64, from_hex, hex, millis};
+use crate::vocabulary::wire::proto::{AgentConfigFile, AgentConfigMap, AgentRemoteConfig};
 
 #[derive(Default)]
 pub(crate) struct Offers {

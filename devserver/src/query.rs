@@ -1,8 +1,8 @@
 //! The query string of a control call.
 use uuid::Uuid;
 
-use crate::text::from_percent;
-use crate::wire::check_part;
+use crate::vocabulary::text::from_percent;
+use crate::vocabulary::wire::check_part;
 
 /// The answer to a call that can not be understood.
 pub(crate) fn bad(text: impl Into<String>) -> (u16, String) {

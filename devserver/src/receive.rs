@@ -8,14 +8,16 @@ use prost::Message;
 use uuid::Uuid;
 
 use crate::agents::Agent;
-use crate::faults::{Fault, Occasion, On};
-use crate::http::Head;
+use crate::faults::{Fault, Occasion};
 use crate::reply::{Content, Reply};
 use crate::state::State;
 use crate::timeline::{Carrier, LinkInfo, Received, What};
-use crate::verdicts::{Facts, Verdict, is_full, judge};
+use crate::verdicts::{Facts, is_full, judge};
+use crate::vocabulary::action::On;
+use crate::vocabulary::head::Head;
+use crate::vocabulary::verdict::Verdict;
+use crate::vocabulary::wire::{AgentToServer, parts};
 use crate::websocket::judge::overlap;
-use crate::wire::{AgentToServer, parts};
 
 /// A gzip request body may not grow beyond that.
 const INFLATED_LIMIT: u64 = 512 << 20;

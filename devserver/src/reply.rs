@@ -8,12 +8,12 @@ use uuid::Uuid;
 use crate::faults::Fault;
 use crate::state::State;
 use crate::timeline::{LinkInfo, Sent, Way, What};
-use crate::verdicts::Verdict;
-use crate::wire::proto::{
+use crate::vocabulary::verdict::Verdict;
+use crate::vocabulary::wire::proto::{
     AgentCapabilities, AgentIdentification, AgentRemoteConfig, ServerCapabilities,
     ServerErrorResponse, ServerErrorResponseType, ServerToAgentFlags,
 };
-use crate::wire::{AgentToServer, ServerToAgent, answer_parts};
+use crate::vocabulary::wire::{AgentToServer, ServerToAgent, answer_parts};
 
 /// An answer given once, in place of or over the usual one.
 #[derive(Clone, Debug)]
@@ -300,7 +300,7 @@ pub(crate) fn parts_of(message: &Bytes) -> Vec<&'static str> {
 }
 
 fn silence(error: &ServerErrorResponse) -> Option<Duration> {
-    use crate::wire::proto::server_error_response::Details;
+    use crate::vocabulary::wire::proto::server_error_response::Details;
     let Some(Details::RetryInfo(info)) = &error.details else {
         return None;
     };

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use crate::agents::Agent;
 use crate::faults::Faults;
-use crate::line::How;
 use crate::listen::Port;
 use crate::offers::Offers;
 use crate::reply::Next;
 use crate::timeline::{Entry, LinkInfo, Timeline, What};
-use crate::verdicts::Verdict;
+use crate::vocabulary::cut::How;
+use crate::vocabulary::verdict::Verdict;
 use crate::websocket::Socket;
 
 /// All capabilities of the schema: what a server offers that was told nothing else.
@@ -136,7 +136,7 @@ impl State {
         });
         json!({
             "next": self.timeline.next(),
-            "capabilities": crate::codec::mask("ServerCapabilities", self.capabilities),
+            "capabilities": crate::vocabulary::codec::mask("ServerCapabilities", self.capabilities),
             "listening": self.port == Port::Accepts,
             "certificate": self.certificate,
             "agents": self.agents.len(),

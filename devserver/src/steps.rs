@@ -5,9 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
-use crate::action::Pace;
 use crate::http::Wire;
-use crate::line::How;
+use crate::vocabulary::cut::{How, Pace};
 
 /// One thing to do with a connection.
 #[derive(Debug)]

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use crate::codec;
-use crate::http::Head;
-use crate::text::{excerpt, hex, millis};
-use crate::verdicts::Verdict;
-use crate::websocket::frame::close_code;
-use crate::wire::AgentToServer;
+use crate::vocabulary::codec;
+use crate::vocabulary::frame::close_code;
+use crate::vocabulary::head::Head;
+use crate::vocabulary::text::{excerpt, hex, millis};
+use crate::vocabulary::verdict::Verdict;
+use crate::vocabulary::wire::AgentToServer;
 
 /// The oldest entries go beyond these, so that a run of days does not fill the memory.
 const MOST_ENTRIES: usize = 100_000;

@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::authority::{self, Authority, Pair};
 use crate::line::Line;
-use crate::text::hex;
+use crate::vocabulary::text::hex;
 
 /// One acceptor for each certificate that a server may show.
 pub(crate) struct Tls {

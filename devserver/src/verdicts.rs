@@ -2,13 +2,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::agents::Agent;
+use crate::vocabulary::verdict::Verdict;
+use crate::vocabulary::wire::proto::{
+    AgentCapabilities as Can, RemoteConfigStatuses, ServerCapabilities,
+};
+use crate::vocabulary::wire::{AgentToServer, agent_capabilities};
 use crate::websocket::{self, Socket};
-use crate::wire::proto::{AgentCapabilities as Can, RemoteConfigStatuses, ServerCapabilities};
-use crate::wire::{AgentToServer, agent_capabilities};
 
 /// More messages than this in one second, beyond what the interval makes, are a flood.
 const FLOOD: usize = 100;
@@ -17,35 +19,6 @@ const JITTER: f64 = 0.1;
 const SLACK: Duration = Duration::from_millis(250);
 /// After so many requests for the full state in a row an agent may slow down (SYNC-04).
 const FULL_BURST: u32 = 3;
-
-#[derive(Clone, Debug)]
-pub(crate) struct Verdict {
-    pub(crate) row: &'static str,
-    pub(crate) ok: bool,
-    pub(crate) text: String,
-}
-
-impl Verdict {
-    pub(crate) fn pass(row: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            row,
-            ok: true,
-            text: text.into(),
-        }
-    }
-
-    pub(crate) fn fail(row: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            row,
-            ok: false,
-            text: text.into(),
-        }
-    }
-
-    pub(crate) fn show(&self) -> Json {
-        json!({"row": self.row, "ok": self.ok, "text": self.text})
-    }
-}
 
 /// A message and what stands around it.
 pub(crate) struct Facts<'a> {
@@ -170,7 +143,10 @@ fn capabilities(facts: &Facts<'_>, verdicts: &mut Vec<Verdict>) {
     ];
     for (part, bit) in needs {
         if facts.parts.contains(&part) && m.capabilities & bit as u64 == 0 {
-            let text = format!("{part} without {}", crate::wire::short(bit.as_str_name()));
+            let text = format!(
+                "{part} without {}",
+                crate::vocabulary::wire::short(bit.as_str_name())
+            );
             verdicts.push(Verdict::fail("SYNC-13", text));
         }
     }
@@ -343,7 +319,10 @@ fn echo(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
     } else {
         Verdict::fail(
             "RCV-03",
-            format!("nothing was offered as {}", crate::text::hex(hash)),
+            format!(
+                "nothing was offered as {}",
+                crate::vocabulary::text::hex(hash)
+            ),
         )
     });
 }

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use crate::server::Server;
 use crate::state::State;
-use crate::text::from_hex;
 use crate::timeline::{ControlFrame, Entry, Sent, Upgrade, Way, What};
-use crate::wire::proto::RemoteConfigStatuses;
-use crate::wire::{check_part, short};
+use crate::vocabulary::text::from_hex;
+use crate::vocabulary::wire::proto::RemoteConfigStatuses;
+use crate::vocabulary::wire::{check_part, short};
 
 /// What is waited for.
 #[derive(Clone, Debug)]
@@ -312,7 +312,7 @@ fn has_offered_files(entry: &Entry, state: &State) -> bool {
     };
     let offered = &offer.files.config_map;
     // An agent need not know the content type of what it runs.
-    let is_same = |(name, file): (&String, &crate::wire::proto::AgentConfigFile)| {
+    let is_same = |(name, file): (&String, &crate::vocabulary::wire::proto::AgentConfigFile)| {
         files
             .config_map
             .get(name)

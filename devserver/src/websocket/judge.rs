@@ -1,10 +1,11 @@
 //! What a WebSocket connection shows of the conformance table.
 use std::time::Duration;
 
-use crate::http::Head;
 use crate::state::{Link, State};
 use crate::timeline::LinkInfo;
-use crate::verdicts::{Facts, Verdict};
+use crate::verdicts::Facts;
+use crate::vocabulary::head::Head;
+use crate::vocabulary::verdict::Verdict;
 use crate::websocket::Socket;
 
 /// So many connections of one agent in so much time are a storm (WS-10).

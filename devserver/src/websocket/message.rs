@@ -1,11 +1,11 @@
 //! From a message and the rule that meets it to frames.
 use bytes::Bytes;
 
-use crate::action::{Action, Close};
 use crate::answer::{body_of, deliver, dropped_text};
 use crate::steps::Step;
-use crate::text::from_hex;
-use crate::websocket::frame::{CloseSpec, Frame, Opcode};
+use crate::vocabulary::action::{Action, Close};
+use crate::vocabulary::frame::{CloseSpec, Frame, Opcode};
+use crate::vocabulary::text::from_hex;
 
 /// What leaves, in this order.
 pub(crate) struct Framed {

@@ -1,5 +1,4 @@
 //! WebSocket: the same messages, rules and timeline as over HTTP, with a connection that stays.
-pub(crate) mod frame;
 pub(crate) mod judge;
 mod message;
 mod session;
@@ -11,9 +10,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
-use crate::action::Action;
 use crate::state::{Link, State};
-use crate::websocket::frame::CloseSpec;
+use crate::vocabulary::action::Action;
+use crate::vocabulary::frame::CloseSpec;
 
 pub(crate) use upgrade::{is_wanted, serve};
 

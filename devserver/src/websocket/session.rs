@@ -10,16 +10,17 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
-use crate::action::{Action, Close};
 use crate::connection::Ending;
-use crate::faults::{Fault, Occasion, On};
-use crate::http::{BODY_LIMIT, Wire};
-use crate::line::How;
+use crate::faults::{Fault, Occasion};
+use crate::http::Wire;
 use crate::reply::{Content, Reply};
 use crate::server::Server;
 use crate::steps::{Step, take_all};
 use crate::timeline::{ControlFrame, LinkInfo, Sent, Way, What};
-use crate::websocket::frame::{CloseSpec, Frame, Opcode, Then, close_code};
+use crate::vocabulary::action::{Action, Close, On};
+use crate::vocabulary::cut::How;
+use crate::vocabulary::frame::{CloseSpec, Frame, Opcode, Then, close_code};
+use crate::vocabulary::head::BODY_LIMIT;
 use crate::websocket::message::{Framed, close_of, message, pong};
 use crate::websocket::{Order, judge};
 

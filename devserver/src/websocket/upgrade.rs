@@ -8,14 +8,16 @@ use tokio::sync::mpsc;
 
 use crate::answer::{Plan, plan};
 use crate::connection::Ending;
-use crate::faults::{Occasion, On};
-use crate::http::{Head, Wire};
+use crate::faults::Occasion;
+use crate::http::Wire;
 use crate::reply::{Content, Reply};
 use crate::server::Server;
 use crate::state::State;
 use crate::steps::take_all;
 use crate::timeline::{LinkInfo, Upgrade, Way, What};
-use crate::verdicts::Verdict;
+use crate::vocabulary::action::On;
+use crate::vocabulary::head::Head;
+use crate::vocabulary::verdict::Verdict;
 use crate::websocket::session::Session;
 use crate::websocket::{Socket, judge};
 

@@ -7,10 +7,10 @@ use tokio::time::{Instant, timeout};
 
 use super::{End, Session, action_of, rule_of};
 use crate::connection::Ending;
-use crate::faults::On;
-use crate::line::How;
 use crate::steps::Step;
-use crate::websocket::frame::{CloseSpec, Frame, Opcode, Then, close_code};
+use crate::vocabulary::action::On;
+use crate::vocabulary::cut::How;
+use crate::vocabulary::frame::{CloseSpec, Frame, Opcode, Then, close_code};
 use crate::websocket::message::close_of;
 
 /// How long the agent may take to answer our Close, and to end the connection after both.

@@ -12,8 +12,8 @@ use prost_reflect::{
 use serde_json::{Map, Number, Value as Json, json};
 use uuid::Uuid;
 
-use crate::text::{base64, from_base64, from_hex, hex};
-use crate::wire::{bits, descriptor, short};
+use crate::vocabulary::text::{base64, from_base64, from_hex, hex};
+use crate::vocabulary::wire::{bits, descriptor, short};
 
 /// Decodes `bytes` as the message `name`. `detail` adds unknown fields.
 pub(crate) fn show(name: &str, bytes: &[u8], detail: bool) -> Result<Json, String> {

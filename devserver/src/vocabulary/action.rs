@@ -4,11 +4,25 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
-use crate::codec;
-use crate::faults::On;
-use crate::line::How;
-use crate::text::{Span, from_base64, from_hex};
-use crate::websocket::frame::{CloseSpec, FrameSpec, Opcode};
+use crate::vocabulary::codec;
+use crate::vocabulary::cut::{Cut, How, Limit, Pace};
+use crate::vocabulary::frame::{CloseSpec, FrameSpec, Opcode};
+use crate::vocabulary::text::{Span, from_base64, from_hex};
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum On {
+    #[default]
+    Message,
+    Connection,
+    /// The request that makes a connection a WebSocket.
+    Upgrade,
+    /// A ping of the agent's.
+    Ping,
+    /// A Close frame of the agent's.
+    Close,
+}
 
 /// The `do` of a rule.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -141,14 +155,6 @@ const KEYS: [(On, &[&str]); 4] = [
     (On::Close, &["wait", "silent", "close", "mute", "deaf"]),
 ];
 
-/// So many bytes go through.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limit {
-    pub(crate) bytes: usize,
-    pub(crate) how: CutHow,
-}
-
 /// What becomes of a connection at once.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
@@ -224,55 +230,6 @@ pub(crate) enum Encoding {
     Gzip,
     /// Says gzip and sends the body as it is.
     FalseGzip,
-}
-
-/// So many bytes, then a pause.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Pace {
-    pub(crate) bytes: usize,
-    pub(crate) every: Span,
-}
-
-/// Ends an answer before its end.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Cut {
-    pub(crate) after: CutAfter,
-    #[serde(default)]
-    pub(crate) how: CutHow,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CutAfter {
-    Head,
-    /// The head and half of the body.
-    Half,
-    /// That many bytes of the whole answer.
-    Bytes(usize),
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CutHow {
-    #[default]
-    Close,
-    Reset,
-    /// Keeps the connection and sends nothing more.
-    Stall,
-    Vanish,
-}
-
-impl CutHow {
-    pub(crate) fn how(self) -> Option<How> {
-        match self {
-            Self::Close => Some(How::Close),
-            Self::Reset => Some(How::Reset),
-            Self::Stall => None,
-            Self::Vanish => Some(How::Vanish),
-        }
-    }
 }
 
 /// Closes a kept connection after a whole answer.

@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::OpCode;
 
-use crate::http::{BODY_LIMIT, invalid};
-use crate::text::from_hex;
+use crate::vocabulary::head::{BODY_LIMIT, invalid};
+use crate::vocabulary::text::from_hex;
 
 /// The mask of a frame that a server must not mask.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
