@@ -9,11 +9,11 @@ use flate2::{Compression, write::GzEncoder};
 use crate::bodies::{gzip_zeros, many_fields, nested, sized, unknown_fields};
 use crate::reply::{Content, Reply, normalised, parts_of};
 use crate::steps::Step;
-use crate::timeline::{Sent, Way};
 use crate::vocabulary::action::{Action, Body, Close, Drop, Encoding, RetryAfter};
 use crate::vocabulary::codec;
 use crate::vocabulary::cut::{Cut, CutAfter, How};
 use crate::vocabulary::text::{from_base64, from_hex};
+use crate::world::timeline::{Sent, Way};
 
 const PROTOBUF: &str = "application/x-protobuf";
 const PAGE: &str = "<!doctype html><html><head><title>Sign in</title></head>\

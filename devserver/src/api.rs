@@ -9,17 +9,17 @@ use uuid::Uuid;
 
 use crate::calls;
 use crate::expect::List;
-use crate::faults::Script;
-use crate::listen::Port;
-use crate::offers::{Offer, OfferSpec};
 use crate::query::{Query, bad};
-use crate::server::Server;
-use crate::timeline::{Entry, KINDS};
 use crate::vocabulary::codec;
 use crate::vocabulary::cut::How;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::text::{Span, hex, millis};
 use crate::wait::{Scan, Until, wait};
+use crate::world::faults::Script;
+use crate::world::offers::{Offer, OfferSpec};
+use crate::world::server::Server;
+use crate::world::state::Port;
+use crate::world::timeline::{Entry, KINDS};
 
 const WAIT: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -99,7 +99,11 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, (u16, String)> {
     serde_json::from_slice(body).map_err(|error| (400, error.to_string()))
 }
 
-fn change(server: &Server, what: &str, change: impl FnOnce(&mut crate::state::State)) -> Answer {
+fn change(
+    server: &Server,
+    what: &str,
+    change: impl FnOnce(&mut crate::world::state::State),
+) -> Answer {
     server.change(|state, now| {
         change(state);
         state.note(now, None, what.to_owned());

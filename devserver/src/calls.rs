@@ -6,15 +6,15 @@ use uuid::Uuid;
 
 use crate::api::Answer;
 use crate::query::bad;
-use crate::reply::Next;
-use crate::server::Server;
-use crate::state::State;
 use crate::vocabulary::action::{Action, On};
 use crate::vocabulary::codec;
 use crate::vocabulary::cut;
 use crate::vocabulary::frame::CloseSpec;
 use crate::vocabulary::text::{from_base64, from_hex};
-use crate::websocket::Order;
+use crate::world::agents::Next;
+use crate::world::server::Server;
+use crate::world::socket::Order;
+use crate::world::state::State;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

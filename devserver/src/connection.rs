@@ -12,19 +12,19 @@ use tokio::sync::mpsc;
 
 use crate::answer::{Plan, plan};
 use crate::control;
-use crate::faults::{Fault, Occasion};
 use crate::http::{Stream, Wire};
 use crate::line::{Line, Tripped, tripped};
 use crate::reply::{Content, Reply};
-use crate::server::Server;
-use crate::state::Link;
 use crate::steps::{take_all, write};
-use crate::timeline::{Carrier, LinkInfo, What};
-use crate::tls::is_refusal;
 use crate::vocabulary::action::{Accept, Action, On};
 use crate::vocabulary::cut::How;
 use crate::vocabulary::head::Head;
 use crate::websocket::{self, judge};
+use crate::world::faults::{Fault, Occasion};
+use crate::world::server::Server;
+use crate::world::state::Link;
+use crate::world::timeline::{Carrier, LinkInfo, What};
+use crate::world::tls::is_refusal;
 
 /// How long a polite end may take.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
@@ -373,7 +373,7 @@ async fn exchange(
 /// Notes a request that a rule does not let the server read.
 fn unread(server: &Server, info: LinkInfo, head: Head, fault: Fault) -> Reply {
     let agent = head.instance_uid();
-    let received = crate::timeline::Received {
+    let received = crate::world::timeline::Received {
         carrier: Carrier::Http(head),
         body: Bytes::new(),
         message: None,

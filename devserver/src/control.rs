@@ -11,9 +11,9 @@ use crate::api;
 use crate::connection::GOODBYE;
 use crate::http::{Stream, Wire};
 use crate::line::Line;
-use crate::server::Server;
 use crate::steps::write;
 use crate::vocabulary::head::Head;
+use crate::world::server::Server;
 
 /// Serves a connection of the control port.
 pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream) {

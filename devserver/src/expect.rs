@@ -8,11 +8,11 @@ use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::server::Server;
-use crate::state::State;
-use crate::timeline::Entry;
 use crate::vocabulary::text::{Span, millis};
 use crate::wait::{Scan, Until, contains, wait};
+use crate::world::server::Server;
+use crate::world::state::State;
+use crate::world::timeline::Entry;
 
 /// A list of expectations as it stands in a file or a POST.
 #[derive(Clone, Debug, Deserialize)]

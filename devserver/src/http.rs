@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 use crate::line::Line;
-use crate::tls::Tls;
 use crate::vocabulary::head::{BODY_LIMIT, Head, invalid};
+use crate::world::tls::Tls;
 
 const HEAD_LIMIT: usize = 64 << 10;
 

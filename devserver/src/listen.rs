@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use crate::connection::serve;
 use crate::control;
-use crate::server::Server;
+use crate::world::server::Server;
+use crate::world::state::Port;
 
 const BACKLOG: u32 = 1024;
 /// The pause after a failed accept: mostly descriptors have run out.
@@ -47,16 +48,6 @@ impl Bound {
 /// Says which of the two ports an error is about.
 fn at(address: SocketAddr) -> impl Fn(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{address}: {error}"))
-}
-
-/// What the OpAMP port does with who wants to connect.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Port {
-    Accepts,
-    /// The port is down.
-    Refuses,
-    /// The host does not answer.
-    Hangs,
 }
 
 /// Accepts OpAMP connections, for as long as the server shall. While it shall not, the port stays ours, so

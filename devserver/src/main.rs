@@ -8,34 +8,26 @@
 //! - `control`: the calls of the API, their conditions and expectations
 //! - `serve`: ports, connections, TLS, HTTP and WebSocket; it answers control calls as well,
 //!   on either port, and so stands below them
-mod agents;
-mod allowed_hosts;
 mod answer;
 mod api;
-mod authority;
 mod bodies;
 mod calls;
 mod connection;
 mod control;
 mod expect;
-mod faults;
 mod http;
 mod line;
 mod listen;
-mod offers;
 mod parent;
 mod query;
 mod receive;
 mod reply;
-mod server;
-mod state;
 mod steps;
-mod timeline;
-mod tls;
 mod verdicts;
 mod vocabulary;
 mod wait;
 mod websocket;
+mod world;
 
 use std::fs;
 use std::io::{self, Write};
@@ -49,12 +41,12 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::allowed_hosts::AllowedHosts;
 use crate::expect::{List, Verdict};
-use crate::faults::Script;
 use crate::listen::Bound;
-use crate::server::Server;
-use crate::tls::Tls;
+use crate::world::allowed_hosts::AllowedHosts;
+use crate::world::faults::Script;
+use crate::world::server::Server;
+use crate::world::tls::Tls;
 
 #[derive(Parser)]
 #[command(

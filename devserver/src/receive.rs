@@ -7,17 +7,17 @@ use bytes::Bytes;
 use prost::Message;
 use uuid::Uuid;
 
-use crate::agents::Agent;
-use crate::faults::{Fault, Occasion};
 use crate::reply::{Content, Reply};
-use crate::state::State;
-use crate::timeline::{Carrier, LinkInfo, Received, What};
 use crate::verdicts::{Facts, is_full, judge};
 use crate::vocabulary::action::On;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::verdict::Verdict;
 use crate::vocabulary::wire::{AgentToServer, parts};
 use crate::websocket::judge::overlap;
+use crate::world::agents::Agent;
+use crate::world::faults::{Fault, Occasion};
+use crate::world::state::State;
+use crate::world::timeline::{Carrier, LinkInfo, Received, What};
 
 /// A gzip request body may not grow beyond that.
 const INFLATED_LIMIT: u64 = 512 << 20;

@@ -5,26 +5,16 @@ use bytes::Bytes;
 use prost::Message;
 use uuid::Uuid;
 
-use crate::faults::Fault;
-use crate::state::State;
-use crate::timeline::{LinkInfo, Sent, Way, What};
 use crate::vocabulary::verdict::Verdict;
 use crate::vocabulary::wire::proto::{
     AgentCapabilities, AgentIdentification, AgentRemoteConfig, ServerCapabilities,
     ServerErrorResponse, ServerErrorResponseType, ServerToAgentFlags,
 };
 use crate::vocabulary::wire::{AgentToServer, ServerToAgent, answer_parts};
-
-/// An answer given once, in place of or over the usual one.
-#[derive(Clone, Debug)]
-pub(crate) struct Next {
-    /// An encoded ServerToAgent.
-    pub(crate) message: Vec<u8>,
-    /// Nothing of the usual answer but the uid.
-    pub(crate) is_alone: bool,
-    /// These bytes and nothing else.
-    pub(crate) is_raw: bool,
-}
+use crate::world::agents::Next;
+use crate::world::faults::Fault;
+use crate::world::state::State;
+use crate::world::timeline::{LinkInfo, Sent, Way, What};
 
 /// What shall be answered, before a fault is applied.
 pub(crate) struct Reply {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::agents::Agent;
 use crate::vocabulary::verdict::Verdict;
 use crate::vocabulary::wire::proto::{
     AgentCapabilities as Can, RemoteConfigStatuses, ServerCapabilities,
 };
 use crate::vocabulary::wire::{AgentToServer, agent_capabilities};
-use crate::websocket::{self, Socket};
+use crate::websocket;
+use crate::world::agents::Agent;
+use crate::world::socket::Socket;
 
 /// More messages than this in one second, beyond what the interval makes, are a flood.
 const FLOOD: usize = 100;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::server::Server;
-use crate::state::State;
-use crate::timeline::{ControlFrame, Entry, Sent, Upgrade, Way, What};
 use crate::vocabulary::text::from_hex;
 use crate::vocabulary::wire::proto::RemoteConfigStatuses;
 use crate::vocabulary::wire::{check_part, short};
+use crate::world::server::Server;
+use crate::world::state::State;
+use crate::world::timeline::{ControlFrame, Entry, Sent, Upgrade, Way, What};
 
 /// What is waited for.
 #[derive(Clone, Debug)]

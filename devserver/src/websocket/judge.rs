@@ -1,12 +1,12 @@
 //! What a WebSocket connection shows of the conformance table.
 use std::time::Duration;
 
-use crate::state::{Link, State};
-use crate::timeline::LinkInfo;
 use crate::verdicts::Facts;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::verdict::Verdict;
-use crate::websocket::Socket;
+use crate::world::socket::Socket;
+use crate::world::state::{Link, State};
+use crate::world::timeline::LinkInfo;
 
 /// So many connections of one agent in so much time are a storm (WS-10).
 const STORM: usize = 12;

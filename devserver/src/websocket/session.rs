@@ -11,18 +11,19 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
 use crate::connection::Ending;
-use crate::faults::{Fault, Occasion};
 use crate::http::Wire;
 use crate::reply::{Content, Reply};
-use crate::server::Server;
 use crate::steps::{Step, take_all};
-use crate::timeline::{ControlFrame, LinkInfo, Sent, Way, What};
 use crate::vocabulary::action::{Action, Close, On};
 use crate::vocabulary::cut::How;
 use crate::vocabulary::frame::{CloseSpec, Frame, Opcode, Then, close_code};
 use crate::vocabulary::head::BODY_LIMIT;
+use crate::websocket::judge;
 use crate::websocket::message::{Framed, close_of, message, pong};
-use crate::websocket::{Order, judge};
+use crate::world::faults::{Fault, Occasion};
+use crate::world::server::Server;
+use crate::world::socket::Order;
+use crate::world::timeline::{ControlFrame, LinkInfo, Sent, Way, What};
 
 /// How long the answer waits for a ping behind the message, so that the pong comes first: until it is known whether
 /// this agent sends any, and once it is known that it does.

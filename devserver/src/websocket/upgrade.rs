@@ -8,18 +8,19 @@ use tokio::sync::mpsc;
 
 use crate::answer::{Plan, plan};
 use crate::connection::Ending;
-use crate::faults::Occasion;
 use crate::http::Wire;
 use crate::reply::{Content, Reply};
-use crate::server::Server;
-use crate::state::State;
 use crate::steps::take_all;
-use crate::timeline::{LinkInfo, Upgrade, Way, What};
 use crate::vocabulary::action::On;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::verdict::Verdict;
+use crate::websocket::judge;
 use crate::websocket::session::Session;
-use crate::websocket::{Socket, judge};
+use crate::world::faults::Occasion;
+use crate::world::server::Server;
+use crate::world::socket::Socket;
+use crate::world::state::State;
+use crate::world::timeline::{LinkInfo, Upgrade, Way, What};
 
 /// RFC 6455, section 1.3.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

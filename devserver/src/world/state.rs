@@ -6,15 +6,13 @@ use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::agents::Agent;
-use crate::faults::Faults;
-use crate::listen::Port;
-use crate::offers::Offers;
-use crate::reply::Next;
-use crate::timeline::{Entry, LinkInfo, Timeline, What};
 use crate::vocabulary::cut::How;
 use crate::vocabulary::verdict::Verdict;
-use crate::websocket::Socket;
+use crate::world::agents::{Agent, Next};
+use crate::world::faults::Faults;
+use crate::world::offers::Offers;
+use crate::world::socket::Socket;
+use crate::world::timeline::{Entry, LinkInfo, Timeline, What};
 
 /// All capabilities of the schema: what a server offers that was told nothing else.
 const ALL_CAPABILITIES: u64 = 127;
@@ -39,6 +37,16 @@ pub(crate) struct State {
     pub(crate) port: Port,
     /// OpAMP without TLS is refused.
     pub(crate) wants_tls: bool,
+}
+
+/// What the OpAMP port does with who wants to connect.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Port {
+    Accepts,
+    /// The port is down.
+    Refuses,
+    /// The host does not answer.
+    Hangs,
 }
 
 /// A live connection.
@@ -151,5 +159,23 @@ impl State {
         let all = self.agents.keys().copied();
         all.filter(|uid| agent.is_none_or(|agent| agent == *uid))
             .collect()
+    }
+    /// The live WebSocket connections of one agent or all, or the one of that number.
+    pub(crate) fn sockets(
+        &self,
+        agent: Option<Uuid>,
+        connection: Option<u64>,
+    ) -> impl Iterator<Item = (&Link, &Socket)> {
+        let meant = self.links.values().filter(move |link| {
+            agent.is_none_or(|agent| link.agent == Some(agent))
+                && connection.is_none_or(|number| link.info.number == number)
+        });
+        meant.filter_map(|link| link.socket.as_ref().map(|socket| (link, socket)))
+    }
+
+    pub(crate) fn socket(&mut self, number: u64) -> Option<&mut Socket> {
+        self.links
+            .get_mut(&number)
+            .and_then(|link| link.socket.as_mut())
     }
 }

@@ -3,9 +3,9 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::tls::Tls;
 use crate::vocabulary::action::{Action, On};
 use crate::vocabulary::wire::check_part;
+use crate::world::tls::Tls;
 
 /// A script as it stands in a file or a POST.
 #[derive(Clone, Debug, Deserialize)]

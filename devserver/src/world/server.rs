@@ -6,10 +6,9 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value as Json, json};
 use tokio::sync::{Notify, watch};
 
-use crate::allowed_hosts::AllowedHosts;
-use crate::listen::Port;
-use crate::state::State;
-use crate::tls::Tls;
+use crate::world::allowed_hosts::AllowedHosts;
+use crate::world::state::{Port, State};
+use crate::world::tls::Tls;
 
 pub(crate) struct Server {
     state: Mutex<State>,

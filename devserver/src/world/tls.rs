@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 use serde_json::{Value as Json, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring::default_provider};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,9 +15,8 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{Error, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use crate::authority::{self, Authority, Pair};
-use crate::line::Line;
 use crate::vocabulary::text::hex;
+use crate::world::authority::{self, Authority, Pair};
 
 /// One acceptor for each certificate that a server may show.
 pub(crate) struct Tls {
@@ -53,14 +53,14 @@ impl Tls {
     }
 
     /// The server's side of a handshake, and the facts of it.
-    pub(crate) async fn accept(
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        line: Line,
+        stream: S,
         name: &str,
-    ) -> io::Result<(TlsStream<Line>, Json)> {
+    ) -> io::Result<(TlsStream<S>, Json)> {
         let acceptor = self.acceptors.get(name);
         let acceptor = acceptor.ok_or_else(|| io::Error::other("no such certificate"))?;
-        let stream = acceptor.accept(line).await?;
+        let stream = acceptor.accept(stream).await?;
         let session = stream.get_ref().1;
         let shown = session.peer_certificates().and_then(|chain| chain.first());
         let facts = json!({

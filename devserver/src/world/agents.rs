@@ -8,7 +8,6 @@ use prost::Message;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::reply::Next;
 use crate::vocabulary::codec;
 use crate::vocabulary::text::{hex, millis};
 use crate::vocabulary::wire::AgentToServer;
@@ -39,6 +38,17 @@ pub(crate) struct Agent {
     /// Answers that wait for its next messages.
     pub(crate) next: VecDeque<Next>,
     pub(crate) watch: Watch,
+}
+
+/// An answer given once, in place of or over the usual one.
+#[derive(Clone, Debug)]
+pub(crate) struct Next {
+    /// An encoded ServerToAgent.
+    pub(crate) message: Vec<u8>,
+    /// Nothing of the usual answer but the uid.
+    pub(crate) is_alone: bool,
+    /// These bytes and nothing else.
+    pub(crate) is_raw: bool,
 }
 
 /// What the verdicts need to remember.
