@@ -13,13 +13,14 @@ use tokio::sync::mpsc;
 use crate::answer::{Plan, plan};
 use crate::control;
 use crate::http::{Stream, Wire};
+use crate::judge::websocket::judge_end;
 use crate::line::{Line, Tripped, tripped};
 use crate::reply::{Content, Reply};
 use crate::steps::{take_all, write};
 use crate::vocabulary::action::{Accept, Action, On};
 use crate::vocabulary::cut::How;
 use crate::vocabulary::head::Head;
-use crate::websocket::{self, judge};
+use crate::websocket;
 use crate::world::faults::{Fault, Occasion};
 use crate::world::server::Server;
 use crate::world::state::Link;
@@ -192,7 +193,7 @@ fn close(server: &Server, info: LinkInfo, ending: Ending) {
     server.change(|state, now| {
         let link = state.links.get(&info.number);
         let is_by_agent = ending.by == "agent";
-        let verdicts = link.map_or(Vec::new(), |link| judge::end(state, now, link, is_by_agent));
+        let verdicts = link.map_or(Vec::new(), |link| judge_end(state, now, link, is_by_agent));
         let link = state.links.remove(&info.number);
         let agent = link.as_ref().and_then(|link| link.agent);
         let info = link.as_ref().map_or(info, |link| link.info);

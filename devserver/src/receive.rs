@@ -7,13 +7,14 @@ use bytes::Bytes;
 use prost::Message;
 use uuid::Uuid;
 
+use crate::judge::facts::Facts;
+use crate::judge::message::{is_full, judge};
+use crate::judge::websocket::overlap;
 use crate::reply::{Content, Reply};
-use crate::verdicts::{Facts, is_full, judge};
 use crate::vocabulary::action::On;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::verdict::Verdict;
 use crate::vocabulary::wire::{AgentToServer, parts};
-use crate::websocket::judge::overlap;
 use crate::world::agents::Agent;
 use crate::world::faults::{Fault, Occasion};
 use crate::world::state::State;

@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::connection::Ending;
 use crate::http::Wire;
+use crate::judge::websocket::judge_close;
 use crate::reply::{Content, Reply};
 use crate::steps::{Step, take_all};
 use crate::vocabulary::action::{Action, Close, On};
 use crate::vocabulary::cut::How;
 use crate::vocabulary::frame::{CloseSpec, Frame, Opcode, Then, close_code};
 use crate::vocabulary::head::BODY_LIMIT;
-use crate::websocket::judge;
 use crate::websocket::message::{Framed, close_of, message, pong};
 use crate::world::faults::{Fault, Occasion};
 use crate::world::server::Server;
@@ -387,7 +387,7 @@ impl<'a> Session<'a> {
                 socket.is_excused |= fault.is_some();
                 if kind == "close" {
                     if !is_sent {
-                        verdicts = judge::close(socket, close_code(&payload).0);
+                        verdicts = judge_close(socket, close_code(&payload).0);
                     }
                     let by = if is_sent { "server" } else { "agent" };
                     began = Some(*socket.began.get_or_insert(by));

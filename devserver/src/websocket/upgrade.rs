@@ -9,12 +9,12 @@ use tokio::sync::mpsc;
 use crate::answer::{Plan, plan};
 use crate::connection::Ending;
 use crate::http::Wire;
+use crate::judge::websocket::judge_upgrade;
 use crate::reply::{Content, Reply};
 use crate::steps::take_all;
 use crate::vocabulary::action::On;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::verdict::Verdict;
-use crate::websocket::judge;
 use crate::websocket::session::Session;
 use crate::world::faults::Occasion;
 use crate::world::server::Server;
@@ -115,7 +115,7 @@ pub(crate) async fn serve(
 impl State {
     /// What is answered to the request, and what it shows of the conformance table.
     fn on_upgrade(&mut self, now: Duration, info: LinkInfo, head: &Head) -> (Reply, Vec<Verdict>) {
-        let mut verdicts = judge::upgrade(self, now, info, head);
+        let mut verdicts = judge_upgrade(self, now, info, head);
         let refusal = if self.wants_tls && info.transport == "ws" {
             Some((
                 "TLS-01",

@@ -2,16 +2,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use uuid::Uuid;
-
+use crate::judge::facts::Facts;
+use crate::judge::websocket::judge_message;
 use crate::vocabulary::verdict::Verdict;
 use crate::vocabulary::wire::proto::{
     AgentCapabilities as Can, RemoteConfigStatuses, ServerCapabilities,
 };
 use crate::vocabulary::wire::{AgentToServer, agent_capabilities};
-use crate::websocket;
 use crate::world::agents::Agent;
-use crate::world::socket::Socket;
 
 /// More messages than this in one second, beyond what the interval makes, are a flood.
 const FLOOD: usize = 100;
@@ -21,27 +19,6 @@ const SLACK: Duration = Duration::from_millis(250);
 /// After so many requests for the full state in a row an agent may slow down (SYNC-04).
 const FULL_BURST: u32 = 3;
 
-/// A message and what stands around it.
-pub(crate) struct Facts<'a> {
-    pub(crate) now: Duration,
-    pub(crate) message: &'a AgentToServer,
-    pub(crate) parts: &'a [&'static str],
-    pub(crate) is_full: bool,
-    pub(crate) uid: Uuid,
-    /// The header of that name; none where the transport has no headers.
-    pub(crate) header_uid: Option<Option<&'a str>>,
-    /// The first message of another run of the agent.
-    pub(crate) is_new_run: bool,
-    /// The same bytes as the last message, whose exchange was refused or lost.
-    pub(crate) is_repeated: bool,
-    /// The agent as it was before this message.
-    pub(crate) agent: Option<&'a Agent>,
-    /// Whether any agent was offered a configuration of that hash.
-    pub(crate) is_offered: &'a dyn Fn(&[u8]) -> bool,
-    /// The WebSocket that it came on, as it was before.
-    pub(crate) socket: Option<&'a Socket>,
-}
-
 /// All verdicts on one message.
 pub(crate) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
@@ -50,7 +27,7 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     description(facts, &mut verdicts);
     config_status(facts, &mut verdicts);
     if let Some(socket) = facts.socket {
-        websocket::judge::message(facts, socket, &mut verdicts);
+        judge_message(facts, socket, &mut verdicts);
     }
     let Some(agent) = facts.agent else {
         first(facts, &mut verdicts);

@@ -1,7 +1,7 @@
 //! What a WebSocket connection shows of the conformance table.
 use std::time::Duration;
 
-use crate::verdicts::Facts;
+use crate::judge::facts::Facts;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::verdict::Verdict;
 use crate::world::socket::Socket;
@@ -15,7 +15,7 @@ const STORM_SPAN: Duration = Duration::from_secs(60);
 const LAG: Duration = Duration::from_millis(500);
 
 /// The request for a connection.
-pub(crate) fn upgrade(
+pub(crate) fn judge_upgrade(
     state: &mut State,
     now: Duration,
     info: LinkInfo,
@@ -56,7 +56,7 @@ pub(crate) fn upgrade(
 }
 
 /// A message, beside what is judged of every message.
-pub(crate) fn message(facts: &Facts<'_>, socket: &Socket, verdicts: &mut Vec<Verdict>) {
+pub(crate) fn judge_message(facts: &Facts<'_>, socket: &Socket, verdicts: &mut Vec<Verdict>) {
     verdicts.push(Verdict::pass(
         "WS-01",
         "a binary message with a header of 0",
@@ -87,7 +87,7 @@ pub(crate) fn message(facts: &Facts<'_>, socket: &Socket, verdicts: &mut Vec<Ver
 }
 
 /// The agent's Close frame.
-pub(crate) fn close(socket: &Socket, code: Option<u16>) -> Vec<Verdict> {
+pub(crate) fn judge_close(socket: &Socket, code: Option<u16>) -> Vec<Verdict> {
     let is_working = socket.is_answered && !socket.is_excused;
     if socket.began.is_some() {
         return Vec::new();
@@ -103,7 +103,12 @@ pub(crate) fn close(socket: &Socket, code: Option<u16>) -> Vec<Verdict> {
 }
 
 /// The end of a connection, by whom and how it may be.
-pub(crate) fn end(state: &State, now: Duration, link: &Link, is_by_agent: bool) -> Vec<Verdict> {
+pub(crate) fn judge_end(
+    state: &State,
+    now: Duration,
+    link: &Link,
+    is_by_agent: bool,
+) -> Vec<Verdict> {
     let Some(socket) = &link.socket else {
         return Vec::new();
     };
