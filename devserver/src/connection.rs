@@ -10,12 +10,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::answer::{Plan, plan};
 use crate::control;
 use crate::http::{Stream, Wire};
 use crate::judge::websocket::judge_end;
 use crate::line::{Line, Tripped, tripped};
-use crate::reply::{Content, Reply};
+use crate::reply::answer::{Plan, plan};
+use crate::reply::compose::{Content, Reply};
 use crate::steps::{take_all, write};
 use crate::vocabulary::action::{Accept, Action, On};
 use crate::vocabulary::cut::How;

@@ -8,9 +8,7 @@
 //! - `control`: the calls of the API, their conditions and expectations
 //! - `serve`: ports, connections, TLS, HTTP and WebSocket; it answers control calls as well,
 //!   on either port, and so stands below them
-mod answer;
 mod api;
-mod bodies;
 mod calls;
 mod connection;
 mod control;
@@ -21,7 +19,6 @@ mod line;
 mod listen;
 mod parent;
 mod query;
-mod receive;
 mod reply;
 mod steps;
 mod vocabulary;

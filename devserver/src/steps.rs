@@ -2,24 +2,11 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
 use crate::http::Wire;
-use crate::vocabulary::cut::{How, Pace};
-
-/// One thing to do with a connection.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Write(Bytes),
-    Pause(Duration),
-    Dribble(Bytes, Pace),
-    /// That piece again and again, without an end.
-    Endless(Bytes, Duration),
-    /// Nothing more, until the peer goes.
-    Stall,
-    End(How),
-}
+use crate::reply::step::Step;
+use crate::vocabulary::cut::How;
 
 /// Does all steps; how the connection ends where they end it. An error is the peer's end.
 pub(crate) async fn take_all(wire: &mut Wire, steps: Vec<Step>) -> io::Result<Option<How>> {

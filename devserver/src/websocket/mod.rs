@@ -1,5 +1,4 @@
 //! WebSocket: the same messages, rules and timeline as over HTTP, with a connection that stays.
-mod message;
 mod session;
 mod upgrade;
 

@@ -13,13 +13,14 @@ use tokio::time::{Instant, sleep_until};
 use crate::connection::Ending;
 use crate::http::Wire;
 use crate::judge::websocket::judge_close;
-use crate::reply::{Content, Reply};
-use crate::steps::{Step, take_all};
+use crate::reply::compose::{Content, Reply};
+use crate::reply::frames::{Framed, close_of, message, pong};
+use crate::reply::step::Step;
+use crate::steps::take_all;
 use crate::vocabulary::action::{Action, Close, On};
 use crate::vocabulary::cut::How;
 use crate::vocabulary::frame::{CloseSpec, Frame, Opcode, Then, close_code};
 use crate::vocabulary::head::BODY_LIMIT;
-use crate::websocket::message::{Framed, close_of, message, pong};
 use crate::world::faults::{Fault, Occasion};
 use crate::world::server::Server;
 use crate::world::socket::Order;
@@ -222,7 +223,7 @@ impl<'a> Session<'a> {
         }
         let good = match &reply.content {
             Content::Message(good) => good.clone(),
-            Content::Refusal(_, text) => crate::reply::bad_request(text),
+            Content::Refusal(_, text) => crate::reply::compose::bad_request(text),
             Content::Upgrade(_) => Bytes::new(),
         };
         let framed = self
@@ -433,7 +434,7 @@ fn split(
         parts: framed
             .message
             .as_ref()
-            .map(crate::reply::parts_of)
+            .map(crate::reply::compose::parts_of)
             .unwrap_or_default(),
         message: framed.message,
         fault,

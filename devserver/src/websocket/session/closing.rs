@@ -7,11 +7,11 @@ use tokio::time::{Instant, timeout};
 
 use super::{End, Session, action_of, rule_of};
 use crate::connection::Ending;
-use crate::steps::Step;
+use crate::reply::frames::close_of;
+use crate::reply::step::Step;
 use crate::vocabulary::action::On;
 use crate::vocabulary::cut::How;
 use crate::vocabulary::frame::{CloseSpec, Frame, Opcode, Then, close_code};
-use crate::websocket::message::close_of;
 
 /// How long the agent may take to answer our Close, and to end the connection after both.
 const GOODBYE: Duration = Duration::from_secs(5);

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
-use crate::bodies::{gzip_zeros, many_fields, nested, sized, unknown_fields};
-use crate::reply::{Content, Reply, normalised, parts_of};
-use crate::steps::Step;
+use crate::reply::bodies::{gzip_zeros, many_fields, nested, sized, unknown_fields};
+use crate::reply::compose::{Content, Reply, normalised, parts_of};
+use crate::reply::step::Step;
 use crate::vocabulary::action::{Action, Body, Close, Drop, Encoding, RetryAfter};
 use crate::vocabulary::codec;
 use crate::vocabulary::cut::{Cut, CutAfter, How};

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::judge::facts::Facts;
 use crate::judge::message::{is_full, judge};
 use crate::judge::websocket::overlap;
-use crate::reply::{Content, Reply};
+use crate::reply::compose::{Content, Reply};
 use crate::vocabulary::action::On;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::verdict::Verdict;

@@ -1,8 +1,8 @@
 //! From a message and the rule that meets it to frames.
 use bytes::Bytes;
 
-use crate::answer::{body_of, deliver, dropped_text};
-use crate::steps::Step;
+use crate::reply::answer::{body_of, deliver, dropped_text};
+use crate::reply::step::Step;
 use crate::vocabulary::action::{Action, Close};
 use crate::vocabulary::frame::{CloseSpec, Frame, Opcode};
 use crate::vocabulary::text::from_hex;
