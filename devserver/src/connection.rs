@@ -10,8 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::control;
 use crate::http::{Stream, Wire};
+use crate::json;
 use crate::judge::websocket::judge_end;
 use crate::line::{Line, Tripped, tripped};
 use crate::reply::answer::{Plan, plan};
@@ -319,18 +319,18 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
             }
             Err(error) => return Ending::of(&error).lossy(),
         };
-        if control::is_refused(server, wire, &head).await {
+        if json::is_refused(server, wire, &head).await {
             return Ending::server("its Host or Origin is not served");
         }
         let ending = if head.path() == "/api" || head.path().starts_with("/api/") {
             let body = match wire.read_body(&head).await {
                 Ok(body) => body,
                 Err(error) => {
-                    control::refuse(wire, &error).await;
+                    json::refuse(wire, &error).await;
                     return Ending::agent(format!("in a control call: {error}"));
                 }
             };
-            let is_kept = control::answer(server, wire, &head, body).await;
+            let is_kept = json::answer(server, wire, &head, body).await;
             (!is_kept).then(|| Ending::server("as a control call asked"))
         } else if websocket::is_wanted(&head) {
             websocket::serve(server, info, wire, head).await

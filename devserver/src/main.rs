@@ -8,21 +8,17 @@
 //! - `control`: the calls of the API, their conditions and expectations
 //! - `serve`: ports, connections, TLS, HTTP and WebSocket; it answers control calls as well,
 //!   on either port, and so stands below them
-mod api;
-mod calls;
 mod connection;
 mod control;
-mod expect;
 mod http;
+mod json;
 mod judge;
 mod line;
 mod listen;
 mod parent;
-mod query;
 mod reply;
 mod steps;
 mod vocabulary;
-mod wait;
 mod websocket;
 mod world;
 
@@ -38,7 +34,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::expect::{List, Verdict};
+use crate::control::expect::{Judgement, List};
 use crate::listen::Bound;
 use crate::world::allowed_hosts::AllowedHosts;
 use crate::world::faults::Script;
@@ -145,22 +141,22 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     tell_ready(&server, args.ready_json)?;
-    let verdict = tokio::select! {
+    let judgement = tokio::select! {
         ended = listen::opamp(Arc::clone(&server), opamp) => return ended.map(|()| ExitCode::SUCCESS),
         ended = listen::control(Arc::clone(&server), control) => {
             return ended.map(|()| ExitCode::SUCCESS);
         }
-        verdict = judged(&server, list.clone()) => Some(verdict),
+        judgement = judged(&server, list.clone()) => Some(judgement),
         () = ended(parent) => None,
         _ = terminated.recv() => None,
         _ = interrupted.recv() => None,
     };
-    let verdict = match (verdict, list) {
-        (Some(verdict), _) => verdict,
+    let judgement = match (judgement, list) {
+        (Some(judgement), _) => judgement,
         (None, Some(list)) => list.judge(&server, true).await,
         (None, None) => return Ok(ExitCode::SUCCESS),
     };
-    tell(&verdict, args.junit.as_deref())
+    tell(&judgement, args.junit.as_deref())
 }
 
 fn read<T: DeserializeOwned>(file: &Path) -> io::Result<T> {
@@ -173,22 +169,22 @@ fn explain(file: &Path) -> impl Fn(String) -> io::Error {
     move |error| io::Error::other(format!("{file}: {error}"))
 }
 
-/// The verdict on the list, if there is one; else this never ends.
-async fn judged(server: &Arc<Server>, list: Option<List>) -> Verdict {
+/// The judgement on the list, if there is one; else this never ends.
+async fn judged(server: &Arc<Server>, list: Option<List>) -> Judgement {
     match list {
         Some(list) => list.judge(server, false).await,
         None => std::future::pending().await,
     }
 }
 
-/// Shows the verdict; it is the exit status too.
-fn tell(verdict: &Verdict, junit: Option<&Path>) -> io::Result<ExitCode> {
+/// Shows the judgement; it is the exit status too.
+fn tell(judgement: &Judgement, junit: Option<&Path>) -> io::Result<ExitCode> {
     // Whoever started this may have closed the pipe; the status still tells.
-    let _ = writeln!(io::stdout(), "{}", verdict.show());
+    let _ = writeln!(io::stdout(), "{}", judgement.show());
     if let Some(file) = junit {
-        fs::write(file, verdict.junit()).map_err(|error| explain(file)(error.to_string()))?;
+        fs::write(file, judgement.junit()).map_err(|error| explain(file)(error.to_string()))?;
     }
-    Ok(if verdict.passed() {
+    Ok(if judgement.passed() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -4,8 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::api::Answer;
-use crate::query::bad;
+use crate::control::query::{Answer, bad};
 use crate::vocabulary::action::{Action, On};
 use crate::vocabulary::codec;
 use crate::vocabulary::cut;

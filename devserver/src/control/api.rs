@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::calls;
-use crate::expect::List;
-use crate::query::{Query, bad};
+use crate::control::calls;
+use crate::control::expect::List;
+use crate::control::query::{Answer, Query, bad};
+use crate::control::wait::{Scan, Until, wait};
 use crate::vocabulary::codec;
 use crate::vocabulary::cut::How;
 use crate::vocabulary::head::Head;
 use crate::vocabulary::text::{Span, hex, millis};
-use crate::wait::{Scan, Until, wait};
 use crate::world::faults::Script;
 use crate::world::offers::{Offer, OfferSpec};
 use crate::world::server::Server;
@@ -23,8 +23,6 @@ use crate::world::timeline::{Entry, KINDS};
 
 const WAIT: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-
-pub(crate) type Answer = Result<(u16, Json), (u16, String)>;
 
 /// Answers one call.
 pub(crate) async fn answer(server: &Arc<Server>, head: &Head, body: &[u8]) -> (u16, Json) {

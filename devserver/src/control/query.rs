@@ -1,8 +1,12 @@
-//! The query string of a control call.
+//! The query string of a control call, and what a call is answered.
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::vocabulary::text::from_percent;
 use crate::vocabulary::wire::check_part;
+
+/// A status and the JSON that goes with it, or the text of what is wrong.
+pub(crate) type Answer = Result<(u16, Json), (u16, String)>;
 
 /// The answer to a call that can not be understood.
 pub(crate) fn bad(text: impl Into<String>) -> (u16, String) {

@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::api;
 use crate::connection::GOODBYE;
+use crate::control::api;
 use crate::http::{Stream, Wire};
 use crate::line::Line;
 use crate::steps::write;

@@ -1,4 +1,4 @@
-//! Expectations over the timeline, judged now or within a time; the verdict as JSON and as JUnit.
+//! Expectations over the timeline, judged now or within a time; the judgement as JSON and as JUnit.
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::control::wait::{Scan, Until, contains, wait};
 use crate::vocabulary::text::{Span, millis};
-use crate::wait::{Scan, Until, contains, wait};
 use crate::world::server::Server;
 use crate::world::state::State;
 use crate::world::timeline::Entry;
@@ -52,8 +52,8 @@ pub(crate) struct Outcome {
     took: Duration,
 }
 
-/// The verdict on a list.
-pub(crate) struct Verdict {
+/// What became of a list.
+pub(crate) struct Judgement {
     name: String,
     outcomes: Vec<Outcome>,
 }
@@ -71,7 +71,7 @@ impl List {
     }
 
     /// Judges all at once, each in its own time; with `now` as things stand.
-    pub(crate) async fn judge(self, server: &Arc<Server>, now: bool) -> Verdict {
+    pub(crate) async fn judge(self, server: &Arc<Server>, now: bool) -> Judgement {
         let mut tasks = JoinSet::new();
         for (at, expectation) in self.expect.into_iter().enumerate() {
             let server = Arc::clone(server);
@@ -81,7 +81,7 @@ impl List {
         }
         let mut outcomes = tasks.join_all().await;
         outcomes.sort_by_key(|(at, _)| *at);
-        Verdict {
+        Judgement {
             name: self.name.unwrap_or_else(|| "opamp-devserver".into()),
             outcomes: outcomes.into_iter().map(|(_, outcome)| outcome).collect(),
         }
@@ -183,7 +183,7 @@ impl Expectation {
     }
 }
 
-impl Verdict {
+impl Judgement {
     pub(crate) fn passed(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.passed)
     }
