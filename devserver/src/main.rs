@@ -8,18 +8,12 @@
 //! - `control`: the calls of the API, their conditions and expectations
 //! - `serve`: ports, connections, TLS, HTTP and WebSocket; it answers control calls as well,
 //!   on either port, and so stands below them
-mod connection;
 mod control;
-mod http;
-mod json;
 mod judge;
-mod line;
-mod listen;
 mod parent;
 mod reply;
-mod steps;
+mod serve;
 mod vocabulary;
-mod websocket;
 mod world;
 
 use std::fs;
@@ -35,7 +29,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::control::expect::{Judgement, List};
-use crate::listen::Bound;
+use crate::serve::listen::{self, Bound};
 use crate::world::allowed_hosts::AllowedHosts;
 use crate::world::faults::Script;
 use crate::world::server::Server;
@@ -142,7 +136,9 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     tell_ready(&server, args.ready_json)?;
     let judgement = tokio::select! {
-        ended = listen::opamp(Arc::clone(&server), opamp) => return ended.map(|()| ExitCode::SUCCESS),
+        ended = listen::opamp(Arc::clone(&server), opamp) => {
+            return ended.map(|()| ExitCode::SUCCESS);
+        }
         ended = listen::control(Arc::clone(&server), control) => {
             return ended.map(|()| ExitCode::SUCCESS);
         }

@@ -3,13 +3,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::connection::Ending;
-use crate::http::Wire;
 use crate::reply::answer::{Plan, plan};
 use crate::reply::compose::Content;
-use crate::steps::take_all;
+use crate::serve::ending::Ending;
+use crate::serve::http::Wire;
+use crate::serve::steps::take_all;
+use crate::serve::websocket::session::Session;
 use crate::vocabulary::head::Head;
-use crate::websocket::session::Session;
 use crate::world::server::Server;
 use crate::world::socket::Socket;
 use crate::world::timeline::{LinkInfo, Upgrade, Way, What};

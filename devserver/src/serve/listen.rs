@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::connection::serve;
-use crate::json;
+use crate::serve::connection::serve;
+use crate::serve::control_http;
 use crate::world::server::Server;
 use crate::world::state::Port;
 
@@ -107,7 +107,7 @@ async fn hang(bound: Bound) -> io::Result<(TcpListener, Vec<TcpStream>)> {
 pub(crate) async fn control(server: Arc<Server>, listener: TcpListener) -> io::Result<()> {
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => drop(tokio::spawn(json::serve(Arc::clone(&server), tcp))),
+            Ok((tcp, _)) => drop(tokio::spawn(control_http::serve(Arc::clone(&server), tcp))),
             Err(_) => tokio::time::sleep(OUT_OF_DESCRIPTORS).await,
         }
     }

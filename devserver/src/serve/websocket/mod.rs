@@ -1,5 +1,3 @@
 //! WebSocket: the same messages, rules and timeline as over HTTP, with a connection that stays.
 mod session;
-mod upgrade;
-
-pub(crate) use upgrade::{is_wanted, serve};
+pub(crate) mod upgrade;

@@ -7,11 +7,11 @@ use serde_json::{Value as Json, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::connection::GOODBYE;
 use crate::control::api;
-use crate::http::{Stream, Wire};
-use crate::line::Line;
-use crate::steps::write;
+use crate::serve::ending::GOODBYE;
+use crate::serve::http::{Stream, Wire};
+use crate::serve::line::Line;
+use crate::serve::steps::write;
 use crate::vocabulary::head::Head;
 use crate::world::server::Server;
 

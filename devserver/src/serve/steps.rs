@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use crate::http::Wire;
 use crate::reply::step::Step;
+use crate::serve::http::Wire;
 use crate::vocabulary::cut::How;
 
 /// Does all steps; how the connection ends where they end it. An error is the peer's end.

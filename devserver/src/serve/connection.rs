@@ -1,8 +1,7 @@
 //! One connection from its first byte to its end, and what becomes of each request on it.
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value as Json;
@@ -10,87 +9,23 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::http::{Stream, Wire};
-use crate::json;
 use crate::judge::websocket::judge_end;
-use crate::line::{Line, Tripped, tripped};
 use crate::reply::answer::{Plan, plan};
 use crate::reply::compose::{Content, Reply};
-use crate::steps::{take_all, write};
+use crate::serve::control_http;
+use crate::serve::ending::{Ending, GOODBYE};
+use crate::serve::http::{Stream, Wire};
+use crate::serve::line::{Line, tripped};
+use crate::serve::steps::{take_all, write};
+use crate::serve::websocket::upgrade;
 use crate::vocabulary::action::{Accept, Action, On};
 use crate::vocabulary::cut::How;
 use crate::vocabulary::head::Head;
-use crate::websocket;
 use crate::world::faults::{Fault, Occasion};
 use crate::world::server::Server;
 use crate::world::state::Link;
 use crate::world::timeline::{Carrier, LinkInfo, What};
 use crate::world::tls::is_refusal;
-
-/// How long a polite end may take.
-pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
-
-/// Why a connection ended.
-pub(crate) struct Ending {
-    by: &'static str,
-    reason: String,
-    how: How,
-    /// A request had begun and had no answer.
-    is_loss: bool,
-}
-
-impl Ending {
-    pub(crate) fn agent(reason: impl Into<String>) -> Self {
-        Self {
-            by: "agent",
-            reason: reason.into(),
-            how: How::Close,
-            is_loss: false,
-        }
-    }
-
-    pub(crate) fn server(reason: impl Into<String>) -> Self {
-        Self {
-            by: "server",
-            ..Self::agent(reason)
-        }
-    }
-
-    fn fault(rule: &str, how: How) -> Self {
-        Self {
-            by: "fault",
-            reason: format!("rule {rule}"),
-            how,
-            is_loss: true,
-        }
-    }
-
-    /// The end that an answer makes; it was a rule's answer or the request asked for it.
-    pub(crate) fn answered(rule: &str, how: How) -> Self {
-        match rule {
-            "" => Self {
-                how,
-                ..Self::server("as the request asked")
-            },
-            rule => Self::fault(rule, how),
-        }
-    }
-
-    /// The end that an error tells of.
-    pub(crate) fn of(error: &io::Error) -> Self {
-        match tripped(error) {
-            Some(Tripped { rule, how }) => Self::fault(rule, *how),
-            None => Self::agent(error.to_string()),
-        }
-    }
-
-    pub(crate) fn lossy(self) -> Self {
-        Self {
-            is_loss: true,
-            ..self
-        }
-    }
-}
 
 /// Serves a connection of the OpAMP port.
 pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream, peer: SocketAddr) {
@@ -319,21 +254,21 @@ async fn requests(server: &Arc<Server>, info: LinkInfo, wire: &mut Wire) -> Endi
             }
             Err(error) => return Ending::of(&error).lossy(),
         };
-        if json::is_refused(server, wire, &head).await {
+        if control_http::is_refused(server, wire, &head).await {
             return Ending::server("its Host or Origin is not served");
         }
         let ending = if head.path() == "/api" || head.path().starts_with("/api/") {
             let body = match wire.read_body(&head).await {
                 Ok(body) => body,
                 Err(error) => {
-                    json::refuse(wire, &error).await;
+                    control_http::refuse(wire, &error).await;
                     return Ending::agent(format!("in a control call: {error}"));
                 }
             };
-            let is_kept = json::answer(server, wire, &head, body).await;
+            let is_kept = control_http::answer(server, wire, &head, body).await;
             (!is_kept).then(|| Ending::server("as a control call asked"))
-        } else if websocket::is_wanted(&head) {
-            websocket::serve(server, info, wire, head).await
+        } else if upgrade::is_wanted(&head) {
+            upgrade::serve(server, info, wire, head).await
         } else {
             exchange(server, info, wire, head).await
         };

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use crate::line::Line;
+use crate::serve::line::Line;
 use crate::vocabulary::head::{BODY_LIMIT, Head, invalid};
 use crate::world::tls::Tls;
 

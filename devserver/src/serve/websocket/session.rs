@@ -10,13 +10,13 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::Ending;
-use crate::http::Wire;
 use crate::judge::websocket::judge_close;
 use crate::reply::compose::{Content, Reply};
 use crate::reply::frames::{Framed, close_of, message, pong};
 use crate::reply::step::Step;
-use crate::steps::take_all;
+use crate::serve::ending::Ending;
+use crate::serve::http::Wire;
+use crate::serve::steps::take_all;
 use crate::vocabulary::action::{Action, Close, On};
 use crate::vocabulary::cut::How;
 use crate::vocabulary::frame::{CloseSpec, Frame, Opcode, Then, close_code};
@@ -417,7 +417,7 @@ async fn next_frame(wire: &mut Wire) -> std::io::Result<Frame> {
             return Ok(frame);
         }
         if wire.fill().await? == 0 {
-            return Err(crate::http::cut("without a Close"));
+            return Err(crate::serve::http::cut("without a Close"));
         }
     }
 }
