@@ -13,7 +13,8 @@ pub(crate) fn parent() -> Option<u32> {
 
 /// Returns when that process has ended, at once when there is none.
 ///
-/// PR_SET_PDEATHSIG would not do: it follows the thread that started us, which in a test may end early.
+/// PR_SET_PDEATHSIG would not do: it follows the thread that started us, which in a test may end
+/// early.
 pub(crate) async fn ended(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let Some(descriptor) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {

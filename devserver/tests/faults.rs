@@ -207,14 +207,19 @@ fn an_endless_answer_goes_on() {
 #[test]
 fn rules_count_and_choose() {
     let server = Server::start(&[]);
-    server.post("/faults", json!({"rules": [
-        {"name": "second", "match": {"nth": 2}, "do": {"status": 500}},
-        {"name": "third on", "match": {"from": 3, "to": 4}, "times": "always", "do": {"status": 501}},
-        {"name": "health", "match": {"part": "health"}, "do": {"status": 502}},
-        {"name": "other", "match": {"agent": "018f3c6e-7c00-7000-8000-00000000ffff"}, "do": {"status": 599}},
-        {"name": "path", "match": {"path": "/none"}, "do": {"status": 598}},
-        {"name": "twice", "match": {"from": 6}, "times": 2, "do": {"status": 503}},
-    ]}));
+    server.post(
+        "/faults",
+        json!({"rules": [
+            {"name": "second", "match": {"nth": 2}, "do": {"status": 500}},
+            {"name": "third on", "match": {"from": 3, "to": 4}, "times": "always",
+             "do": {"status": 501}},
+            {"name": "health", "match": {"part": "health"}, "do": {"status": 502}},
+            {"name": "other", "match": {"agent": "018f3c6e-7c00-7000-8000-00000000ffff"},
+             "do": {"status": 599}},
+            {"name": "path", "match": {"path": "/none"}, "do": {"status": 598}},
+            {"name": "twice", "match": {"from": 6}, "times": 2, "do": {"status": 503}},
+        ]}),
+    );
     let mut agent = Agent::new(&server);
     let health = field(5, &number(1, 1));
     let parts = [

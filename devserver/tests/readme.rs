@@ -53,7 +53,8 @@ fn every_command_of_the_readme_works_as_written() {
     assert_eq!(plain.problems(), [""; 0]);
 }
 
-/// What stands between backticks in the first column of a table, from the line that begins so to the next empty line.
+/// What stands between backticks in the first column of a table, from the line that begins so to
+/// the next empty line.
 fn column(readme: &str, head: &str) -> BTreeSet<String> {
     let lines = readme.lines().skip_while(|line| !line.starts_with(head));
     let cells = lines

@@ -17,7 +17,10 @@ fn an_offer_is_made_until_it_is_answered() {
     agent.send(&description());
     let offer = server.post(
         "/config",
-        json!({"files": [{"name": "a", "content_type": "text/yaml", "body": "x"}, {"name": "", "body_base64": "AP8="}]}),
+        json!({"files": [
+            {"name": "a", "content_type": "text/yaml", "body": "x"},
+            {"name": "", "body_base64": "AP8="},
+        ]}),
     );
     let hash = from_hex(offer["hash"].as_str().unwrap());
     // Offered at each poll while there is no verdict.
@@ -160,11 +163,13 @@ fn requests_that_are_no_opamp_are_refused_and_noted() {
             415,
         ),
         (
-            "POST /x HTTP/1.1\r\nContent-Type: application/x-protobuf\r\nContent-Length: 2\r\n\r\n\u{7f}x",
+            "POST /x HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\
+             Content-Length: 2\r\n\r\n\u{7f}x",
             400,
         ),
         (
-            "POST /x HTTP/1.1\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nno",
+            "POST /x HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\
+             Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nno",
             400,
         ),
     ] {

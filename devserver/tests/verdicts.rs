@@ -185,7 +185,8 @@ fn the_header_names_the_agent_of_the_body() {
         "OpAMP-Instance-UID: 018f3c6e-7c00-7000-8000-00000000ffff\r\n",
     ] {
         let head = format!(
-            "POST / HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n{header}Content-Length: {}\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\
+             {header}Content-Length: {}\r\n\r\n",
             body.len()
         );
         std::io::Write::write_all(&mut agent.tcp, &[head.as_bytes(), &body].concat()).unwrap();

@@ -374,7 +374,10 @@ fn heartbeats_and_silences_are_judged() {
         agent.exchange(&[]).unwrap();
     });
     assert_eq!(early, ["WS-08"]);
-    let unavailable = json!({"error_response": {"type": "Unavailable", "retry_info": {"retry_after_nanoseconds": 60_000_000_000_u64}}});
+    let unavailable = json!({"error_response": {
+        "type": "Unavailable",
+        "retry_info": {"retry_after_nanoseconds": 60_000_000_000_u64},
+    }});
     let soon_again = broken(|server, agent| {
         server.post("/next", json!({"answer": unavailable}));
         agent.exchange(&[]).unwrap();

@@ -18,7 +18,8 @@ fn spoilt(action: Json) -> (Server, Socket) {
     (server, agent)
 }
 
-/// The frames that come in place of an answer, up to the pong to a ping behind the next message, or the end.
+/// The frames that come in place of an answer, up to the pong to a ping behind the next message, or
+/// the end.
 fn frames(action: Json) -> Vec<Frame> {
     let (server, mut agent) = spoilt(action);
     server.wait("fault=fault");

@@ -18,7 +18,7 @@ use crate::vocabulary::text::{Span, hex, millis};
 use crate::world::faults::Script;
 use crate::world::offers::{Offer, OfferSpec};
 use crate::world::server::Server;
-use crate::world::state::Port;
+use crate::world::state::{Port, State};
 use crate::world::timeline::{Entry, KINDS};
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -97,11 +97,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, (u16, String)> {
     serde_json::from_slice(body).map_err(|error| (400, error.to_string()))
 }
 
-fn change(
-    server: &Server,
-    what: &str,
-    change: impl FnOnce(&mut crate::world::state::State),
-) -> Answer {
+fn change(server: &Server, what: &str, change: impl FnOnce(&mut State)) -> Answer {
     server.change(|state, now| {
         change(state);
         state.note(now, None, what.to_owned());

@@ -1,4 +1,5 @@
-//! Control calls to agents and their connections: what they are told next or at once, and how it ends.
+//! Control calls to agents and their connections: what they are told next or at once, and how it
+//! ends.
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -26,7 +27,8 @@ pub(crate) struct NextSpec {
     raw_hex: Option<String>,
     #[serde(default)]
     raw_base64: Option<String>,
-    /// With nothing of the usual answer; the default where the schema says that nothing else counts.
+    /// With nothing of the usual answer; the default where the schema says that nothing else
+    /// counts.
     #[serde(default)]
     alone: Option<bool>,
     #[serde(default = "one")]

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::vocabulary::text::from_hex;
-use crate::vocabulary::wire::proto::RemoteConfigStatuses;
+use crate::vocabulary::wire::proto::{AgentConfigFile, RemoteConfigStatuses};
 use crate::vocabulary::wire::{check_part, short};
 use crate::world::server::Server;
 use crate::world::state::State;
@@ -55,7 +55,8 @@ pub(crate) enum Hash {
 }
 
 impl Until {
-    /// Reads `messages>=3`, `heartbeat`, `part=health`, `status=APPLIED:offered`, `fault=busy:2`, `match={...}` and so on.
+    /// Reads `messages>=3`, `heartbeat`, `part=health`, `status=APPLIED:offered`, `fault=busy:2`,
+    /// `match={...}` and so on.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some((name, number)) = text.split_once(">=") {
             let number = number
@@ -118,9 +119,10 @@ impl Counted {
                     ..
                 })
             ),
-            Self::Offers => {
-                matches!(&entry.what, What::Sent(Sent { parts, .. }) if parts.contains(&"remote_config"))
-            }
+            Self::Offers => matches!(
+                &entry.what,
+                What::Sent(Sent { parts, .. }) if parts.contains(&"remote_config")
+            ),
             Self::Disconnects => {
                 message.is_some_and(|message| message.parts.contains(&"agent_disconnect"))
             }
@@ -244,9 +246,10 @@ fn counted(name: &str) -> Result<Counted, String> {
 
 fn unknown(text: &str) -> String {
     format!(
-        "until={text:?} is not known; there are messages, requests, heartbeats, full, answers, offers, \
-         disconnected, connections, secured, closed, upgrades, pings, pongs, closes (each with >=N), part=NAME, \
-         status=APPLIED[:HASH|:offered], effective=offered, problem[=ROW], fault=RULE[:N], match=JSON"
+        "until={text:?} is not known; there are messages, requests, heartbeats, full, answers, \
+         offers, disconnected, connections, secured, closed, upgrades, pings, pongs, closes (each \
+         with >=N), part=NAME, status=APPLIED[:HASH|:offered], effective=offered, problem[=ROW], \
+         fault=RULE[:N], match=JSON"
     )
 }
 
@@ -312,7 +315,7 @@ fn has_offered_files(entry: &Entry, state: &State) -> bool {
     };
     let offered = &offer.files.config_map;
     // An agent need not know the content type of what it runs.
-    let is_same = |(name, file): (&String, &crate::vocabulary::wire::proto::AgentConfigFile)| {
+    let is_same = |(name, file): (&String, &AgentConfigFile)| {
         files
             .config_map
             .get(name)

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use crate::judge::facts::Facts;
 use crate::judge::websocket::judge_message;
+use crate::vocabulary::text::hex;
 use crate::vocabulary::verdict::Verdict;
 use crate::vocabulary::wire::proto::{
     AgentCapabilities as Can, RemoteConfigStatuses, ServerCapabilities,
 };
-use crate::vocabulary::wire::{AgentToServer, agent_capabilities};
+use crate::vocabulary::wire::{AgentToServer, agent_capabilities, short};
 use crate::world::agents::Agent;
 
 /// More messages than this in one second, beyond what the interval makes, are a flood.
 const FLOOD: usize = 100;
-/// Heartbeats may come so much beside their time: the jitter of FLEET-02, and slack for a busy machine.
+/// Heartbeats may come so much beside their time: the jitter of FLEET-02, and slack for a busy
+/// machine.
 const JITTER: f64 = 0.1;
 const SLACK: Duration = Duration::from_millis(250);
 /// After so many requests for the full state in a row an agent may slow down (SYNC-04).
@@ -47,7 +49,8 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     verdicts
 }
 
-/// A report that leaves nothing out: the description, and each declared part that the agent has ever shown.
+/// A report that leaves nothing out: the description, and each declared part that the agent has
+/// ever shown.
 pub(crate) fn is_full(message: &AgentToServer, agent: Option<&Agent>) -> bool {
     let known = agent.map(|agent| &agent.known);
     let has = |bit: Can, part: bool, known: bool| {
@@ -121,10 +124,7 @@ fn capabilities(facts: &Facts<'_>, verdicts: &mut Vec<Verdict>) {
     ];
     for (part, bit) in needs {
         if facts.parts.contains(&part) && m.capabilities & bit as u64 == 0 {
-            let text = format!(
-                "{part} without {}",
-                crate::vocabulary::wire::short(bit.as_str_name())
-            );
+            let text = format!("{part} without {}", short(bit.as_str_name()));
             verdicts.push(Verdict::fail("SYNC-13", text));
         }
     }
@@ -295,13 +295,7 @@ fn echo(facts: &Facts<'_>, agent: &Agent, verdicts: &mut Vec<Verdict>) {
     verdicts.push(if (facts.is_offered)(hash) || is_old {
         Verdict::pass("RCV-03", "the hash is an offer's")
     } else {
-        Verdict::fail(
-            "RCV-03",
-            format!(
-                "nothing was offered as {}",
-                crate::vocabulary::text::hex(hash)
-            ),
-        )
+        Verdict::fail("RCV-03", format!("nothing was offered as {}", hex(hash)))
     });
 }
 

@@ -314,7 +314,8 @@ fn overlaid(good: &Bytes, action: &Action) -> Bytes {
     normalised(&[&good[..], &parts].concat()).into()
 }
 
-/// Head and body at the pace and up to the point that the rule wants; `endless` makes what then follows for ever.
+/// Head and body at the pace and up to the point that the rule wants; `endless` makes what then
+/// follows for ever.
 pub(crate) fn deliver(
     head: Bytes,
     body: Bytes,

@@ -1,5 +1,5 @@
-//! What becomes of a message or a request: taken in, answered as a good server would, then spoiled as
-//! a rule wants. Bytes in, steps out; nothing here reads or writes a connection.
+//! What becomes of a message or a request: taken in, answered as a good server would, then spoiled
+//! as a rule wants. Bytes in, steps out; nothing here reads or writes a connection.
 pub(crate) mod answer;
 mod bodies;
 pub(crate) mod compose;

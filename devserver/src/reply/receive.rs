@@ -260,7 +260,8 @@ impl State {
         verdicts
     }
 
-    /// Where in the agent's life the message stands; with a new run the former one's report is forgotten.
+    /// Where in the agent's life the message stands; with a new run the former one's report is
+    /// forgotten.
     fn run(&mut self, uid: Uuid, message: &AgentToServer, body: &Bytes) -> Run {
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);

@@ -15,7 +15,8 @@ use crate::world::state::State;
 use crate::world::timeline::{LinkInfo, Sent, Way, What};
 
 impl State {
-    /// An answer is about to leave (or is withheld); `sent.message` is what the agent will understand of it.
+    /// An answer is about to leave (or is withheld); `sent.message` is what the agent will
+    /// understand of it.
     pub(crate) fn on_answer(
         &mut self,
         now: Duration,
@@ -79,7 +80,8 @@ impl State {
         }
     }
 
-    /// A WebSocket is no more: nobody is there to push to, unless another process has gone on under the same uid.
+    /// A WebSocket is no more: nobody is there to push to, unless another process has gone on under
+    /// the same uid.
     pub(crate) fn on_socket_gone(&mut self, now: Duration, agent: Option<Uuid>, number: u64) {
         let other = self
             .links

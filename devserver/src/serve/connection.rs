@@ -24,7 +24,7 @@ use crate::vocabulary::head::Head;
 use crate::world::faults::{Fault, Occasion};
 use crate::world::server::Server;
 use crate::world::state::Link;
-use crate::world::timeline::{Carrier, LinkInfo, What};
+use crate::world::timeline::{Carrier, LinkInfo, Received, What};
 use crate::world::tls::is_refusal;
 
 /// Serves a connection of the OpAMP port.
@@ -309,7 +309,7 @@ async fn exchange(
 /// Notes a request that a rule does not let the server read.
 fn unread(server: &Server, info: LinkInfo, head: Head, fault: Fault) -> Reply {
     let agent = head.instance_uid();
-    let received = crate::world::timeline::Received {
+    let received = Received {
         carrier: Carrier::Http(head),
         body: Bytes::new(),
         message: None,

@@ -53,7 +53,8 @@ pub(crate) async fn answer(
     write_json(wire, status, &json, keeps_alive).await.is_ok() && keeps_alive
 }
 
-/// Whether a request may not be served here, on whichever port it came; then it was told so, and the connection ends.
+/// Whether a request may not be served here, on whichever port it came; then it was told so, and
+/// the connection ends.
 pub(crate) async fn is_refused(server: &Server, wire: &mut Wire, head: &Head) -> bool {
     let Some(reason) = server.hosts.refusal(head) else {
         return false;

@@ -1,4 +1,5 @@
-//! A TCP connection as a bad network makes it: bytes in single file, an end at the n-th byte, a host that is gone.
+//! A TCP connection as a bad network makes it: bytes in single file, an end at the n-th byte, a
+//! host that is gone.
 use std::fmt;
 use std::io;
 use std::pin::Pin;

@@ -50,8 +50,8 @@ fn at(address: SocketAddr) -> impl Fn(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{address}: {error}"))
 }
 
-/// Accepts OpAMP connections, for as long as the server shall. While it shall not, the port stays ours, so
-/// that nobody else gets it.
+/// Accepts OpAMP connections, for as long as the server shall. While it shall not, the port stays
+/// ours, so that nobody else gets it.
 pub(crate) async fn opamp(server: Arc<Server>, mut listener: TcpListener) -> io::Result<()> {
     let mut wanted = server.port.subscribe();
     loop {
@@ -92,7 +92,8 @@ enum Held {
     Queue((TcpListener, Vec<TcpStream>)),
 }
 
-/// Listens without accepting and fills the queue, so that the next connection gets no answer to its SYN.
+/// Listens without accepting and fills the queue, so that the next connection gets no answer to its
+/// SYN.
 async fn hang(bound: Bound) -> io::Result<(TcpListener, Vec<TcpStream>)> {
     let address = bound.address()?;
     let listener = bound.socket.listen(1)?;

@@ -1,8 +1,8 @@
 //! Messages as JSON and back, by their descriptors: every field of the schema, none by hand.
 //!
-//! Uids are UUID text, hashes are hexadecimal, other bytes are text where they are UTF-8 and `NAME_base64` where not;
-//! enumerations and masks are names (numbers where they have none). On the way in each bytes field takes `NAME_hex`,
-//! `NAME_base64` and `NAME_text` too.
+//! Uids are UUID text, hashes are hexadecimal, other bytes are text where they are UTF-8 and
+//! `NAME_base64` where not; enumerations and masks are names (numbers where they have none). On the
+//! way in each bytes field takes `NAME_hex`, `NAME_base64` and `NAME_text` too.
 use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::vocabulary::codec;
 use crate::vocabulary::text::{hex, millis};
-use crate::vocabulary::wire::AgentToServer;
 use crate::vocabulary::wire::proto::{
     AgentCapabilities, ConnectionSettingsStatuses, RemoteConfigStatuses,
 };
+use crate::vocabulary::wire::{AgentToServer, short};
 
 /// How an agent went that said so.
 const DISCONNECTED: &str = "AgentDisconnect";
@@ -112,9 +112,9 @@ impl Agent {
         self.known.capabilities & capability as u64 != 0
     }
 
-    /// Another process under the same uid, or another run of the same: it begins with the full state, which may be
-    /// less than the former one's.
-    /// Where the number simply goes on, what is left out may be what was confirmed.
+    /// Another process under the same uid, or another run of the same: it begins with the full
+    /// state, which may be less than the former one's. Where the number simply goes on, what is
+    /// left out may be what was confirmed.
     pub(crate) fn is_new_run(&self, message: &AgentToServer) -> bool {
         let number = message.sequence_num;
         let has_gone = self.gone.is_some_and(|(_, why)| why == DISCONNECTED);
@@ -304,7 +304,7 @@ impl Offered {
             "hash": hex(&self.hash),
             "offered_at_ms": millis(self.first_at),
             "times": self.times,
-            "status": self.status.map(|status| crate::vocabulary::wire::short(status.as_str_name())),
+            "status": self.status.map(|status| short(status.as_str_name())),
             "error_message": self.error,
             "offer_to_verdict_ms": took,
         })

@@ -1,6 +1,7 @@
-//! Which `Host` a request may name, and which `Origin`. A web page can reach loopback, and what is offered here may
-//! run commands on an agent; one whose name is made to resolve to this machine (DNS rebinding) even is of the same
-//! origin. The browser's `Host` and `Origin` tell such a page from everything else.
+//! Which `Host` a request may name, and which `Origin`. A web page can reach loopback, and what is
+//! offered here may run commands on an agent; one whose name is made to resolve to this machine
+//! (DNS rebinding) even is of the same origin. The browser's `Host` and `Origin` tell such a page
+//! from everything else.
 use std::net::IpAddr;
 
 use crate::vocabulary::head::Head;

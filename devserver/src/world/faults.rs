@@ -24,7 +24,8 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Refuses a certificate that this server does not have. Without TLS it has none to show, and no use for a name.
+    /// Refuses a certificate that this server does not have. Without TLS it has none to show, and
+    /// no use for a name.
     pub(crate) fn check(&self, tls: Option<&Tls>) -> Result<(), String> {
         let named = self
             .rules
@@ -52,7 +53,8 @@ pub(crate) struct RuleSpec {
     action: Json,
 }
 
-/// All that are given must hold. `nth`, `from`, `to` and `every` count, from 1, the occasions that fulfil the others.
+/// All that are given must hold. `nth`, `from`, `to` and `every` count, from 1, the occasions that
+/// fulfil the others.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Criteria {
@@ -206,7 +208,10 @@ impl Faults {
     pub(crate) fn show(&self) -> Json {
         let show = |rule: &Rule| {
             json!({
-                "name": rule.name, "seen": rule.seen, "used": rule.used, "used_up": rule.is_used_up(),
+                "name": rule.name,
+                "seen": rule.seen,
+                "used": rule.used,
+                "used_up": rule.is_used_up(),
             })
         };
         self.rules.iter().map(show).collect()

@@ -1,4 +1,5 @@
-//! Configurations on offer: one for all agents, or one for a single agent, and all that were before.
+//! Configurations on offer: one for all agents, or one for a single agent, and all that were
+//! before.
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

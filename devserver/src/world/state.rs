@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::vocabulary::codec;
 use crate::vocabulary::cut::How;
 use crate::vocabulary::verdict::Verdict;
 use crate::world::agents::{Agent, Next};
@@ -144,7 +145,7 @@ impl State {
         });
         json!({
             "next": self.timeline.next(),
-            "capabilities": crate::vocabulary::codec::mask("ServerCapabilities", self.capabilities),
+            "capabilities": codec::mask("ServerCapabilities", self.capabilities),
             "listening": self.port == Port::Accepts,
             "certificate": self.certificate,
             "agents": self.agents.len(),

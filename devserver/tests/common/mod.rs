@@ -59,7 +59,8 @@ impl Server {
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<Json>) -> (u16, Json) {
         let body = body.map_or(String::new(), |body| body.to_string());
         let head = format!(
-            "{method} /api{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            "{method} /api{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n",
             body.len()
         );
         let mut tcp = connect(self.api_port);

@@ -35,7 +35,8 @@ pub(crate) fn upgrade(server: &Server, lines: &[&str]) -> (TcpStream, Option<Ans
     (tcp, answer)
 }
 
-/// The request alone, with these lines in place of, or beside, the usual ones; `Name:` leaves one out.
+/// The request alone, with these lines in place of, or beside, the usual ones; `Name:` leaves one
+/// out.
 pub(crate) fn ask(server: &Server, lines: &[&str]) -> TcpStream {
     let usual = [
         "Host: localhost",

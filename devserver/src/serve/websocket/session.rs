@@ -11,11 +11,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
 use crate::judge::websocket::judge_close;
-use crate::reply::compose::{Content, Reply};
+use crate::reply::compose::{Content, Reply, bad_request, parts_of};
 use crate::reply::frames::{Framed, close_of, message, pong};
 use crate::reply::step::Step;
 use crate::serve::ending::Ending;
-use crate::serve::http::Wire;
+use crate::serve::http::{Wire, cut};
 use crate::serve::steps::take_all;
 use crate::vocabulary::action::{Action, Close, On};
 use crate::vocabulary::cut::How;
@@ -26,8 +26,8 @@ use crate::world::server::Server;
 use crate::world::socket::Order;
 use crate::world::timeline::{ControlFrame, LinkInfo, Sent, Way, What};
 
-/// How long the answer waits for a ping behind the message, so that the pong comes first: until it is known whether
-/// this agent sends any, and once it is known that it does.
+/// How long the answer waits for a ping behind the message, so that the pong comes first: until it
+/// is known whether this agent sends any, and once it is known that it does.
 const FIRST_PING: Duration = Duration::from_millis(50);
 const NEXT_PING: Duration = Duration::from_millis(500);
 
@@ -223,7 +223,7 @@ impl<'a> Session<'a> {
         }
         let good = match &reply.content {
             Content::Message(good) => good.clone(),
-            Content::Refusal(_, text) => crate::reply::compose::bad_request(text),
+            Content::Refusal(_, text) => bad_request(text),
             Content::Upgrade(_) => Bytes::new(),
         };
         let framed = self
@@ -417,7 +417,7 @@ async fn next_frame(wire: &mut Wire) -> std::io::Result<Frame> {
             return Ok(frame);
         }
         if wire.fill().await? == 0 {
-            return Err(crate::serve::http::cut("without a Close"));
+            return Err(cut("without a Close"));
         }
     }
 }
@@ -431,11 +431,7 @@ fn split(
         answers,
         way: Way::Frames(framed.sizes),
         size: framed.size,
-        parts: framed
-            .message
-            .as_ref()
-            .map(crate::reply::compose::parts_of)
-            .unwrap_or_default(),
+        parts: framed.message.as_ref().map(parts_of).unwrap_or_default(),
         message: framed.message,
         fault,
     };

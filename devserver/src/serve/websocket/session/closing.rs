@@ -48,7 +48,8 @@ impl Session<'_> {
         Some(self.part(text).await)
     }
 
-    /// Ends the connection as the one who does it first (RFC 6455, section 7.1.1), and sees the agent end it too.
+    /// Ends the connection as the one who does it first (RFC 6455, section 7.1.1), and sees the
+    /// agent end it too.
     async fn part(&mut self, text: String) -> Ending {
         if self.after_close == Then::Stay {
             let error = self.wire.peer_gone().await;
