@@ -1,6 +1,9 @@
-//! Dependencies point one way: ffi -> agent -> (protocol, transport). The compiler does not see layers; this does.
+//! Dependencies point one way: ffi -> agent -> (protocol, transport). The compiler does not see
+//! layers; this does. The development server's folders have a direction of their own, told in the
+//! first lines of its `main.rs`.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -35,7 +38,11 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("ffi", &["crate::protocol", "crate::transport::http"]),
 ];
 
-/// The sanitizer that finds data races does not see std's locks, and a forked child can not use parking_lot's.
+/// The development server's folders; each may use those before it.
+const DEVSERVER: [&str; 6] = ["vocabulary", "world", "judge", "reply", "control", "serve"];
+
+/// The sanitizer that finds data races does not see std's locks, and a forked child cannot use
+/// parking_lot's.
 const OTHER_LOCKS: [&str; 6] = ["Barrier", "Condvar", "Mutex", "Once", "RwLock", "mpsc"];
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
@@ -110,4 +117,82 @@ fn every_lock_is_of_crate_locks() {
             .collect();
         assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
     }
+}
+
+/// Each file of the development server by its path in `use`, such as `world::state`.
+fn devserver() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("devserver/src");
+    let named = sources(&root).into_iter().map(|(path, text)| {
+        let path = path
+            .strip_prefix(&root)
+            .expect("a source is below its root");
+        let name = path.with_extension("").display().to_string();
+        (name.replace('/', "::"), text)
+    });
+    named.collect()
+}
+
+/// The paths behind `crate::` in the code of a file.
+fn used_paths(text: &str) -> BTreeSet<String> {
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let lines = lines_with(text, &["crate::"]);
+    let paths = lines.iter().flat_map(|line| line.split("crate::").skip(1));
+    let paths = paths.filter_map(|rest| rest.split(|c| !is_path(c)).next());
+    paths.map(str::to_owned).collect()
+}
+
+/// The file that a path leads into.
+fn file_of(files: &BTreeMap<String, String>, path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split("::").collect();
+    let prefixes = (1..=parts.len()).rev().map(|many| parts[..many].join("::"));
+    prefixes.into_iter().find(|name| files.contains_key(name))
+}
+
+#[test]
+fn no_folder_of_the_development_server_names_one_after_it() {
+    let place = |path: &str| {
+        let folder = path.split("::").next().unwrap_or_default();
+        DEVSERVER.iter().position(|name| *name == folder)
+    };
+    for (name, text) in devserver() {
+        let own = place(&name);
+        assert!(
+            own.is_some() || matches!(name.as_str(), "main" | "parent"),
+            "{name} stands in none of {DEVSERVER:?}"
+        );
+        for path in used_paths(&text).iter().filter(|_| own.is_some()) {
+            assert!(place(path) <= own, "{name} uses {path}");
+        }
+    }
+}
+
+#[test]
+fn no_two_files_of_the_development_server_use_each_other() {
+    let files = devserver();
+    let mut uses = BTreeMap::new();
+    for (name, text) in &files {
+        let used: BTreeSet<String> = used_paths(text)
+            .iter()
+            .map(|path| {
+                let file = file_of(&files, path);
+                file.unwrap_or_else(|| panic!("{name} uses {path}, which names no file"))
+            })
+            .filter(|file| file != name)
+            .collect();
+        uses.insert(name.clone(), used);
+    }
+    // Files that use none of the rest, or that none of the rest uses, go until all are gone or
+    // only circles are left.
+    loop {
+        let left = uses.clone();
+        let is_used = |file: &String| left.values().any(|used| used.contains(file));
+        uses.retain(|file, used| {
+            used.retain(|file| left.contains_key(file));
+            !used.is_empty() && is_used(file)
+        });
+        if uses.len() == left.len() {
+            break;
+        }
+    }
+    assert!(uses.is_empty(), "files use each other: {uses:#?}");
 }

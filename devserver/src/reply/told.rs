@@ -80,27 +80,6 @@ impl State {
         }
     }
 
-    /// A WebSocket is no more: nobody is there to push to, unless another process has gone on under
-    /// the same uid.
-    pub(crate) fn on_socket_gone(&mut self, now: Duration, agent: Option<Uuid>, number: u64) {
-        let other = self
-            .links
-            .values()
-            .filter(|link| link.socket.is_some() && agent.is_some() && link.agent == agent)
-            .map(|link| link.info.number)
-            .find(|other| *other != number);
-        let agent = agent.and_then(|uid| self.agents.get_mut(&uid));
-        let Some(agent) = agent.filter(|agent| agent.connection == number) else {
-            return;
-        };
-        match other {
-            Some(other) => agent.connection = other,
-            None => {
-                agent.gone.get_or_insert((now, "connection ended"));
-            }
-        }
-    }
-
     fn on_told(&mut self, now: Duration, uid: Uuid, answer: &ServerToAgent, is_spoiled: bool) {
         let Some(agent) = self.agents.get_mut(&uid) else {
             return;

@@ -128,6 +128,27 @@ impl State {
         }
     }
 
+    /// A WebSocket is no more: nobody is there to push to, unless another process has gone on under
+    /// the same uid.
+    pub(crate) fn on_socket_gone(&mut self, now: Duration, agent: Option<Uuid>, number: u64) {
+        let other = self
+            .links
+            .values()
+            .filter(|link| link.socket.is_some() && agent.is_some() && link.agent == agent)
+            .map(|link| link.info.number)
+            .find(|other| *other != number);
+        let agent = agent.and_then(|uid| self.agents.get_mut(&uid));
+        let Some(agent) = agent.filter(|agent| agent.connection == number) else {
+            return;
+        };
+        match other {
+            Some(other) => agent.connection = other,
+            None => {
+                agent.gone.get_or_insert((now, "connection ended"));
+            }
+        }
+    }
+
     /// Forgets every agent, as a server that was restarted without its memory.
     pub(crate) fn forget(&mut self) {
         self.agents.clear();

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 
-use super::{End, Session, action_of, rule_of};
 use crate::reply::frames::close_of;
 use crate::reply::step::Step;
 use crate::serve::ending::Ending;
+use crate::serve::websocket::session::{End, Session, action_of, rule_of};
 use crate::vocabulary::action::On;
 use crate::vocabulary::cut::How;
 use crate::vocabulary::frame::{CloseSpec, Frame, Opcode, Then, close_code};
