@@ -1,4 +1,9 @@
 //! What a fault rule does, key by key; keys combine.
+//!
+//! A new key is a field here (with its place in [`KEYS`], unless it is of messages alone) and its
+//! effect: on answers over HTTP in `reply/answer.rs`, on frames in `reply/frames.rs`, on connections
+//! in `serve/connection.rs`. The table in README.md has a row for it, which `tests/readme.rs`
+//! demands; what it does is shown in `tests/faults.rs` or `tests/websocket_faults.rs`.
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer};
@@ -299,35 +304,69 @@ impl Action {
 
     /// Whether an agent may rightly believe that its message did not arrive, or was not understood.
     pub(crate) fn is_spoiling(&self) -> bool {
-        self.drop.is_some()
-            || self.silent
-            || self.status.is_some()
-            || self.redirect.is_some()
-            || self.content_type.is_some()
-            || self.body.is_some()
-            || self.encoding == Some(Encoding::FalseGzip)
-            || self.content_length.is_some()
-            || self.cut.is_some()
-            || self.endless.is_some()
-            || self.dribble.is_some()
-            || self.wait.is_some()
-            || self.wait_between.is_some()
-            || self.wait_before_reading.is_some()
-            || self
-                .close
+        // Key by key: who adds one says here whether it spoils.
+        let Self {
+            wait_before_reading,
+            drop,
+            wait,
+            silent,
+            status,
+            redirect,
+            content_type,
+            answer,
+            body,
+            encoding,
+            content_length,
+            wait_between,
+            dribble,
+            cut,
+            endless,
+            close,
+            opcode,
+            reserved_bits,
+            masked,
+            header,
+            unfinished,
+            mute,
+            deaf,
+            accept: _,
+            certificate: _,
+            sending: _,
+            reading: _,
+            headers: _,
+            retry_after: _,
+            offer_again: _,
+            chunked: _,
+            answer_first: _,
+            fragments: _,
+            pings_between: _,
+            frames_before: _,
+            frames: _,
+        } = self;
+        let is_late = [wait_before_reading, wait, wait_between];
+        *silent
+            || *masked
+            || *unfinished
+            || *mute
+            || *deaf
+            || *reserved_bits != 0
+            || is_late.into_iter().any(Option::is_some)
+            || drop.is_some()
+            || status.is_some()
+            || redirect.is_some()
+            || content_type.is_some()
+            || body.is_some()
+            || content_length.is_some()
+            || dribble.is_some()
+            || cut.is_some()
+            || endless.is_some()
+            || opcode.is_some()
+            || header.is_some()
+            || *encoding == Some(Encoding::FalseGzip)
+            || matches!(close, Some(Close::Vanish))
+            || answer
                 .as_ref()
-                .is_some_and(|close| matches!(close, Close::Vanish))
-            || self.opcode.is_some()
-            || self.reserved_bits != 0
-            || self.masked
-            || self.header.is_some()
-            || self.unfinished
-            || self.mute
-            || self.deaf
-            || self
-                .answer
-                .as_ref()
-                .is_some_and(|answer| answer.get("error_response").is_some())
+                .is_some_and(|parts| parts.get("error_response").is_some())
     }
 
     /// Reads the `do` of a rule. What can not work is refused now and not when it is needed.
