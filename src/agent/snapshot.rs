@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{clock, convert, error::Error, identity, run::Run};
-use crate::protocol::{self, State, Time};
+use crate::protocol::{self, AgentState, Time};
 
 /// The agent as it was when it was asked for; changes no more.
 #[derive(Debug)]
@@ -143,11 +143,11 @@ impl Snapshot {
         let ago = |time: Time| millis(now.since(time));
         let (number, name) = match core.state {
             _ if !is_running => (0, "stopped"),
-            State::Idle | State::Connecting => (1, "connecting"),
-            State::Connected => (2, "connected"),
-            State::Waiting => (3, "waiting"),
-            State::Stopping => (4, "stopping"),
-            State::Stopped => (0, "stopped"),
+            AgentState::Idle | AgentState::Connecting => (1, "connecting"),
+            AgentState::Connected => (2, "connected"),
+            AgentState::Waiting => (3, "waiting"),
+            AgentState::Stopping => (4, "stopping"),
+            AgentState::Stopped => (0, "stopped"),
         };
         self.state = name;
         self.put(Field::State, number);

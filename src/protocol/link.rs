@@ -1,5 +1,5 @@
 //! What is open or on its way: at most one exchange or one connection (HTTP-06, WS-13).
-use super::{Failure, TryId, parts::Mark, time::Time};
+use super::{failure::Failure, interface::TryId, reported::Mark, time::Time};
 
 /// RFC 6455: a normal end.
 pub(super) const CLOSE_NORMAL: u16 = 1000;
@@ -195,6 +195,11 @@ impl Link {
                 *self = Self::Exchange(exchange);
             }
         }
+    }
+
+    /// WebSocket: the message that came last answers none of ours.
+    pub(super) const fn is_unasked(&self) -> bool {
+        matches!(self, Self::Open(session) if session.is_unasked)
     }
 
     /// The shell was told.

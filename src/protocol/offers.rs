@@ -5,12 +5,22 @@ use bytes::Bytes;
 
 use super::{
     change::{ConfigState, RemoteConfigStatus},
-    config::{Carry, Config},
+    config::Config,
+    digest::digest,
     event::RemoteConfig,
-    snapshot::OfferState,
+    persistent_state::Carry,
     time::Time,
 };
 use crate::proto;
+
+/// The last offer that was delivered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OfferState {
+    pub hash: Bytes,
+    pub delivered: Time,
+    /// `Unset`: the host has not answered.
+    pub state: ConfigState,
+}
 
 /// What to do with an offer.
 pub(super) enum Answer {
@@ -309,19 +319,4 @@ fn waiting(map: proto::AgentConfigMap, hash: Bytes) -> proto::AgentRemoteConfig 
         config: Some(map),
         config_hash: hash,
     }
-}
-
-/// After FNV-1a, over words of any length. It only tells a repetition from news.
-pub(super) fn digest<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> u64 {
-    let mut digest = 0xCBF2_9CE4_8422_2325_u64;
-    let mut add = |word: u64| digest = (digest ^ word).wrapping_mul(0x0100_0000_01B3);
-    for bytes in words {
-        add(bytes.len() as u64);
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            add(u64::from_le_bytes(word));
-        }
-    }
-    digest
 }

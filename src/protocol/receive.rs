@@ -1,17 +1,18 @@
 //! What a received ServerToAgent means.
-use std::{sync::Arc, time::Duration};
-
 use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Core, Event, FailKind, Failure, Message, MessageParts, Policy, Reached, ServerErrorKind, TryId,
-    Uid, WarningKind, deliver::Waiting, event::clipped, link::Link, parts::Parts, told::Kind, walk,
+    core::Core,
+    delivery::Waiting,
+    event::{Event, Message, MessageParts, WarningKind, clipped},
+    event_queue::Kind,
+    failure::{FailKind, Failure, Reached},
+    field_count,
+    link::Link,
+    refusal::{is_unavailable, wait_asked_by},
 };
-use crate::proto::{
-    self, AgentCapabilities, ServerErrorResponseType, ServerToAgentFlags,
-    server_error_response::Details,
-};
+use crate::proto::{self, ServerToAgentFlags};
 
 /// Of the hashes that are kept: a peer must not make a small thing large.
 const HASH_LIMIT: usize = 1024;
@@ -20,7 +21,7 @@ impl Core {
     pub(super) fn on_message(&mut self, bytes: &Bytes) {
         self.journal.messages_received += 1;
         self.journal.bytes_received += bytes.len() as u64;
-        match &mut self.link {
+        match &mut self.upstream.link {
             Link::Exchange(_) => {}
             Link::Open(session) => {
                 session.on_heard();
@@ -55,7 +56,7 @@ impl Core {
         if bytes.len() > self.config.receive_limit {
             return Err(Problem::TooLong(bytes.len()));
         }
-        if !walk::has_at_most(self.config.field_limit, bytes) {
+        if !field_count::has_at_most(self.config.field_limit, bytes) {
             return Err(Problem::TooManyFields(self.config.field_limit));
         }
         // From `Bytes`, so that bodies become slices of what was received.
@@ -66,10 +67,10 @@ impl Core {
             return Err(problem);
         }
         let uid: &[u8] = &message.instance_uid;
-        if uid == self.identity.uid {
-            self.identity.former = None;
+        if uid == self.state.identity.uid {
+            self.state.identity.former = None;
         }
-        let ours = [Some(self.identity.uid), self.identity.former];
+        let ours = [Some(self.state.identity.uid), self.state.identity.former];
         let is_ours = uid.is_empty() || ours.iter().flatten().any(|our| uid == our);
         if is_ours {
             Ok(())
@@ -82,9 +83,9 @@ impl Core {
     fn on_bad_message(&mut self, problem: Problem) {
         let (kind, warning, text) = problem.told();
         let text = clipped(&text, self.config.text_limit);
-        if let Link::Exchange(_) = &self.link {
+        if let Link::Exchange(_) = &self.upstream.link {
             let id = self.end_exchange();
-            self.reported.on_lost();
+            self.state.reported.on_lost();
             // It came with a good status; an empty one of a 204 is a message.
             let failure = Failure {
                 status: Some(200),
@@ -92,7 +93,7 @@ impl Core {
             };
             self.on_failed(id, failure);
         } else {
-            if let Link::Open(session) = &mut self.link {
+            if let Link::Open(session) = &mut self.upstream.link {
                 session.unanswered = None;
             }
             self.warn(warning, &text);
@@ -100,14 +101,14 @@ impl Core {
     }
 
     fn on_good(&mut self, message: &mut proto::ServerToAgent, raw: &Bytes) {
-        let is_last = matches!(&self.link, Link::Exchange(exchange) if exchange.is_last);
+        let is_last = matches!(&self.upstream.link, Link::Exchange(exchange) if exchange.is_last);
         self.on_answer();
         self.on_decoded();
         if is_last {
             return;
         }
         let (flags, capabilities) = (message.flags, message.capabilities);
-        self.reported.set_server_capabilities(capabilities);
+        self.state.reported.set_server_capabilities(capabilities);
         if let Some(identification) = message.agent_identification.take() {
             self.on_identification(&identification.new_instance_uid);
         }
@@ -129,7 +130,7 @@ impl Core {
         if let Some((message, left_out)) = delivered {
             self.events.push_after(Event::Message(message), left_out);
         } else if self.config.tell_every_answer {
-            let kind = self.is_unasked().then_some(Kind::Unasked);
+            let kind = self.upstream.link.is_unasked().then_some(Kind::Unasked);
             let message = Message {
                 parts: MessageParts::NONE,
                 remote_config: None,
@@ -139,182 +140,6 @@ impl Core {
             };
             self.events.push_as(kind, Event::Message(message), self.now);
         }
-    }
-
-    /// WebSocket: the message that came last answers none of ours.
-    pub(super) const fn is_unasked(&self) -> bool {
-        matches!(&self.link, Link::Open(session) if session.is_unasked)
-    }
-
-    /// Any decoded message but UNAVAILABLE: the way and the server work.
-    fn on_decoded(&mut self) {
-        self.on_success();
-        let is_first = !self.is_answered || self.journal.failures_in_a_row > 0;
-        let is_first = is_first && self.config.policy == Policy::Http;
-        if is_first {
-            self.tell_connected();
-        } else if self.config.tell_every_answer && self.stop.is_none() {
-            self.events.push(Event::Answered, self.now);
-        }
-        if let Link::Exchange(_) = &self.link {
-            self.end_exchange();
-            self.backoffs = 0;
-            self.is_answered = true;
-        }
-    }
-
-    /// RCV-01; other fields of such a message are ignored.
-    fn on_error_response(&mut self, error: &proto::ServerErrorResponse, raw: &Bytes) {
-        let text = clipped(&error.error_message, self.config.text_limit);
-        match ServerErrorResponseType::try_from(error.r#type) {
-            Ok(ServerErrorResponseType::Unavailable) => self.on_unavailable(error, text, raw),
-            Ok(ServerErrorResponseType::BadRequest) => {
-                self.on_refused(ServerErrorKind::BadRequest, text, raw);
-            }
-            Ok(ServerErrorResponseType::Unknown) | Err(_) => {
-                self.on_refused(ServerErrorKind::Unknown, text, raw);
-            }
-        }
-    }
-
-    /// The same message would be refused again: what it carried is held back (HTTP-09).
-    fn on_refused(&mut self, kind: ServerErrorKind, text: Arc<str>, raw: &Bytes) {
-        let Some(id) = self.link.id() else { return };
-        let held_back = self.blame();
-        self.clear_patience();
-        self.on_decoded();
-        let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
-        let event = Event::ServerError {
-            kind,
-            text,
-            retry_in: None,
-            held_back,
-            raw: raw.clone(),
-        };
-        self.events.push(event, self.now);
-        // Reports that wait for what is held back end as such, the others have had a try.
-        self.settle();
-        self.give_up(id, &failure);
-        self.journal.last_error = Some((self.now, failure));
-    }
-
-    /// Holds back what was refused. Over WebSocket an error names no message: it is about the one that was read and not yet
-    /// answered, else about the last one with news.
-    fn blame(&mut self) -> Parts {
-        match &mut self.link {
-            Link::Exchange(exchange) => self.reported.on_refused(exchange.mark),
-            Link::Open(session) => {
-                session.awaited = None;
-                let parts = match session.unanswered.take() {
-                    Some(mark) => self.reported.on_refused_upto(mark),
-                    None => self.reported.on_refused(session.last_news),
-                };
-                let parts = if parts.is_empty() {
-                    self.reported.on_refused_upto(session.ponged)
-                } else {
-                    parts
-                };
-                if session.is_unclear {
-                    self.reported.on_refused_by_guess(parts);
-                }
-                parts
-            }
-            _ => Parts::NONE,
-        }
-    }
-
-    /// WS-11, HTTP-10: stay away for as long as it says, then report what was not confirmed.
-    fn on_unavailable(&mut self, error: &proto::ServerErrorResponse, text: Arc<str>, raw: &Bytes) {
-        let Some(id) = self.link.id() else { return };
-        self.put_off(wait_asked_by(error));
-        if let Link::Exchange(_) = &self.link {
-            self.end_exchange();
-        } else {
-            self.leave();
-        }
-        self.reported.on_lost();
-        self.is_answered = false;
-        self.wishes.again = true;
-        self.journal.failures_in_a_row += 1;
-        let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
-        self.give_up(id, &failure);
-        self.journal.last_error = Some((self.now, failure));
-        let retry_in = self
-            .gate
-            .closed(self.now)
-            .map(|gate| gate.until.since(self.now));
-        let (kind, held_back) = (ServerErrorKind::Unavailable, self.reported.held_back());
-        let event = Event::ServerError {
-            kind,
-            text,
-            retry_in,
-            held_back,
-            raw: raw.clone(),
-        };
-        self.events.push(event, self.now);
-    }
-
-    /// SYNC-10, RCV-16.
-    fn on_identification(&mut self, new: &[u8]) {
-        match Uid::try_from(new) {
-            Ok(uid) if uid == self.identity.uid => self.identity.wanted = false,
-            Ok(uid) if uid != [0; 16] => {
-                self.adopt(uid);
-                self.want_full_report();
-                self.events.push(Event::NewUid(uid), self.now);
-            }
-            _ => {
-                let text = format!("a new instance uid of {} bytes was ignored", new.len());
-                self.warn(WarningKind::BadNewUid, &text);
-            }
-        }
-    }
-
-    /// CONN-06 and CONN-12: of an offer of settings this release takes the interval alone.
-    fn on_connection_settings(&mut self, offers: proto::ConnectionSettingsOffers) {
-        let declared = AgentCapabilities::ReportsHeartbeat as u64
-            | AgentCapabilities::AcceptsOpAmpConnectionSettings as u64;
-        let Some(opamp) = offers
-            .opamp
-            .filter(|_| self.reported.capabilities & declared != 0)
-        else {
-            return;
-        };
-        let is_known = !offers.hash.is_empty() && offers.hash == self.settings_hash;
-        if is_known {
-            return;
-        }
-        // Small, but a slice of a perhaps large message.
-        self.settings_hash = Bytes::copy_from_slice(&offers.hash);
-        let seconds = opamp.heartbeat_interval_seconds;
-        if seconds > 0 {
-            let interval = Duration::from_secs(seconds);
-            let (min, max) = (
-                self.config.server_interval_min,
-                self.config.server_interval_max,
-            );
-            self.beat.set_by_server(interval.clamp(min, max));
-            self.on_interval();
-        } else if self.config.policy == Policy::WebSocket && changes_nothing_else(&opamp) {
-            self.beat.set_by_server(Duration::ZERO);
-        }
-    }
-
-    fn want_full_report(&mut self) {
-        self.wishes.full_by_server = true;
-        if self.budgets.full_report.bites_first(self.now) {
-            self.warn(
-                WarningKind::ServerAsksTooOften,
-                "full state is asked for again and again",
-            );
-        }
-    }
-
-    /// HTTP: the exchange is over.
-    fn end_exchange(&mut self) -> TryId {
-        let id = self.link.id().unwrap_or(TryId(self.last_try));
-        self.take_link();
-        id
     }
 }
 
@@ -370,25 +195,4 @@ fn long_hash(message: &proto::ServerToAgent) -> Option<Problem> {
         .filter_map(|(what, len)| Some((what, len?)));
     let (what, length) = hashes.find(|(_, length)| *length > HASH_LIMIT)?;
     Some(Problem::LongHash(what, length))
-}
-
-fn is_unavailable(error: &proto::ServerErrorResponse) -> bool {
-    error.r#type == ServerErrorResponseType::Unavailable as i32
-}
-
-fn wait_asked_by(error: &proto::ServerErrorResponse) -> Option<Duration> {
-    let Some(Details::RetryInfo(info)) = &error.details else {
-        return None;
-    };
-    let wait = Duration::from_nanos(info.retry_after_nanoseconds);
-    (!wait.is_zero()).then_some(wait)
-}
-
-/// 0 can not be told from "absent": only alone it means "no heartbeats".
-fn changes_nothing_else(opamp: &proto::OpAmpConnectionSettings) -> bool {
-    let interval = proto::OpAmpConnectionSettings {
-        heartbeat_interval_seconds: opamp.heartbeat_interval_seconds,
-        ..Default::default()
-    };
-    *opamp == interval
 }

@@ -1,30 +1,22 @@
 //! What the core knows, for the host to read at any time (LOG-04).
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::{ConfigState, Core, Deadline, Failure, Parts, Policy, Time, config::Uid, link::Link};
-
-/// Where the agent stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// Not started yet.
-    Idle,
-    /// A connection or an exchange is on its way, and the server has not answered since the start or the last failure.
-    Connecting,
-    /// The last try succeeded.
-    Connected,
-    /// The last try failed; the next one comes at [`Snapshot::next`].
-    Waiting,
-    Stopping,
-    Stopped,
-}
+use super::{
+    config::{Policy, Uid},
+    core::Core,
+    failure::Failure,
+    journal::AgentState,
+    offers::OfferState,
+    parts::Parts,
+    time::Time,
+    timers::Deadline,
+};
 
 /// All counters are of this run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Snapshot {
     pub policy: Policy,
-    pub state: State,
+    pub state: AgentState,
     pub since: Time,
     /// The next thing that the core will do by itself, and why.
     pub next: Option<Deadline>,
@@ -53,76 +45,13 @@ pub struct Snapshot {
     pub offer: Option<OfferState>,
 }
 
-/// The last offer that was delivered.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OfferState {
-    pub hash: Bytes,
-    pub delivered: Time,
-    /// `Unset`: the host has not answered.
-    pub state: ConfigState,
-}
-
-/// What is counted and noted for the snapshot alone.
-pub(super) struct Journal {
-    state: State,
-    since: Time,
-    pub(super) last_success: Option<Time>,
-    pub(super) last_error: Option<(Time, Failure)>,
-    pub(super) attempts: u64,
-    pub(super) failures_in_a_row: u32,
-    pub(super) messages_sent: u64,
-    pub(super) messages_received: u64,
-    pub(super) bytes_sent: u64,
-    /// Of the message built last.
-    last_bytes: u64,
-    pub(super) bytes_received: u64,
-    pub(super) stale_facts: u64,
-}
-
-impl Journal {
-    pub(super) const fn new(now: Time) -> Self {
-        Self {
-            state: State::Idle,
-            since: now,
-            last_success: None,
-            last_error: None,
-            attempts: 0,
-            failures_in_a_row: 0,
-            messages_sent: 0,
-            messages_received: 0,
-            bytes_sent: 0,
-            last_bytes: 0,
-            bytes_received: 0,
-            stale_facts: 0,
-        }
-    }
-
-    pub(super) const fn on_built(&mut self, length: u64) {
-        self.messages_sent += 1;
-        self.bytes_sent += length;
-        self.last_bytes = length;
-    }
-
-    /// No byte of the message built last has left.
-    pub(super) const fn on_unsent(&mut self) {
-        self.messages_sent -= 1;
-        self.bytes_sent -= self.last_bytes;
-    }
-
-    pub(super) fn note(&mut self, state: State, now: Time) {
-        if self.state != state {
-            (self.state, self.since) = (state, now);
-        }
-    }
-}
-
 impl Core {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let journal = &self.journal;
         Snapshot {
-            policy: self.config.policy,
-            state: self.state(),
+            policy: self.upstream.policy,
+            state: self.agent_state(),
             since: journal.since,
             next: self.next_deadline(),
             last_success: journal.last_success,
@@ -134,28 +63,13 @@ impl Core {
             bytes_sent: journal.bytes_sent,
             bytes_received: journal.bytes_received,
             stale_facts: journal.stale_facts,
-            instance_uid: self.identity.uid,
-            sequence_num: self.next_number,
-            server_capabilities: self.reported.server_capabilities,
-            interval: self.beat.interval(),
-            pending: self.reported.unconfirmed(),
-            held_back: self.reported.held_back(),
-            offer: self.offers.last().cloned(),
-        }
-    }
-
-    pub(super) fn state(&self) -> State {
-        let has_failed = self.journal.failures_in_a_row > 0;
-        match (&self.stop, &self.link) {
-            _ if self.is_stopped() => State::Stopped,
-            (Some(_), _) => State::Stopping,
-            _ if !self.is_started => State::Idle,
-            (None, Link::Open(_)) => State::Connected,
-            (None, Link::Down) if has_failed || self.gate.closed(self.now).is_some() => {
-                State::Waiting
-            }
-            _ if self.is_answered && !has_failed => State::Connected,
-            _ => State::Connecting,
+            instance_uid: self.state.identity.uid,
+            sequence_num: self.state.next_number,
+            server_capabilities: self.state.reported.server_capabilities,
+            interval: self.upstream.beat.interval(),
+            pending: self.state.reported.unconfirmed(),
+            held_back: self.state.reported.held_back(),
+            offer: self.state.offers.last().cloned(),
         }
     }
 }

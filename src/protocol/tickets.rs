@@ -1,9 +1,9 @@
 //! Reports: "tell me when all that I have set is confirmed".
 use super::{
-    TryId,
     event::Outcome,
     failure::Failure,
-    parts::{Generations, Mark, Reported},
+    interface::TryId,
+    reported::{Generations, Mark, Reported},
 };
 
 /// More than a shell lets wait at a time.

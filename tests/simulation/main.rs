@@ -101,12 +101,12 @@ fn an_empty_string_is_a_calm_world() {
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn each_planted_bug_is_found_within_1000_seeds() {
-    use opamp::protocol::planted::{Bug, plant};
+    use opamp::protocol::planted_bugs::{Bug, enable};
     let mut missed = Vec::new();
     for bug in Bug::ALL {
-        plant(Some(bug));
+        enable(Some(bug));
         let found = (0..1000).find_map(|seed| Some((seed, run(&bytes_of(seed), None).err()?)));
-        plant(None);
+        enable(None);
         match found {
             Some((seed, rule)) => println!("{bug:?}: seed {seed}, \"{rule}\""),
             None => missed.push(bug),

@@ -199,15 +199,15 @@ fn after_413_the_parts_are_held_back_and_polls_go_on() {
 fn after_413_the_last_try_has_failed_until_the_next_answer() {
     let mut scene = Scene::http();
     let state = |scene: &Scene| scene.core.snapshot().state;
-    assert_eq!(state(&scene), State::Connected);
+    assert_eq!(state(&scene), AgentState::Connected);
     scene.host(Change::EffectiveConfig(Arc::new(config_map("large"))));
-    assert_eq!(state(&scene), State::Connected);
+    assert_eq!(state(&scene), AgentState::Connected);
     scene.status(413, None);
-    assert_eq!(state(&scene), State::Waiting);
+    assert_eq!(state(&scene), AgentState::Waiting);
     scene.pass(scene.wait_for());
-    assert_eq!(state(&scene), State::Connecting);
+    assert_eq!(state(&scene), AgentState::Connecting);
     scene.answer(ServerToAgent::default());
-    assert_eq!(state(&scene), State::Connected);
+    assert_eq!(state(&scene), AgentState::Connected);
 }
 
 /// [PROXY-01]

@@ -31,7 +31,7 @@ fn stop_says_goodbye_once_with_what_is_pending_and_waits_for_its_answer() {
     scene.pass(secs(1000));
     stop(&mut scene, secs(2));
     assert_eq!((scene.sent.len(), scene.events.len()), (2, 1));
-    assert_eq!(scene.core.snapshot().state, State::Stopped);
+    assert_eq!(scene.core.snapshot().state, AgentState::Stopped);
 }
 
 #[test]

@@ -79,7 +79,7 @@ thread_local! {
 }
 
 /// From now on all cores of this thread have it.
-pub fn plant(bug: Option<Bug>) {
+pub fn enable(bug: Option<Bug>) {
     PLANTED.set(bug);
 }
 

@@ -1,12 +1,12 @@
-//! What the host is told. What a peer can provoke has a budget per kind: the newest waits, those left out are counted
+//! What the host is queue. What a peer can provoke has a budget per kind: the newest waits, those left out are counted
 //! (LOG-11).
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::{
-    Event, ServerErrorKind, WarningKind,
-    budget::PeerBudget,
+    event::{Event, ServerErrorKind, WarningKind},
+    rate_limit::PeerBudget,
     time::Time,
     timers::{Deadline, Timer},
 };
@@ -49,16 +49,16 @@ struct Throttle {
 }
 
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct EventQueue {
     /// Each with how many of its kind were left out before it.
     ready: VecDeque<(Event, u64)>,
     /// Of the kinds that came up so far.
     throttles: Vec<Throttle>,
-    /// When the first of what is held may be told.
+    /// When the first of what is held may be queue.
     due: Option<Time>,
 }
 
-impl Told {
+impl EventQueue {
     pub(super) fn push(&mut self, event: Event, now: Time) {
         self.push_as(Kind::of(&event), event, now);
     }
@@ -161,41 +161,41 @@ mod tests {
 
     #[test]
     fn a_storm_is_three_events_then_ever_fewer_and_the_newest_is_among_them() {
-        let (mut told, mut now) = (Told::default(), Time::from_micros(1_000_000_000));
+        let (mut queue, mut now) = (EventQueue::default(), Time::from_micros(1_000_000_000));
         let begin = now;
         let (mut heard, mut count) = (Vec::new(), 0);
         // given 100 a second for 20 s
         for tick in 0..2000 {
             now = begin + Duration::from_millis(tick * 10);
-            told.release(now);
-            told.push(bad(tick.to_string().into()), now);
-            while let Some((_, left_out)) = told.pop() {
+            queue.release(now);
+            queue.push(bad(tick.to_string().into()), now);
+            while let Some((_, left_out)) = queue.pop() {
                 heard.push(now.since(begin).as_secs());
                 count += 1 + left_out;
             }
         }
         assert_eq!(heard, [0, 0, 0, 1, 3, 7, 15]);
         // when it ends, then the last one comes, and none was lost
-        let next = told.next().expect("one waits").at;
-        told.release(next);
-        let (last, left_out) = told.pop().expect("the newest");
+        let next = queue.next().expect("one waits").at;
+        queue.release(next);
+        let (last, left_out) = queue.pop().expect("the newest");
         assert_eq!(last, bad("1999".into()));
         assert_eq!(count + 1 + left_out, 2000);
-        assert_eq!(told.next(), None);
+        assert_eq!(queue.next(), None);
         // and a calm minute later all is at once again
-        told.push(bad("again".into()), next + Duration::from_secs(60));
-        assert!(told.pop().is_some());
+        queue.push(bad("again".into()), next + Duration::from_secs(60));
+        assert!(queue.pop().is_some());
     }
 
     #[test]
     fn one_kind_does_not_keep_another_waiting() {
-        let (mut told, now) = (Told::default(), Time::from_micros(1_000_000_000));
-        (0..10).for_each(|_| told.push(bad("".into()), now));
-        told.push(Event::NewUid([1; 16]), now);
-        let heard: Vec<_> = std::iter::from_fn(|| told.pop()).collect();
+        let (mut queue, now) = (EventQueue::default(), Time::from_micros(1_000_000_000));
+        (0..10).for_each(|_| queue.push(bad("".into()), now));
+        queue.push(Event::NewUid([1; 16]), now);
+        let heard: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(heard.last(), Some(&(Event::NewUid([1; 16]), 0)));
         // and the end keeps nothing back
-        told.release_all();
-        assert_eq!(told.pop(), Some((bad("".into()), 6)));
+        queue.release_all();
+        assert_eq!(queue.pop(), Some((bad("".into()), 6)));
     }
 }

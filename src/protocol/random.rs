@@ -1,4 +1,4 @@
-//! Chance without a generator: each draw is a function of the seed, its purpose and how often it was drawn before.
+//! Randomness without a generator: each draw is a function of the seed, its purpose and how often it was drawn before.
 use std::time::Duration;
 
 use super::time::micros;
@@ -11,12 +11,12 @@ pub(super) enum Purpose {
     Heartbeat,
 }
 
-pub(super) struct Chance {
+pub(super) struct Random {
     seed: u64,
     drawn: [u64; 3],
 }
 
-impl Chance {
+impl Random {
     pub(super) const fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn draws_fill_their_range_evenly_and_repeat_with_the_seed() {
-        let (mut one, mut same) = (Chance::new(7), Chance::new(7));
+        let (mut one, mut same) = (Random::new(7), Random::new(7));
         let mut tenths = [0; 10];
         for _ in 0..10_000 {
             let draw = one.up_to(Purpose::Backoff, Duration::from_micros(99));
