@@ -93,11 +93,11 @@ impl RemoteConfigStatus {
         }
     }
 
-    pub(super) fn failed(hash: Bytes, error: String) -> Self {
+    pub(super) fn failed(hash: Bytes, error: Arc<str>) -> Self {
         Self {
             hash,
             state: ConfigState::Failed,
-            error: error.into(),
+            error,
         }
     }
 
@@ -114,6 +114,10 @@ impl RemoteConfigStatus {
     /// Empty unless it failed.
     #[must_use]
     pub fn error(&self) -> &str {
+        &self.error
+    }
+
+    pub(super) const fn shared_error(&self) -> &Arc<str> {
         &self.error
     }
 }

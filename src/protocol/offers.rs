@@ -1,5 +1,5 @@
 //! The remote configurations offered, and the host's verdicts on them.
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -8,6 +8,7 @@ use super::{
     config::Config,
     digest::digest,
     event::RemoteConfig,
+    offer_memory::OfferMemory,
     persistent_state::Carry,
     time::Time,
 };
@@ -62,21 +63,9 @@ pub(super) struct Offers {
     last: Option<OfferState>,
     /// A digest of the last offer without a hash.
     nameless: Option<u64>,
-    applied: Option<Bytes>,
-    /// The newest last.
-    failed: Vec<RemoteConfigStatus>,
     reported: Option<RemoteConfigStatus>,
-    /// Digests of the hashes of this run's offers, the newest last.
-    seen: VecDeque<u64>,
-    /// The last offer came before, or was answered without the host: a server could have its verdict without end.
-    is_provoked: bool,
+    memory: OfferMemory,
 }
-
-/// So many FAILED offers, and so many offers at all, are remembered.
-const MEMORY: usize = 16;
-
-/// Of more than the last FAILED one: hashes and texts are as long as a peer makes them.
-const MEMORY_BYTES: usize = 64 << 10;
 
 impl Offers {
     /// An offer that the host never answered is forgotten, so that it is delivered again.
@@ -95,19 +84,16 @@ impl Offers {
         Self {
             last,
             nameless: None,
-            applied: carry.applied.clone(),
-            failed: carry.failed.clone(),
             reported: carry.verdict.clone(),
-            seen: VecDeque::new(),
-            is_provoked: false,
+            memory: OfferMemory::new(carry.applied.clone(), carry.failed.clone()),
         }
     }
 
     pub(super) fn keep(&self, carry: &mut Carry) {
         carry.last_offer = self.last.as_ref().map(|last| last.hash.clone());
         carry.verdict = self.reported.clone();
-        carry.applied = self.applied.clone();
-        carry.failed = self.failed.clone();
+        carry.applied = self.memory.applied().cloned();
+        carry.failed = self.memory.failed().clone();
     }
 
     pub(super) const fn last(&self) -> Option<&OfferState> {
@@ -131,18 +117,18 @@ impl Offers {
             .as_ref()
             .filter(|last| last.hash == hash)
             .map(|last| last.state);
-        let failed = self.failed.iter().find(|failed| *failed.hash() == hash);
         match same {
             Some(ConfigState::Failed) if config.redeliver_failed && may.repeat => {}
             Some(_) => return Answer::Nothing,
             None if self.is_host_busy() => {}
-            None if self.applied.as_ref() == Some(&hash) => {
+            None if self.memory.applied() == Some(&hash) => {
                 let status = RemoteConfigStatus::applied(hash);
                 return self.answer(status, now);
             }
             None => {
+                let failed = self.memory.failure_of(&hash);
                 if let Some(failed) = failed.filter(|_| !config.redeliver_failed) {
-                    let status = failed.clone();
+                    let status = RemoteConfigStatus::failed(hash, failed.error.clone());
                     return self.answer(status, now);
                 }
             }
@@ -150,16 +136,16 @@ impl Offers {
         if map.config_map.len() > config.offer_files_limit {
             let files = map.config_map.len();
             let text = format!("{files} files, the limit is {}", config.offer_files_limit);
-            let status = RemoteConfigStatus::failed(hash, text);
+            let status = RemoteConfigStatus::failed(hash, text.into());
             self.on_verdict(&status);
             self.note(status.hash().clone(), ConfigState::Failed, now);
-            self.is_provoked = true;
+            self.memory.on_answered();
             return Answer::Refuse {
                 files,
                 status: Some(status),
             };
         }
-        let (repeats, is_known) = (same.is_some(), self.seen.contains(&digest([&hash[..]])));
+        let (repeats, is_known) = (same.is_some(), self.memory.has_seen(digest([&hash[..]])));
         if !repeats && !may.allows(is_known) {
             let offer = waiting(map, hash);
             return Answer::Wait { offer, is_known };
@@ -182,18 +168,14 @@ impl Offers {
         let hash = status.hash();
         match status.state() {
             ConfigState::Applied => {
+                self.memory.on_applied(hash);
                 // A later offer without a hash is what the agent runs.
-                let is_past = self.last.as_ref().is_some_and(|last| last.hash.is_empty());
-                self.applied = Some(hash.clone()).filter(|_| !is_past);
-                self.failed.retain(|failed| failed.hash() != hash);
+                if self.last.as_ref().is_some_and(|last| last.hash.is_empty()) {
+                    self.memory.forget_applied();
+                }
             }
-            ConfigState::Failed => {
-                self.applied.take_if(|applied| applied == hash);
-                self.failed.retain(|failed| failed.hash() != hash);
-                self.failed.push(status.clone());
-                self.forget_failed();
-            }
-            ConfigState::Unset => self.applied = None,
+            ConfigState::Failed => self.memory.on_failed(hash, status.shared_error()),
+            ConfigState::Unset => self.memory.forget_applied(),
             ConfigState::Applying => {}
         }
         self.reported = Some(status.clone());
@@ -214,14 +196,14 @@ impl Offers {
             "not finished within {} s",
             config.applying_overdue.as_secs()
         );
-        let status = RemoteConfigStatus::failed(last.hash.clone(), text);
+        let status = RemoteConfigStatus::failed(last.hash.clone(), text.into());
         self.on_verdict(&status);
         Some(status)
     }
 
     /// Whether a verdict on the last offer must be held in a budget.
     pub(super) const fn is_provoked(&self) -> bool {
-        self.is_provoked
+        self.memory.is_provoked()
     }
 
     /// Whether the host has not come to an end with the last offer, so that no older verdict holds.
@@ -248,7 +230,7 @@ impl Offers {
         if repeats && !may.repeat {
             return Answer::Nothing;
         }
-        let is_known = self.seen.contains(&digest);
+        let is_known = self.memory.has_seen(digest);
         let files = map.config_map.len();
         if files > config.offer_files_limit {
             return Answer::Refuse {
@@ -262,7 +244,7 @@ impl Offers {
         }
         self.nameless = Some(digest);
         self.note_as(digest, Bytes::new(), ConfigState::Unset, now);
-        self.applied = None;
+        self.memory.forget_applied();
         let offer = RemoteConfig {
             files: Arc::new(map),
             hash: Bytes::new(),
@@ -276,16 +258,9 @@ impl Offers {
 
     fn answer(&mut self, status: RemoteConfigStatus, now: Time) -> Answer {
         self.note(status.hash().clone(), status.state(), now);
-        (self.reported, self.is_provoked) = (Some(status.clone()), true);
+        self.reported = Some(status.clone());
+        self.memory.on_answered();
         Answer::Status(status)
-    }
-
-    fn forget_failed(&mut self) {
-        let size = |failed: &RemoteConfigStatus| failed.hash().len() + failed.error().len();
-        let mut bytes: usize = self.failed.iter().map(size).sum();
-        while self.failed.len() > MEMORY || self.failed.len() > 1 && bytes > MEMORY_BYTES {
-            bytes -= size(&self.failed.remove(0));
-        }
     }
 
     fn note(&mut self, hash: Bytes, state: ConfigState, delivered: Time) {
@@ -293,13 +268,7 @@ impl Offers {
     }
 
     fn note_as(&mut self, seen: u64, hash: Bytes, state: ConfigState, delivered: Time) {
-        self.is_provoked = self.seen.contains(&seen);
-        if !self.is_provoked {
-            self.seen.push_back(seen);
-        }
-        if self.seen.len() > MEMORY {
-            self.seen.pop_front();
-        }
+        self.memory.on_seen(seen);
         self.last = Some(OfferState {
             hash,
             delivered,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::{
     change::RemoteConfigStatus,
     config::Uid,
+    offer_memory::FailedOffer,
     parts::{Part, TooLarge},
     time::Time,
 };
@@ -28,8 +29,8 @@ pub struct Carry {
     pub verdict: Option<RemoteConfigStatus>,
     /// The hash of the last offer that was APPLIED.
     pub applied: Option<Bytes>,
-    /// The last verdicts FAILED, one for each offer.
-    pub failed: Vec<RemoteConfigStatus>,
+    /// The last offers that FAILED.
+    pub failed: Vec<FailedOffer>,
     /// What was too large for the way to this server (HTTP-24).
     pub too_large: TooLarge,
 }
