@@ -316,7 +316,7 @@ fn a_time_that_was_told_is_waited_for() {
 #[test]
 fn two_requests_at_once_and_a_flood_are_seen() {
     let both = broken(|server, agent| {
-        server.spoil(json!({"do": {"wait": "50ms"}}));
+        server.spoil(json!({"do": {"wait": "500ms"}}));
         agent.send_only(&[]);
         server.wait("messages>=2");
         let mut second = Agent::new(server);
@@ -334,9 +334,13 @@ fn two_requests_at_once_and_a_flood_are_seen() {
         agent.send(&[]);
     });
     assert_eq!(given_up, [""; 0]);
-    let flood = broken(|_, agent| {
-        for _ in 0..120 {
-            agent.send(&[]);
+    // More than 100 within one second: a busy machine may need more than one turn for that.
+    let flood = broken(|server, agent| {
+        let mut turns = 0..50;
+        while server.problems().is_empty() && turns.next().is_some() {
+            for _ in 0..120 {
+                agent.send(&[]);
+            }
         }
     });
     assert!(
