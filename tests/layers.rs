@@ -148,6 +148,24 @@ fn file_of(files: &BTreeMap<String, String>, path: &str) -> Option<String> {
     prefixes.into_iter().find(|name| files.contains_key(name))
 }
 
+/// Each file's name, and the names of those that it uses.
+type Uses = BTreeMap<String, BTreeSet<String>>;
+
+/// What is left when files that use none of the rest, or that none of the rest uses, go.
+fn circles(mut uses: Uses) -> Uses {
+    loop {
+        let left = uses.clone();
+        let is_used = |file: &String| left.values().any(|used| used.contains(file));
+        uses.retain(|file, used| {
+            used.retain(|file| left.contains_key(file));
+            !used.is_empty() && is_used(file)
+        });
+        if uses.len() == left.len() {
+            return uses;
+        }
+    }
+}
+
 #[test]
 fn no_folder_of_the_development_server_names_one_after_it() {
     let place = |path: &str| {
@@ -181,18 +199,70 @@ fn no_two_files_of_the_development_server_use_each_other() {
             .collect();
         uses.insert(name.clone(), used);
     }
-    // Files that use none of the rest, or that none of the rest uses, go until all are gone or
-    // only circles are left.
-    loop {
-        let left = uses.clone();
-        let is_used = |file: &String| left.values().any(|used| used.contains(file));
-        uses.retain(|file, used| {
-            used.retain(|file| left.contains_key(file));
-            !used.is_empty() && is_used(file)
-        });
-        if uses.len() == left.len() {
-            break;
-        }
+    let circles = circles(uses);
+    assert!(circles.is_empty(), "files use each other: {circles:#?}");
+}
+
+/// Each file of the protocol core but `mod.rs`, by its name, without its tests.
+fn core() -> BTreeMap<String, String> {
+    let root = source_root().join("protocol");
+    let named = sources(&root).into_iter().filter_map(|(path, text)| {
+        let name = path.strip_prefix(&root).expect("below").with_extension("");
+        let name = name.display().to_string();
+        let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+        let is_code = name != "mod" && !name.contains('/');
+        // Every line but comments.
+        is_code.then(|| (name, lines_with(code, &[""]).join("\n")))
+    });
+    named.collect()
+}
+
+/// The methods of `Core` that a file defines.
+fn methods_of_core(text: &str) -> BTreeSet<String> {
+    let blocks = text.split("\nimpl Core {").skip(1);
+    let blocks = blocks.filter_map(|block| block.split("\n}").next());
+    let lines = blocks.flat_map(|block| block.lines());
+    let names = lines.filter_map(|line| {
+        let at = line
+            .strip_prefix("    ")
+            .filter(|rest| !rest.starts_with(' '))?;
+        let name = at.split_once("fn ")?.1.split(['(', '<']).next()?;
+        Some(name.to_owned())
+    });
+    names.collect()
+}
+
+#[test]
+fn no_two_files_of_the_core_use_each_other() {
+    let files = core();
+    assert!(files.contains_key("core") && files.contains_key("drive"));
+    let methods: BTreeMap<_, _> = files
+        .iter()
+        .map(|(name, text)| (name, methods_of_core(text)))
+        .collect();
+    assert!(methods.values().map(BTreeSet::len).sum::<usize>() > 50);
+    let mut uses = Uses::new();
+    for (name, text) in &files {
+        let code: String = text.split_whitespace().collect();
+        let imports = |other: &String| {
+            let (alone, listed) = (format!("super::{other}"), format!("{other}::"));
+            let list = code.split("usesuper::{").skip(1);
+            code.contains(&format!("{alone}::"))
+                || list
+                    .map(|rest| rest.split("};").next().unwrap_or_default())
+                    .any(|list| {
+                        list.split(',')
+                            .any(|item| item == *other || item.starts_with(&listed))
+                    })
+        };
+        let calls = |other: &String| {
+            let mut names = methods[other].iter();
+            names.any(|method| code.contains(&format!("self.{method}(")))
+        };
+        let used = files.keys().filter(|other| *other != name);
+        let used = used.filter(|other| imports(other) || calls(other));
+        uses.insert(name.clone(), used.cloned().collect());
     }
-    assert!(uses.is_empty(), "files use each other: {uses:#?}");
+    let circles = circles(uses);
+    assert!(circles.is_empty(), "files use each other: {circles:#?}");
 }

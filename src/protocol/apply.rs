@@ -21,7 +21,7 @@ impl Core {
             Change::EffectiveConfig(value) => {
                 self.state.reported.set(Value::EffectiveConfig(value))
             }
-            Change::RemoteConfigStatus(status) => self.on_verdict(&status),
+            Change::RemoteConfigStatus(status) => self.on_config_status(&status),
             Change::Capabilities(value) => {
                 self.state
                     .reported

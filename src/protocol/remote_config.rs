@@ -143,7 +143,7 @@ impl Core {
         }
     }
 
-    pub(super) fn on_verdict(&mut self, status: &RemoteConfigStatus) {
+    pub(super) fn on_config_status(&mut self, status: &RemoteConfigStatus) {
         let mut known = Carry::new(self.state.identity.uid);
         self.state.offers.keep(&mut known);
         // The shell has refused it already, unless the offer changed on the way here.
