@@ -159,6 +159,13 @@ def path(name: str, given: Any) -> Any:
     return given
 
 
+def switch(name: str, given: Any) -> bool:
+    """On or off."""
+    if not isinstance(given, bool):
+        raise TypeError(f"{name} must be a bool, not {type(given).__name__}")
+    return given
+
+
 def trust(name: str, given: Any) -> Any:
     """True, False or a path; None is True, as requests has it."""
     return given if isinstance(given, bool) else path(name, given) or True

@@ -43,11 +43,12 @@ class OpAMPClient:
     `opamp_pb2.AgentCapabilities_*`. `transport`: carries the exchanges instead of the library, whatever the scheme.
     `tls_certificate`: True for the system's authorities, the path of a PEM file or a folder for those only, False for no verification.
     `tls_client_certificate`, `tls_client_key`: paths of PEM files; without a key it stands in the certificate's file.
+    `tls_accept_expired_ca`: expired CA certificates that are trusted still vouch for servers.
     `proxy`: `[scheme://][user[:password]@]host[:port]` with http (the default), https, socks5 or socks5h (which looks the server's name
     up), whatever the environment says; None: as the usual variables say; False: none, and the variables are not read. User and password
     are percent-encoded, and in no log line or exception. `proxy_headers`: for http and https proxies alone; the server never sees them.
     `allow_redirects_to`: origins (`https://gateway.example:8443`) beside the endpoint's own that a redirect may lead to; they get neither
-    `headers` nor the client certificate. A `transport` of your own takes no notice of these three.
+    `headers` nor the client certificate. A `transport` of your own takes no notice of these three, nor of `tls_accept_expired_ca`.
 
     `instance_uid`: the 16 bytes under which an earlier process was known, where this one goes on in its place; None: new ones.
 
@@ -69,6 +70,7 @@ class OpAMPClient:
         tls_certificate: str | bool = True,
         tls_client_certificate: str | None = None,
         tls_client_key: str | None = None,
+        tls_accept_expired_ca: bool = False,
         proxy: str | Literal[False] | None = None,
         proxy_headers: Mapping[str, str] | None = None,
         allow_redirects_to: Iterable[str] = (),
@@ -88,6 +90,7 @@ class OpAMPClient:
         self._timeout_millis, self._capabilities, self._transport = timeout_millis, capabilities, transport
         self._tls = (_checks.trust("tls_certificate", tls_certificate), _checks.path("tls_client_certificate", tls_client_certificate),
                      _checks.path("tls_client_key", tls_client_key))
+        self._accepts_expired_ca = _checks.switch("tls_accept_expired_ca", tls_accept_expired_ca)
         self._proxy, self._proxy_headers = _checks.proxy("proxy", proxy), _checks.headers("proxy_headers", proxy_headers)
         self._redirect_origins = _checks.texts("allow_redirects_to", allow_redirects_to)
         self._uid = _uuid7() if instance_uid is None else _checks.uid("instance_uid", instance_uid)
@@ -237,6 +240,8 @@ class OpAMPClient:
             h.call(lib.client_use_host_transport, handle.pointer, 1)
             if self._proxy is not None or self._proxy_headers or self._redirect_origins:
                 _log.warn_once("client", "the settings of proxy and redirects are ignored: the given transport carries the exchanges")
+            if self._accepts_expired_ca:
+                _log.warn_once("client", "tls_accept_expired_ca is ignored: the given transport carries the exchanges")
         else:
             self._set_way(lib, handle)
             self._set_tls(lib, handle)
@@ -278,9 +283,10 @@ class OpAMPClient:
 
         trust, certificate, key = self._tls
         if not self._has_tls():
-            if trust is not True or certificate:
+            if trust is not True or certificate or self._accepts_expired_ca:
                 _log.warn_once("client", "TLS settings are ignored for an endpoint without TLS")
             return
+        h.call(lib.client_set_option, handle.pointer, _library.ACCEPT_EXPIRED_CA, int(self._accepts_expired_ca))
         if trust is True:
             trust = _bundle() or True
         if trust is False:

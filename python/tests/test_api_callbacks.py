@@ -311,6 +311,7 @@ class Sends(unittest.TestCase):
                                  (lambda: client_of("url", headers={1: ""}), TypeError, "headers"),
                                  (lambda: client_of("url", tls_certificate=1), TypeError, "tls_certificate"),
                                  (lambda: client_of("url", tls_client_key=1), TypeError, "tls_client_key"),
+                                 (lambda: client_of("url", tls_accept_expired_ca=1), TypeError, "tls_accept_expired_ca"),
                                  (lambda: client_of("url", capabilities="1"), TypeError, "capabilities"),
                                  (lambda: client_of("url", capabilities=-1), ValueError, "capabilities"),
                                  (lambda: client_of("url", capabilities=2), ValueError, "OpAMP capabilities must include ReportsStatus")):

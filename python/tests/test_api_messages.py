@@ -121,7 +121,7 @@ class TheOldNames(unittest.TestCase):
             "headers": None, "timeout_millis": 1000, "agent_non_identifying_attributes": None, "capabilities": 0x3007, "transport": None,
             "tls_certificate": True, "tls_client_certificate": None, "tls_client_key": None,
             # Ours alone.
-            "proxy": None, "proxy_headers": None, "allow_redirects_to": (), "instance_uid": None})
+            "tls_accept_expired_ca": False, "proxy": None, "proxy_headers": None, "allow_redirects_to": (), "instance_uid": None})
         self.assertEqual(defaults(opamp.OpAMPAgent.send), {"max_retries": None, "callback": None})
         self.assertEqual(defaults(opamp.OpAMPAgent.stop), {"timeout": None})
         self.assertEqual(defaults(OpAMPClient.update_remote_config_status), {"error_message": ""})

@@ -1,11 +1,13 @@
 """Whom a client believes, and what it says where TLS settings mean nothing."""
 import re
+import shutil
 import tempfile
 import traceback
 import unittest
 from pathlib import Path
 
 from kit import Devserver, Recorder, client_of, log_lines, python, running
+from openssl import CA, Shower, Workshop
 
 HOST = """
 import sys
@@ -59,6 +61,24 @@ class Authorities(unittest.TestCase):
         callbacks = Recorder()
         with running(client_of(self.server.endpoint), callbacks):
             self.assertEqual(callbacks.next("connect_failed", "connect")[1].kind, "tls")
+
+
+@unittest.skipUnless(shutil.which("openssl"), "openssl's command line is not here")
+class ExpiredAuthorities(unittest.TestCase):
+    def test_they_vouch_where_they_are_accepted(self):
+        """[TLS-03]"""
+        with tempfile.TemporaryDirectory() as folder:
+            shop = Workshop(folder)
+            shop.certificate("ca", extensions=CA)
+            shop.run("x509", "-req", "-in", "ca.csr", "-signkey", "ca.key", "-days", "-1", "-extfile", "ca.ext", "-out", "ca.pem")
+            leaf = shop.certificate("leaf", issuer="ca")
+            for accepts, heard in ((False, []), (True, [b"POST"])):
+                callbacks = Recorder()
+                with self.subTest(accepts), Shower(leaf, shop.path("leaf.key")) as server:
+                    with running(client_of(server.endpoint, tls_certificate=shop.path("ca.pem"), tls_accept_expired_ca=accepts), callbacks):
+                        error = callbacks.next("connect_failed")[1]
+                    self.assertEqual("expired on" in str(error), not accepts, error)
+                    self.assertEqual(server.heard[:1], heard)
 
 
 class Keys(unittest.TestCase):

@@ -5,7 +5,7 @@ import threading
 import unittest
 from unittest import mock
 
-from kit import PATIENCE_S, Devserver, Recorder, client_of, running
+from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, running
 
 from opamp import OpAMPCallbacks, _library, messages
 from opamp.exceptions import OpAMPException
@@ -47,6 +47,13 @@ class Served(unittest.TestCase):
         self.assertEqual((first.instance_uid, first.sequence_num), (client.instance_uid, 0))
         last = messages.message_class("AgentToServer").FromString(transport.asked[-1]["data"])
         self.assertTrue(last.HasField("agent_disconnect"))
+
+    def test_it_is_told_nothing_of_expired_authorities(self):
+        """Its interface has no room for them."""
+        callbacks = Recorder()
+        with log_lines() as lines, running(client_of("url", transport=Told(), tls_accept_expired_ca=True), callbacks):
+            callbacks.next("message")
+        self.assertIn("tls_accept_expired_ca is ignored", "\n".join(lines))
 
     def test_with_and_without_an_agent_the_server_sees_the_same(self):
         """[HTTP-04] [SYNC-12] One instance uid, one row of numbers, the same headers, and none that asks for gzip."""

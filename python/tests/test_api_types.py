@@ -31,7 +31,8 @@ class Callbacks(OpAMPCallbacks):
 
 
 client = OpAMPClient(endpoint="http://127.0.0.1:4320/v1/opamp", agent_identifying_attributes={"service.name": "shop", "list": [1, "a"]},
-                     proxy="http://proxy:3128", proxy_headers={"X-Tenant": "shop"}, allow_redirects_to=["https://gateway.example"])
+                     proxy="http://proxy:3128", proxy_headers={"X-Tenant": "shop"}, allow_redirects_to=["https://gateway.example"],
+                     tls_accept_expired_ca=True)
 direct = OpAMPClient(endpoint="http://127.0.0.1:4320/v1/opamp", agent_identifying_attributes={"service.name": "shop"}, proxy=False)
 name: str = opamp_pb2.RemoteConfigStatuses.Name(opamp_pb2.RemoteConfigStatuses_APPLIED)
 with OpAMPAgent(interval=30, callbacks=Callbacks(), client=client) as agent:
