@@ -93,6 +93,38 @@ static void failures_and_recovery(void) {
   opamp_client_unref(client);
 }
 
+static kit_flag told = KIT_FLAG;
+static opamp_error *kept_of_callback;
+
+static void on_error(opamp_agent *agent, opamp_client *client, const opamp_error *error, void *user) {
+  int32_t type = -5;
+  (void)agent, (void)client, (void)user;
+  OK(opamp_error_server_type(error, &type));
+  SAME(type, OPAMP_SERVER_ERROR_UNAVAILABLE);
+  CHECK(strcmp(opamp_error_server_message(error), "not now") == 0);
+  kept_of_callback = opamp_error_ref(error);
+  kit_add(&told, 1);
+}
+
+/* The same by on_error, whose error outlives the call once it is kept. */
+static void by_callback(int32_t delivery) {
+  opamp_client *client = kit_client();
+  opamp_callbacks callbacks = OPAMP_CALLBACKS_INIT;
+  opamp_agent *agent;
+  int before = kit_value(&told);
+  callbacks.on_error = on_error;
+  agent = kit_agent(client, &callbacks, NULL, delivery);
+  kit_post("next", "{\"answer\": {\"error_response\": {\"type\": \"Unavailable\", \"error_message\": \"not now\"}}}");
+  kit_start(agent);
+  while (delivery == OPAMP_DELIVERY_POLL && kit_value(&told) == before) OK(opamp_agent_dispatch(agent, SOON_MS, NULL));
+  kit_until(&told, before + 1);
+  OK(opamp_agent_stop(agent, -1));
+  opamp_agent_free(agent);
+  opamp_client_unref(client);
+  CHECK(strcmp(opamp_error_server_message(kept_of_callback), "not now") == 0);
+  opamp_error_free(kept_of_callback);
+}
+
 static void another_uid(void) {
   static const uint8_t assigned[16] = { 1, 0x8f, 0x3c, 0x6e, 0x7c, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 0x22 };
   opamp_client *client = kit_client();
@@ -117,6 +149,8 @@ static void another_uid(void) {
 
 int main(void) {
   failures_and_recovery();
+  by_callback(OPAMP_DELIVERY_POLL);
+  by_callback(OPAMP_DELIVERY_THREAD);
   another_uid();
   return 0;
 }

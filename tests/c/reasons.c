@@ -27,7 +27,7 @@ static void endpoints(void) {
     { "ftp://127.0.0.1/", "scheme \"ftp\"", OPAMP_REASON_URL_SCHEME },
     { " http://127.0.0.1:4320", "begins with a blank; did you mean http://127.0.0.1:4320?", OPAMP_REASON_URL_CHARACTER },
     { "http://127.0.0.1:4320\n", "has a line break behind 21 characters; did you mean", OPAMP_REASON_URL_CHARACTER },
-    { "http://127.0.0.1/v1#x", "fragment", OPAMP_REASON_URL_FRAGMENT },
+    { "http://127.0.0.1/v1#x", "has a fragment (#..), which is never sent; did you mean http://127.0.0.1/v1?", OPAMP_REASON_URL_FRAGMENT },
     { "http://::1:4320/", "did you mean http://[::1]:4320/?", OPAMP_REASON_URL_HOST },
     { "http://b\xc3\xbc" "cher.example/", "use its xn-- form", OPAMP_REASON_URL_HOST },
     { "http:///v1", "no host", OPAMP_REASON_URL_HOST },

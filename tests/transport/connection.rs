@@ -480,6 +480,7 @@ fn an_address_may_name_its_interface_which_no_server_is_told() {
     let port = listener.local_addr().unwrap().port();
     for zone in ["%251", "%1"] {
         let url = format!("http://[::1{zone}]:{port}/v1");
+        Endpoint::parse(&url).unwrap();
         let worker = thread::spawn(move || Rig::new(&url).post(b"x"));
         let mut peer = listener.accept().unwrap().0;
         let got = Got::read(&mut peer).unwrap();
