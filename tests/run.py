@@ -5,7 +5,7 @@ and what mostly waits for sockets and processes.
 usage: tests/run.py [STEP...]        (no step: all; `tests/run.py --list` names them)
 
 A step is a command. Its output goes to build/test-logs/STEP.log; here appear its closing line, and the end of the log when it
-fails. A step that lacks an optional tool says so in a line that begins with "skipped:"; with CI=true such a line is a failure.
+fails; what failed in each step is named once more at the very end. A step that lacks an optional tool says so in a line that begins with "skipped:"; with CI=true such a line is a failure.
 """
 import os
 import pathlib
@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 
+import closing
 from loopback import forget_proxies
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -79,7 +80,7 @@ class Verdict:
     """What came of the steps so far; they run on two threads."""
 
     def __init__(self):
-        self.failed, self.skipped = [], []
+        self.failed, self.skipped, self.names = [], [], []
         self.lock = threading.Lock()
 
     def run(self, name, command, shape, before=()):
@@ -93,6 +94,7 @@ class Verdict:
             self.skipped += skips
             if status != 0:
                 self.failed.append(name)
+                self.names += [f"{name}: {line}" for line in closing.named_in(text)]
                 print("\n".join(text.splitlines()[-60:]))
                 print(f"FAILED: {name}, status {status}; all of it is in build/test-logs/{name}.log")
             print("\n".join(f"   {line}" for line in lines + [f"{took:.1f} s"]), flush=True)
@@ -128,6 +130,7 @@ def main(names):
     failed, skipped = verdict.failed, verdict.skipped
     if skipped and os.environ.get("CI") == "true":
         failed.append(f"{len(skipped)} skipped, which CI=true does not allow")
+    print("\n".join(verdict.names), end="\n" if verdict.names else "")
     print(f"tests: {'FAILED: ' + ', '.join(failed) if failed else 'all good'}, {len(skipped)} skipped")
     return 1 if failed else 0
 

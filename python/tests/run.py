@@ -23,6 +23,7 @@ os.environ.setdefault("OPAMP_DEVSERVER", str(ROOT / "target/tools/opamp-devserve
 for folder in (HERE, HERE.parent, ROOT / "tests", ROOT / "tests/conformance"):
     sys.path.insert(0, str(folder))
 
+import closing  # noqa: E402
 import tools  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
 
@@ -98,14 +99,16 @@ def run_all():
     else:
         print(f"skipped: Python tests that meet other packages and type checkers, no {' and '.join(tools.lacking())} "
               "(python/tests/tools.py makes it)")
-    ends = {}
+    ends, failures = {}, []
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         for label, output, its_ends in pool.map(lambda run: run_there(*run), runs + further_interpreters()):
             print(f"== {label}\n{output}", flush=True)
+            if "failed" in its_ends.values():
+                failures += [f"FAILED: with {label}: {text[8:]}" for text in closing.of_process("a test", output)]
             for test, end in its_ends.items():
-                if end == "failed":
-                    print(f"FAILED with {label}: {test}")
                 ends[test] = end if end == "failed" or ends.get(test, "skipped") == "skipped" else ends[test]
+    # What the further interpreters say is long; a name that stands before it is lost in a log that is cut.
+    closing.say(failures)
     return ends
 
 

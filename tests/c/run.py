@@ -24,6 +24,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.append(str(HERE.parent))
+import closing  # noqa: E402
 import headers  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
 
@@ -45,9 +46,7 @@ SHARED = re.compile(r"\[shared only\]")
 # What runs with a library of tests/c/preload before all others; valgrind and AddressSanitizer want to be the first themselves.
 PRELOAD = re.compile(r"\[preload (\w+)\]")
 TIMEOUT_S = int(os.environ.get("OPAMP_TEST_TIMEOUT_S", "240"))
-# Said once more at the very end, where a log that is cut still has it.
 FAILURES = []
-TEXT_LINES = 15
 
 
 def output(*command, **more):
@@ -264,8 +263,7 @@ def main():
         run_planted(counts)
     if (is_whole or options.valgrind) and not has_valgrind:
         report([("C tests under valgrind", "skipped", "no valgrind")], counts)
-    for failure in FAILURES:
-        print("\n".join(failure.splitlines()[:TEXT_LINES]))
+    closing.say(FAILURES)
     print(f"{counts['ok']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
     is_bad = counts["FAILED"] or not counts["ok"] or (counts["skipped"] and os.environ.get("CI") == "true")
     return 1 if is_bad else 0

@@ -5,7 +5,6 @@ usage: tests/conformance/run.py [-j JOBS] [PATTERN ...]      each pattern select
 """
 import argparse
 import os
-import re
 import subprocess
 import sys
 import unittest
@@ -14,10 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
+import closing  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
-
-# Of each failed test, said once more at the very end, where a log that is cut still has it.
-TEXT_LINES = 15
 
 
 def ids(suite):
@@ -36,13 +33,6 @@ def run_class(name, tests):
     if child.returncode not in (0, 1) or len(last) != 4 or last[0] != "counted":
         return name, child.stdout + f"\n{name} ended with {child.returncode}", (0, len(tests), 0)
     return name, child.stdout.rstrip().rsplit("\n", 1)[0], tuple(int(n) for n in last[1:])
-
-
-def failures(output):
-    """The failures that unittest wrote down: each with its name and the end of its text, where the reason stands."""
-    for found in re.finditer(r"^=+\n((?:FAIL|ERROR): .*)\n(?:.*\n)*?-+\n((?:(?!=====|-----).*\n)*)", output + "\n", re.MULTILINE):
-        text = [line for line in found.group(2).splitlines() if line.strip()]
-        yield "\n".join([f"FAILED: {found.group(1)}"] + [f"    {line}" for line in text[-TEXT_LINES:]])
 
 
 def child(tests):
@@ -76,8 +66,8 @@ def main():
                 print(output, flush=True)
             totals = [a + b for a, b in zip(totals, counts)]
             if counts[1]:
-                failed += list(failures(output)) or [f"FAILED: {name}\n" + "\n".join(output.splitlines()[-TEXT_LINES:])]
-    print("\n".join(failed), end="\n" if failed else "")
+                failed += closing.of_process(name, output)
+    closing.say(failed)
     print("{} passed, {} failed, {} skipped".format(*totals))
     is_strict = os.environ.get("CI") == "true"
     sys.exit(1 if totals[1] or not totals[0] or (is_strict and totals[2]) else 0)

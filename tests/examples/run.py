@@ -18,6 +18,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/conformance"), str(ROOT / "tests")]
 sys.dont_write_bytecode = True
+import closing  # noqa: E402
 from devserver import Devserver  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
 
@@ -546,6 +547,7 @@ def main():
     module = sys.modules[__name__]
     suite = loader.loadTestsFromNames(names, module) if names else loader.loadTestsFromModule(module)
     result = unittest.TextTestRunner(sys.stdout, verbosity=2).run(suite)
+    closing.say([closing.failure(str(test), why) for test, why in result.failures + result.errors])
     # a subtest that fails is its test's failure, which counts once
     failed = len({getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors})
     for test, why in result.skipped:

@@ -21,6 +21,7 @@ ROOT = HERE.parents[1]
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-g", "-O1"]
 TIMEOUT_S = 240
 sys.path.insert(0, str(ROOT / "tests/c"))
+import closing  # noqa: E402
 import run as c_tests  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
 
@@ -68,7 +69,7 @@ def main():
     lib, names = options.lib_dir.resolve(), options.names
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
     folder = pathlib.Path(tempfile.mkdtemp(prefix="opamp-guest-"))
-    tests = []
+    tests, failures = [], []
     for source in sorted(HERE.glob("*.c")):
         head = source.read_text(encoding="utf-8").split("*/")[0]
         schemes = [scheme for scheme in ("http", "https", "no server") if f"[{scheme}]" in head]
@@ -77,10 +78,13 @@ def main():
     try:
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for (source, scheme), (status, text) in zip(tests, pool.map(lambda test: judged(*test, lib, folder), tests)):
-                print(f"skipped: {source.stem}: {text}" if status == "skipped" else f"{status}: {source.stem} over {scheme}: {text}".rstrip(": "), flush=True)
+                line = f"skipped: {source.stem}: {text}" if status == "skipped" else f"{status}: {source.stem} over {scheme}: {text}".rstrip(": ")
+                print(line, flush=True)
                 counts[status] += 1
+                failures += [line] if status == "FAILED" else []
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    closing.say(failures)
     print(f"{counts['ok']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
     return bool(counts["FAILED"] or not counts["ok"])
 

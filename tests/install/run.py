@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import closing  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests/install"
 CC = os.environ.get("CC", "cc")
@@ -315,7 +318,7 @@ def plugin_comes_and_goes(work):
 
 
 def main():
-    failed = skipped = 0
+    failures, skipped = [], 0
     checks = [staged_tree_is_complete, paths_may_have_spaces, relative_paths_are_refused, uninstall_leaves_what_is_not_ours,
               private_libraries_are_what_rustc_says, builds_through_pkg_config, builds_through_cmake,
               cmake_finds_what_a_distribution_splits, readme_says_how_to_link, links_in_every_way, links_beside_another_rust_archive,
@@ -329,8 +332,10 @@ def main():
                 skipped += said.startswith("skipped:")
                 print(said if said.startswith("skipped:") else f"ok: {said}", flush=True)
             except AssertionError as why:
-                failed += 1
-                print(f"FAILED: {check.__name__}: {why}", flush=True)
+                failures.append(f"FAILED: {check.__name__}: {why}")
+                print(failures[-1], flush=True)
+    failed = len(failures)
+    closing.say(failures)
     print(f"install: {len(checks) - failed - skipped} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 sys.dont_write_bytecode = True
+import closing  # noqa: E402
 import goserver  # noqa: E402
 import mockserver  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
@@ -46,7 +47,7 @@ def main():
     for test in tests(unittest.defaultTestLoader.discover(str(HERE), "test_*.py")):
         if not options.patterns or any(pattern in test.id() for pattern in options.patterns):
             classes.setdefault(type(test), unittest.TestSuite()).addTest(test)
-    passed, failed, skipped = 0, 0, []
+    passed, failed, skipped, failures = 0, 0, [], []
     with ThreadPoolExecutor(options.j) as pool:
         # what is built or installed, once and before the first test waits for it
         for ready in [pool.submit(goserver.lacking), pool.submit(mockserver.lacking)]:
@@ -56,9 +57,11 @@ def main():
             bad = len(result.failures) + len(result.errors)
             passed += max(result.testsRun - bad - len(result.skipped), 0)
             failed += bad
+            failures += closing.of_process("interop", output) if bad else []
             skipped += [why for _, why in result.skipped]
     for why in sorted(set(skipped)):
         print(f"skipped: {skipped.count(why)} tests of interop ({why})")
+    closing.say(failures)
     print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
     is_strict = os.environ.get("CI") == "true"
     return 1 if failed or not passed or (is_strict and skipped) else 0

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 
-from conformance import every_id_is_a_row_and_every_row_is_tested
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import closing  # noqa: E402
+from conformance import every_id_is_a_row_and_every_row_is_tested  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SO = ROOT / "target/release/libopamp.so"
@@ -171,13 +173,15 @@ def main():
     if lacking:
         print(f"skipped: library (no {', '.join(lacking)})")
         return 0
-    failed = 0
+    failures = []
     for check in CHECKS:
         try:
             print(f"ok: {check()}")
         except AssertionError as why:
-            failed += 1
-            print(f"FAILED: {check.__name__}: {why}")
+            failures.append(f"FAILED: {check.__name__}: {why}")
+            print(failures[-1])
+    failed = len(failures)
+    closing.say(failures)
     print(f"library: {len(CHECKS) - failed} of {len(CHECKS)} checks passed")
     return 1 if failed else 0
 

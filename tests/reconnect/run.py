@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "interop"), str(HERE.parent)]
 sys.dont_write_bytecode = True
+import closing  # noqa: E402
 import namespace  # noqa: E402
 from child import Agent, option  # noqa: E402
 from hostile import Server  # noqa: E402
@@ -113,11 +114,11 @@ def inside(name):
 
 
 def told(row, name, lines):
-    """Whether it was good, after its lines."""
-    is_good = not any(line.startswith("FAILED") for line in lines)
-    print(f"{'ok' if is_good else 'FAILED'}: {name} {row.rows}")
+    """Its lines, and what failed."""
+    bad = [line for line in lines if line.startswith("FAILED")]
+    print(f"{'FAILED' if bad else 'ok'}: {name} {row.rows}")
     print("\n".join(f"    {line}" for line in lines), flush=True)
-    return is_good
+    return ["\n".join([f"FAILED: {name} {row.rows}"] + [f"    {line}" for line in bad])] if bad else []
 
 
 def main(patterns):
@@ -139,7 +140,8 @@ def main(patterns):
         tls.load_cert_chain(trust / "server.pem", trust / "server.key")
         done = [pool.submit(play_inside, row, scheme) if row.has_own_network else pool.submit(play, row, scheme, work / str(i), trust, tls)
                 for i, (row, scheme) in enumerate(chosen)]
-        failed = [row for (row, _), future in zip(chosen, done) if not told(row, *future.result())]
+        failed = [text for (row, _), future in zip(chosen, done) for text in told(row, *future.result())]
+    closing.say(failed)
     print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed, {len(skipped)} skipped")
     return 1 if failed or (skipped and os.environ.get("CI") == "true") else 0
 
