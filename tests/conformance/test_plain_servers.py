@@ -11,7 +11,7 @@ from stage import ALL, NEVER, QUICK
 sys.path.append(str(Path(__file__).resolve().parents[1] / "reconnect"))
 from hostile import BINARY, CLOSE, Server  # noqa: E402
 from protobuf import delimited  # noqa: E402
-from words import REPORT_FULL_STATE  # noqa: E402
+from words import REPORT_FULL_STATE, new_uid  # noqa: E402
 
 WARN = 2
 DESCRIPTION = 3
@@ -23,10 +23,6 @@ HEARD = 6
 def offer(name):
     """A configuration without files."""
     return delimited(3, delimited(2, name))
-
-
-def new_uid(last):
-    return delimited(8, delimited(1, bytes([1] * 15 + [last])))
 
 
 def frame(opcode, payload):

@@ -3,6 +3,7 @@ import dataclasses
 import email.utils
 import itertools
 import signal
+import threading
 import time
 from typing import Callable
 
@@ -16,6 +17,9 @@ ALL = (HTTP, HTTPS, WS, WSS)
 SECURE = (HTTPS, WSS)
 SOCKETS = (WS, WSS)
 MINUTE = 60
+# So many messages, in gusts as fast as the socket takes them.
+STORM, GUSTS, LULL = 100_000, 5, 1.5
+WITH_LOG = ("--log", "info")
 
 NO_JITTER = {"RETRY_AFTER_JITTER_MS": 0}
 SOON = {"FIRST_RETRY_SPREAD_MS": 200, "BACKOFF_BASE_MS": 200, "BACKOFF_MAX_MS": 400}
@@ -31,6 +35,7 @@ class Row:
     span: float = MINUTE  # seconds that the server is watched, unless `play` says when it is over
     options: dict = dataclasses.field(default_factory=dict)  # beside the defaults of the library
     interval_ms: int | None = None
+    arguments: tuple = ()  # for the example agent
     play: Callable | None = None
     is_up: bool = True  # whether the server listens from the start
     has_own_network: bool = False  # see namespace.py
@@ -191,6 +196,27 @@ def answers_once_and_dies(peer):
     behaves(peer)
 
 
+def storms(*answers):
+    """Each as often as another, and an offer behind them: who has heard of it has taken them all in."""
+    batch = b"".join(bytes([0x80 | BINARY, 1 + len(answer)]) + b"\0" + answer for answer in answers) * (STORM // GUSTS // len(answers))
+
+    def storm(peer):
+        try:
+            for _ in range(GUSTS):
+                peer.send_all(batch)
+                threading.Event().wait(LULL)
+            peer.say(words.offer(b"a", b"1", b"behind"))
+        except OSError:
+            pass
+
+    def manners(peer):
+        peer.message()
+        threading.Thread(target=storm, args=(peer,), daemon=True).start()
+        while True:
+            peer.message()
+    return manners
+
+
 # ---- bounds: each looks at the run and says what was counted, and whether that is good ----
 
 def counted(what, low, high, found):
@@ -233,6 +259,20 @@ def events(name, low, high, **fields):
     return bound
 
 
+def few(name):
+    """Three at once, then one more after 1, 2, 4 .. 30 s, however long the machine took."""
+    def bound(run):
+        high, wait, left = 3, 1, time.monotonic() - run.begin
+        while left >= wait:
+            high, wait, left = high + 1, min(30, 2 * wait), left - wait
+        return counted(f"of {STORM} heard as {name}", 2, high, run.agent.said(name))
+    return bound
+
+
+def logged(low, high):
+    return lambda run: counted("lines in the log", low, high, run.agent.errors().splitlines())
+
+
 def queries(low, high):
     return lambda run: counted("questions for a name", low, high, run.names.queries)
 
@@ -258,6 +298,10 @@ def within(what, seconds):
 
 
 # ---- plays ----
+
+def outlives_the_storm(run):
+    run.agent.wait("remote_config", timeout=MINUTE)
+
 
 def beats(count):
     """However long that takes: a machine that stands still sends nothing."""
@@ -345,6 +389,8 @@ def freeze(seconds, watched, drops=False):
 # ---- the book ----
 
 FULL_AND_OFFER = words.REPORT_FULL_STATE + words.offer(b"a", b"1", b"same")
+# A run of some seconds: the lines of start and connection, and of each kind the few that its budget lets through.
+STORM_BOUNDS = [logged(1, 30), connections(1, 1), messages(1, 20)]
 UNAVAILABLE = words.error_response(2)
 UNAVAILABLE_2_S = words.error_response(2, 2_000_000_000)
 
@@ -363,6 +409,12 @@ BOOK = [
     Row("garbage for ever", "[HTTP-12] [HTTP-16]", (HTTP, HTTPS), says_garbage, [requests(3, 12)]),
     Row("garbage for ever", "[WS-01] [WS-18]", SOCKETS, says_garbage, [connections(1, 1), messages(2, 12)]),
     Row("text for ever", "[WS-06]", (WS,), sends_text, [connections(1, 1), messages(2, 12)]),
+    Row("a storm of refusals", "[LOG-11]", SOCKETS, storms(words.error_response(1)), [few("server_error"), *STORM_BOUNDS],
+        arguments=WITH_LOG, play=outlives_the_storm),
+    Row("a storm of new uids", "[LOG-11]", SOCKETS, storms(words.new_uid(7), words.new_uid(8)), [few("new_uid"), *STORM_BOUNDS],
+        arguments=WITH_LOG, play=outlives_the_storm),
+    Row("a storm of garbage", "[LOG-11]", (WS,), storms(b"\xff\xff"), [few("warning"), *STORM_BOUNDS],
+        arguments=WITH_LOG, play=outlives_the_storm),
     Row("always ReportFullState", "[SYNC-04]", ALL, always(words.REPORT_FULL_STATE), [full_reports(5, 12), messages(5, 14)]),
     Row("the full state and the same offer in every answer", "[SYNC-04] [RCV-03]", BOTH, always(FULL_AND_OFFER),
         [full_reports(5, 12), messages(5, 16), events("remote_config", 1, 1)]),

@@ -45,7 +45,7 @@ class Run:
         if not row.is_up:
             self.server.close()
         self.begin = time.monotonic()
-        way = ["--ca", trust / "ca.pem"] if scheme in SECURE else []
+        way = [*row.arguments, *(["--ca", trust / "ca.pem"] if scheme in SECURE else [])]
         endpoint = self.server.endpoint(row.host)
         if row.is_proxy:
             endpoint = f"{scheme}://127.0.0.1:{self.server.beside.port}/v1/opamp"

@@ -23,6 +23,11 @@ def offer(name, body, digest):
     return delimited(3, delimited(1, delimited(1, file)) + delimited(2, digest))
 
 
+def new_uid(last):
+    """A ServerToAgent that assigns one."""
+    return delimited(8, delimited(1, bytes([1] * 15 + [last])))
+
+
 class Message:
     """The fields of an AgentToServer, by number, and the number of the connection that it came on."""
 
