@@ -89,6 +89,10 @@ fn run_may_report_less_than_the_one_before() {
         agent.send(&disconnect());
         agent.number = 0;
         agent.send(&description());
+        agent.send(&disconnect());
+        // With another one than the next.
+        agent.number += 5;
+        agent.send(&description());
         agent.send(&[]);
     });
     assert_eq!(rows, [""; 0]);
