@@ -21,8 +21,8 @@ ROOT = HERE.parents[1]
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-g", "-O1"]
 TIMEOUT_S = 240
 sys.path.insert(0, str(ROOT / "tests/c"))
-import closing  # noqa: E402
 import run as c_tests  # noqa: E402
+import closing  # noqa: E402
 from loopback import forget_proxies  # noqa: E402
 
 
