@@ -44,6 +44,7 @@ enum opamp_error_reason_code {
   OPAMP_REASON_DUPLICATE_NAME = 9,
   OPAMP_REASON_UNDECODABLE = 10,
   OPAMP_REASON_TOO_DEEP = 11,
+  OPAMP_REASON_CONTROL_CHARACTER = 12,
   OPAMP_REASON_AGENT_RUNNING = 20,
   OPAMP_REASON_NOT_RUNNING = 21,
   OPAMP_REASON_FROZEN = 22,
@@ -558,4 +559,5 @@ void opamp_request_unref(opamp_request *request);
 void opamp_snapshot_free(opamp_snapshot *snapshot);
 opamp_status opamp_snapshot_number(const opamp_snapshot *snapshot, int32_t what, uint64_t *out);
 const opamp_error *opamp_snapshot_last_error(const opamp_snapshot *snapshot);
+const char *opamp_snapshot_last_error_context(const opamp_snapshot *snapshot);
 const char *opamp_snapshot_json(const opamp_snapshot *snapshot);

@@ -11,7 +11,7 @@ use crate::{
     proto,
     protocol::{ConfigState, RemoteConfigStatus, StatusError},
     transport::{
-        Endpoint, EndpointError, Headers, Proxy, explain,
+        Endpoint, EndpointError, Headers, Proxy, ProxyFault, explain,
         headers::{self, HeaderError},
         tls::{Identity, Roots, TlsSettings},
     },
@@ -52,7 +52,17 @@ fn url_error(given: &str, why: &EndpointError, what: &str) -> Error {
 }
 
 pub(crate) fn proxy(url: &str) -> Result<Proxy> {
-    Proxy::parse(url).map_err(|why| Error::argument(why.to_string()).because(Reason::UrlSyntax))
+    Proxy::parse(url).map_err(|why| {
+        let reason = match why.fault {
+            ProxyFault::Scheme => Reason::UrlScheme,
+            ProxyFault::Login => Reason::UrlUserInfo,
+            ProxyFault::Character => Reason::UrlCharacter,
+            ProxyFault::Path => Reason::UrlPath,
+            ProxyFault::Host => Reason::UrlHost,
+            ProxyFault::Port => Reason::UrlPort,
+        };
+        Error::argument(why.text).because(reason)
+    })
 }
 
 pub(crate) fn set_header(headers: &mut Headers, name: &str, value: Option<&str>) -> Result<()> {

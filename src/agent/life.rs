@@ -2,6 +2,8 @@
 
 mod delivery;
 mod phase;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{
@@ -105,11 +107,11 @@ impl Agent {
                 "name is {} bytes long, must be at most {NAME_MAX}",
                 name.len()
             );
-            return Err(Error::argument(text));
+            return Err(Error::argument(text).because(Reason::TooLong));
         }
         if let Some((at, _)) = name.char_indices().find(|(_, c)| c.is_control()) {
             let text = format!("name has a control character at byte {at}");
-            return Err(Error::argument(text));
+            return Err(Error::argument(text).because(Reason::ControlCharacter));
         }
         self.idle()?.setup.name = (!name.is_empty()).then(|| name.into());
         Ok(())
@@ -398,7 +400,6 @@ impl Agent {
 
     /// Owed since a free in a callback.
     fn carry_out_free(&self) {
-        // Not within the call: the client must not be locked meanwhile.
         let grace = self.client.stop_grace();
         self.finish(self.life.lock(), grace);
     }

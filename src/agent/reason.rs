@@ -33,6 +33,7 @@ reasons! {
     9   DuplicateName       c"duplicate_name"       "The name is already there.";
     10  Undecodable         c"undecodable"          "The bytes are not a valid message of the protocol.";
     11  TooDeep             c"too_deep"             "More levels of arrays and maps than the limit.";
+    12  ControlCharacter    c"control_character"    "A string has a control character.";
 
     20  AgentRunning        c"agent_running"        "An agent is running.";
     21  NotRunning          c"not_running"          "The agent is not running.";
@@ -61,7 +62,7 @@ reasons! {
     61  UrlScheme           c"url_scheme"           "A URL without a scheme, or with an unsupported one.";
     62  UrlHost             c"url_host"             "A URL whose host is missing or malformed.";
     63  UrlPort             c"url_port"             "A URL's port is not 1 to 65535.";
-    64  UrlUserInfo         c"url_user_info"        "A URL has user info.";
+    64  UrlUserInfo         c"url_user_info"        "A URL has user info, or a proxy's has one that its protocol cannot take.";
     65  UrlCharacter        c"url_character"        "A URL has a character that no URL has.";
     66  UrlFragment         c"url_fragment"         "A URL has a fragment.";
     67  UrlSocket           c"url_socket"           "The path of a URL's unix socket is malformed.";

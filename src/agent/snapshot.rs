@@ -127,6 +127,11 @@ impl Snapshot {
         self.last_error.as_ref()
     }
 
+    /// Endpoint and proxy on the way on which it happened.
+    pub fn last_error_context(&self) -> Option<&str> {
+        self.way.as_deref().filter(|_| self.last_error.is_some())
+    }
+
     /// All of it as one line of JSON.
     pub fn json(&self) -> &str {
         self.json.get_or_init(|| self.make_json())
@@ -211,7 +216,7 @@ impl Snapshot {
         );
         if let Some(error) = &self.last_error {
             text("last_error_kind", Some(error.kind.name()));
-            text("last_error_context", self.way.as_deref());
+            text("last_error_context", self.last_error_context());
             if let Some(status) = error.http_status {
                 let _ = write!(json, "\"last_error_status\":{status},");
             }

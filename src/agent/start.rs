@@ -77,7 +77,7 @@ pub(crate) fn plan(
         seed,
     );
     set_parts(&mut core, &mut state, description);
-    let way = way_of(&state, &settings)?;
+    let way = way_of(&state, &settings);
     let uid = identity::uid_text(&state.carry.instance_uid);
     let about = format!(
         "started: libopamp {}, {way} over {}, instance uid {uid}, capabilities {:#x}",
@@ -121,14 +121,13 @@ pub(crate) fn plan(
 }
 
 /// The server and the proxy to it, without secrets.
-fn way_of(state: &State, settings: &Settings) -> Result<String> {
+fn way_of(state: &State, settings: &Settings) -> String {
     let url = state.endpoint.without_query();
-    let proxy = settings.proxies.of(&state.endpoint);
-    let proxy = proxy.map_err(|why| Error::argument(why.to_string()))?;
-    Ok(match proxy {
-        Some(proxy) => format!("{url} through {proxy}"),
-        None => url.to_owned(),
-    })
+    // One that cannot be used has been refused with the settings.
+    match settings.proxies.of(&state.endpoint) {
+        Ok(Some(proxy)) => format!("{url} through {proxy}"),
+        _ => url.to_owned(),
+    }
 }
 
 /// Each is in its range; together they must make sense, too.
@@ -173,7 +172,8 @@ fn link_of(
 pub(crate) fn settings_of(state: &State, seed: u64) -> Result<Settings> {
     let proxies = proxies_of(state);
     let proxy = proxies.of(&state.endpoint).map_err(|why| {
-        let text = format!("{why} (opamp_client_use_proxy_environment(client, 0) ignores it)");
+        let call = "opamp_client_use_proxy_environment(client, 0, NULL)";
+        let text = format!("{why} (to ignore it: {call})");
         Error::new(Code::InvalidArg, Kind::Proxy, text).because(Reason::ProxyEnvironment)
     })?;
     let mut servers = state.redirect_origins.iter().chain([&state.endpoint]);

@@ -203,5 +203,6 @@ calls! {
     SNAPSHOT_FREE                        "opamp_snapshot_free"                          Works Works   Refused Nothing Works;
     SNAPSHOT_NUMBER                      "opamp_snapshot_number"                        Works Works   Works   Refused Refused;
     SNAPSHOT_LAST_ERROR                  "opamp_snapshot_last_error"                    Works Works   Works   Nothing Refused;
+    SNAPSHOT_LAST_ERROR_CONTEXT          "opamp_snapshot_last_error_context"            Works Works   Works   Nothing Refused;
     SNAPSHOT_JSON                        "opamp_snapshot_json"                          Works Works   Works   Nothing Refused;
 }

@@ -334,6 +334,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_snapshot_free" => done(opamp_snapshot_free(if s.is_null() { null_mut() } else { fresh(|new| opamp_agent_snapshot(agent, new)) })),
         "opamp_snapshot_number" => status(opamp_snapshot_number(s.snapshot, 1, out)),
         "opamp_snapshot_last_error" => pointer(opamp_snapshot_last_error(s.snapshot)),
+        "opamp_snapshot_last_error_context" => pointer(opamp_snapshot_last_error_context(s.snapshot)),
         "opamp_snapshot_json" => pointer(opamp_snapshot_json(s.snapshot)),
         _ => return None,
     })

@@ -20,6 +20,7 @@ pub struct opamp_snapshot {
     life: Life,
     snapshot: Snapshot,
     last_error: Option<Arc<opamp_error>>,
+    context: Option<CString>,
     json: CString,
 }
 
@@ -32,11 +33,13 @@ impl Handle for opamp_snapshot {
 impl opamp_snapshot {
     pub(super) fn new(snapshot: Snapshot) -> Self {
         let last_error = snapshot.last_error().map(opamp_error::new);
+        let context = snapshot.last_error_context().map(convert::line);
         let json = convert::line(snapshot.json());
         Self {
             life: Life::new(),
             snapshot,
             last_error,
+            context,
             json,
         }
     }
@@ -78,7 +81,8 @@ pub unsafe extern "C" fn opamp_snapshot_number(
     )
 }
 
-/// The last failure of the present run, borrowed from the snapshot; NULL: there was none.
+/// The last failure of the present run, borrowed from the snapshot; NULL: there was none. Its kind, HTTP status and text
+/// are those of opamp_error_kind, opamp_error_http_status and opamp_error_text.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -94,6 +98,25 @@ pub unsafe extern "C" fn opamp_snapshot_last_error(
                 .last_error
                 .as_ref()
                 .map_or(ptr::null(), Arc::as_ptr)
+        },
+    )
+}
+
+/// On which way the last failure happened: the endpoint's URL without its query, and the proxy where there is one, as
+/// `last_error_context` of the JSON. NUL-terminated, borrowed from the snapshot; NULL: there was no failure.
+///
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn opamp_snapshot_last_error_context(
+    snapshot: *const opamp_snapshot,
+) -> *const c_char {
+    guard::read(
+        &calls::SNAPSHOT_LAST_ERROR_CONTEXT,
+        snapshot,
+        ptr::null(),
+        |snapshot| {
+            let context = snapshot.context.as_ref();
+            context.map_or(ptr::null(), |line| line.as_ptr())
         },
     )
 }

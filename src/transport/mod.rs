@@ -55,7 +55,7 @@ pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use failure::{FailKind, Failure, Reached};
 pub use headers::{HeaderError, Headers};
 pub use limits::{LONG_REST, Limits};
-pub use proxy::{Proxies, Proxy, ProxyError};
+pub use proxy::{Proxies, Proxy, ProxyError, ProxyFault};
 pub use quote::Secrets;
 pub use redirect::{Hop, Redirects};
 pub use resolve::Resolver;

@@ -118,6 +118,7 @@ int main(void) {
   opamp_snapshot_free(NULL);
   BAD(opamp_snapshot_number(NULL, 1, &u));
   CHECK(opamp_snapshot_last_error(NULL) == NULL && opamp_snapshot_json(NULL) == NULL);
+  CHECK(opamp_snapshot_last_error_context(NULL) == NULL);
   CHECK(slice.data == &byte && slice.len == 1 && u == 1 && i == 1 && strcmp(line, "same") == 0);
   CHECK(agent == NULL && event == NULL && snapshot == NULL);
   /* Functions without a status fill an empty slice, which memcpy takes. */

@@ -17,6 +17,9 @@
   } while (0)
 #define BAD(call, reason, words) WHY(call, OPAMP_E_INVALID_ARG, reason, words)
 
+#define TEN "0123456789"
+#define LONG_NAME TEN TEN TEN TEN TEN TEN "01234"
+
 static void endpoints(void) {
   static const struct {
     const char *given, *words;
@@ -72,6 +75,29 @@ static void settings(opamp_client *client) {
   BAD(opamp_client_allow_redirect_to(client, "https://127.0.0.1/v1", &err), OPAMP_REASON_URL_PATH, "scheme, host and port");
   unlink(name);
   close(fd);
+}
+
+static void proxies(opamp_client *client) {
+  static const struct {
+    const char *given, *words;
+    int32_t reason;
+  } bad[] = {
+    { "ftp://127.0.0.1:3128", "proxy scheme must be http", OPAMP_REASON_URL_SCHEME },
+    { "http://:3128", "proxy has no host", OPAMP_REASON_URL_HOST },
+    { "http://[::1", "proxy URL must be scheme, user info, host", OPAMP_REASON_URL_HOST },
+    { "127.0.0.1:0", "proxy port must be 1 to 65535", OPAMP_REASON_URL_PORT },
+    { "127.0.0.1:3128/way", "proxy URL must be", OPAMP_REASON_URL_PATH },
+    { "127.0.0.1?way", "proxy URL must be", OPAMP_REASON_URL_PATH },
+    { "127.0.0.1 ", "proxy URL must be", OPAMP_REASON_URL_CHARACTER },
+    { "127.0.0.1\\x", "proxy URL must be", OPAMP_REASON_URL_CHARACTER },
+    { "a%20b", "proxy URL must be", OPAMP_REASON_URL_CHARACTER },
+    { "http://me%3A:x@127.0.0.1", "user name must not contain a colon", OPAMP_REASON_URL_USER_INFO },
+    { "socks5://:x@127.0.0.1", "user name must be 1 to 255", OPAMP_REASON_URL_USER_INFO },
+    { "\xff", "not UTF-8", OPAMP_REASON_BAD_UTF8 },
+  };
+  size_t i;
+  for (i = 0; i < sizeof bad / sizeof *bad; i++)
+    BAD(opamp_client_set_proxy(client, bad[i].given, &err), bad[i].reason, bad[i].words);
 }
 
 static void builders(opamp_client *client) {
@@ -148,6 +174,9 @@ static void agents(opamp_client *client) {
   BAD(opamp_agent_set_delivery(agent, 7, &err), OPAMP_REASON_UNKNOWN_VALUE, "7");
   BAD(opamp_agent_set_log_events(agent, 7, &err), OPAMP_REASON_UNKNOWN_VALUE, "7");
   BAD(opamp_agent_set_interval(agent, 3, &err), OPAMP_REASON_OUT_OF_RANGE, "10 ms");
+  BAD(opamp_agent_set_name(agent, "a\nb", &err), OPAMP_REASON_CONTROL_CHARACTER,
+      "control character at byte 1");
+  BAD(opamp_agent_set_name(agent, LONG_NAME, &err), OPAMP_REASON_TOO_LONG, "at most 64");
   BAD(opamp_agent_flush(agent, -3, &err), OPAMP_REASON_OUT_OF_RANGE, "-3");
   WHY(opamp_agent_flush(agent, 0, &err), OPAMP_E_STATE, OPAMP_REASON_NOT_RUNNING, "not running");
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
@@ -156,6 +185,12 @@ static void agents(opamp_client *client) {
   OK(opamp_client_use_host_transport(client, 1, NULL));
   BAD(opamp_agent_start(agent, &err), OPAMP_REASON_NEEDS_ON_REQUEST, "on_request");
   OK(opamp_client_use_host_transport(client, 0, NULL));
+  setenv("http_proxy", "ftp://127.0.0.1", 1);
+  WHY(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG, OPAMP_REASON_PROXY_ENVIRONMENT,
+      "http_proxy: proxy scheme must be http");
+  BAD(opamp_agent_start(agent, &err), OPAMP_REASON_PROXY_ENVIRONMENT,
+      "opamp_client_use_proxy_environment(client, 0, NULL)");
+  unsetenv("http_proxy");
   OK(opamp_agent_start(agent, NULL));
   WHY(opamp_agent_start(agent, &err), OPAMP_E_STATE, OPAMP_REASON_AGENT_RUNNING, "running");
   WHY(opamp_client_set_endpoint(client, "http://127.0.0.1:9/", &err), OPAMP_E_STATE, OPAMP_REASON_AGENT_RUNNING, "running");
@@ -179,6 +214,7 @@ int main(void) {
   endpoints();
   OK(opamp_client_new("http://127.0.0.1:9/v1/opamp", &client, NULL));
   settings(client);
+  proxies(client);
   statuses(client);
   builders(client);
   capabilities(client);

@@ -36,6 +36,7 @@ int main(void) {
   SAME(opamp_snapshot_number(now, -1, &value), OPAMP_E_NOT_FOUND);
   SAME(value, 77);
   CHECK(opamp_snapshot_last_error(now) == NULL);
+  CHECK(opamp_snapshot_last_error_context(now) == NULL);
   old = now;
   kit_post("config", "{\"files\": [{\"name\": \"a\", \"body\": \"1\"}]}");
   kit_start(agent);
@@ -75,6 +76,10 @@ int main(void) {
   SAME(number(now, OPAMP_SNAPSHOT_FAILURES), 2);
   CHECK(number(now, OPAMP_SNAPSHOT_PENDING) & OPAMP_PART_DESCRIPTION);
   SAME(opamp_error_kind(opamp_snapshot_last_error(now)), OPAMP_ERROR_CONNECT);
+  SAME(opamp_error_http_status(opamp_snapshot_last_error(now)), 0);
+  CHECK(opamp_snapshot_last_error_context(now) != NULL);
+  CHECK(strcmp(opamp_snapshot_last_error_context(now), getenv("OPAMP_TEST_ENDPOINT")) == 0);
+  CHECK(strstr(opamp_snapshot_json(now), opamp_snapshot_last_error_context(now)) != NULL);
   opamp_snapshot_free(now);
   OK(opamp_agent_stop(agent, -1));
   now = take(agent);
@@ -84,6 +89,7 @@ int main(void) {
   opamp_client_unref(client);
   SAME(number(old, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_STOPPED); /* still what it was */
   CHECK(opamp_snapshot_last_error(old) == NULL);
+  CHECK(opamp_snapshot_last_error_context(old) == NULL);
   opamp_snapshot_free(old);
   return 0;
 }

@@ -560,17 +560,17 @@ fn a_proxys_url_is_taken_or_refused_without_showing_its_login() {
         ("socks5://:1080", "no host"),
         (
             "ftp://user:secret@a",
-            "neither http, https, socks5 nor socks5h",
+            "scheme must be http, https, socks5 or socks5h",
         ),
         ("a:0", "port"),
         ("a:b", "port"),
         ("user:secret@a:b", "port"),
-        ("a/path", "host and port alone"),
-        ("a b", "host and port alone"),
-        ("[::1", "host and port alone"),
+        ("a/path", "host and port only"),
+        ("a b", "host and port only"),
+        ("[::1", "host and port only"),
         ("http://secret%3Ax:y@a", "a colon"),
         ("socks5://:secret@a", "1 to 255 bytes"),
-        (&format!("socks5://u:secret{long}@a"), "more than 255 bytes"),
+        (&format!("socks5://u:secret{long}@a"), "at most 255 bytes"),
     ] {
         let error = Proxy::parse(url).unwrap_err().to_string();
         assert!(error.contains(why), "{url}: {error}");

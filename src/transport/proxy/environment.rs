@@ -51,7 +51,10 @@ impl Environment {
         let proxy = |names: &[&str]| {
             let (name, value) = first(names)?;
             let proxy = Proxy::parse(&usual(value.trim()));
-            Some(proxy.map_err(|why| ProxyError(format!("the environment variable {name}: {why}"))))
+            Some(proxy.map_err(|why| {
+                let text = format!("environment variable {name}: {}", why.text);
+                ProxyError { text, ..why }
+            }))
         };
         let exceptions = first(&["no_proxy", "NO_PROXY"])
             .map(|(_, value)| value)
@@ -221,11 +224,11 @@ mod tests {
         let wrong = with(&[("https_proxy", "ftp://me:secret@x"), ("http_proxy", "fine")]);
         assert_eq!(way(&wrong, "http://a/"), "fine:80");
         let text = way(&wrong, "https://a/");
-        assert!(text.starts_with("the environment variable https_proxy: "));
+        assert!(text.starts_with("environment variable https_proxy: "));
         assert!(!text.contains("secret"));
         let other = way(&with(&[("all_proxy", "http://\u{fffd}/")]), "https://a/");
         assert!(
-            other.starts_with("the environment variable all_proxy: "),
+            other.starts_with("environment variable all_proxy: "),
             "{other}"
         );
     }

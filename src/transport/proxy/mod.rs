@@ -43,7 +43,22 @@ struct Login {
 
 /// Why a proxy's URL is refused. Its text never holds the login.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProxyError(String);
+pub struct ProxyError {
+    pub fault: ProxyFault,
+    pub text: String,
+}
+
+/// Which part of the URL it is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProxyFault {
+    Scheme,
+    Login,
+    Character,
+    /// There is more than scheme, login, host and port.
+    Path,
+    Host,
+    Port,
+}
 
 /// Which proxy, if any, and what it is told beside the way.
 #[derive(Clone, Debug, Default)]
@@ -66,18 +81,26 @@ pub enum Choice {
 /// Longest name or password that SOCKS has room for.
 const MOST_SOCKS_WORD: usize = 255;
 const AUTHORIZATION: &str = "proxy-authorization";
+const ONLY: &str = "URL must be scheme, user info, host and port only";
+
+fn wrong(fault: ProxyFault, why: &str) -> ProxyError {
+    let text = format!("proxy {why}");
+    ProxyError { fault, text }
+}
 
 impl Proxy {
     /// `[scheme://][user[:password]@]host[:port][/]`; no scheme means http.
     pub fn parse(text: &str) -> Result<Proxy, ProxyError> {
-        let wrong = |why: &str| ProxyError(format!("the proxy {why}"));
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         let (kind, usual_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (Kind::Http, 80),
             "https" => (Kind::Https, 443),
             "socks5" => (Kind::Socks { looks_up: false }, 1080),
             "socks5h" => (Kind::Socks { looks_up: true }, 1080),
-            _ => return Err(wrong("is neither http, https, socks5 nor socks5h")),
+            _ => {
+                let why = "scheme must be http, https, socks5 or socks5h";
+                return Err(wrong(ProxyFault::Scheme, why));
+            }
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (login, authority) = match rest.rsplit_once('@') {
@@ -86,15 +109,19 @@ impl Proxy {
         };
         // A percent sign stands before the zone of an IPv6 address only.
         let is_address = authority.starts_with('[');
-        let is_url =
-            |b: u8| b.is_ascii_graphic() && !b"/?#\\".contains(&b) && (b != b'%' || is_address);
-        if !authority.bytes().all(is_url) {
-            return Err(wrong("is not a URL of scheme, host and port alone"));
+        let fault_of = |b: u8| match b {
+            b'/' | b'?' | b'#' => Some(ProxyFault::Path),
+            b'\\' => Some(ProxyFault::Character),
+            b'%' if !is_address => Some(ProxyFault::Character),
+            _ => (!b.is_ascii_graphic()).then_some(ProxyFault::Character),
+        };
+        if let Some(fault) = authority.bytes().find_map(fault_of) {
+            return Err(wrong(fault, ONLY));
         }
         let (host, port) = host_and_port(authority, usual_port).map_err(|e| match e {
-            EndpointError::NoHost => wrong("has no host"),
-            EndpointError::Port => wrong("has a port that is not 1 to 65535"),
-            _ => wrong("is not a URL of scheme, host and port alone"),
+            EndpointError::NoHost => wrong(ProxyFault::Host, "has no host"),
+            EndpointError::Port => wrong(ProxyFault::Port, "port must be 1 to 65535"),
+            _ => wrong(ProxyFault::Host, ONLY),
         })?;
         Ok(Proxy {
             kind,
@@ -213,16 +240,16 @@ impl Login {
         let (user, password) = text.split_once(':').unwrap_or((text, ""));
         let [user, password] =
             [user, password].map(|word| percent_decode_str(word).collect::<Vec<u8>>());
-        let wrong = |why: &str| Err(ProxyError(format!("the proxy's login {why}")));
+        let wrong = |why| Err(wrong(ProxyFault::Login, why));
         match kind {
             Kind::Socks { .. } if user.is_empty() || user.len() > MOST_SOCKS_WORD => {
-                wrong("has a name that is not of 1 to 255 bytes")
+                wrong("user name must be 1 to 255 bytes")
             }
             Kind::Socks { .. } if password.len() > MOST_SOCKS_WORD => {
-                wrong("has a password of more than 255 bytes")
+                wrong("password must be at most 255 bytes")
             }
             Kind::Http | Kind::Https if user.contains(&b':') => {
-                wrong("has a name with a colon, which HTTP can not say")
+                wrong("user name must not contain a colon (HTTP Basic)")
             }
             _ => Ok(Login { user, password }),
         }
@@ -275,7 +302,7 @@ impl fmt::Debug for Proxy {
 
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
