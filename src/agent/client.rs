@@ -1,6 +1,12 @@
 //! What is true of the agent, where the server is, and how to get there. No thread, no socket.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::locks::Mutex;
 
@@ -27,6 +33,8 @@ use crate::{
 pub struct Client {
     process: fork::Token,
     state: Mutex<State>,
+    /// Beside the state, which a start keeps locked while it reads files: a stop waits for none.
+    stop_grace: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -87,6 +95,7 @@ impl Client {
         };
         Ok(Arc::new(Self {
             process,
+            stop_grace: AtomicU64::new(state.number(defaults::STOP_GRACE_MS)),
             state: Mutex::new(state),
         }))
     }
@@ -281,9 +290,12 @@ impl Client {
             let text = format!("{name} is {value}, must be {min} to {max}");
             return Err(Error::argument(text).because(Reason::OutOfRange));
         }
-        if let Some(slot) = self.settle()?.options.get_mut(at) {
+        let mut state = self.settle()?;
+        if let Some(slot) = state.options.get_mut(at) {
             *slot = value;
         }
+        let grace = state.number(defaults::STOP_GRACE_MS);
+        self.stop_grace.store(grace, Ordering::Relaxed);
         Ok(())
     }
 
@@ -302,9 +314,9 @@ impl Client {
         self.state.lock()
     }
 
-    /// How long a stop may still talk to the server. No lock outlives the call.
+    /// How long a stop may still talk to the server. Takes no lock.
     pub(crate) fn stop_grace(&self) -> Duration {
-        self.state.lock().millis(defaults::STOP_GRACE_MS)
+        Duration::from_millis(self.stop_grace.load(Ordering::Relaxed))
     }
 
     /// The state, for a change that is refused while an agent runs.

@@ -104,6 +104,9 @@ fn read(bytes: Bytes, field_limit: u32) -> Result<Message> {
     }
     let answer = ServerToAgent::decode(bytes.clone())
         .map_err(|_| Error::new(Code::Failed, Kind::Decode, "the answer is no ServerToAgent"))?;
+    if let Some(problem) = protocol::long_hash(&answer) {
+        return Err(Error::new(Code::Failed, Kind::Decode, problem));
+    }
     let offer = answer.remote_config;
     let parts = match offer {
         Some(_) => protocol::MessageParts::REMOTE_CONFIG,
@@ -122,4 +125,40 @@ fn read(bytes: Bytes, field_limit: u32) -> Result<Message> {
         server_capabilities: answer.capabilities,
         bytes,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{AgentRemoteConfig, ConnectionSettingsOffers, PackagesAvailable};
+
+    fn with_hashes(length: usize) -> [ServerToAgent; 3] {
+        let hash = Bytes::from(vec![7; length]);
+        let mut all: [ServerToAgent; 3] = Default::default();
+        all[0].remote_config = Some(AgentRemoteConfig {
+            config_hash: hash.clone(),
+            ..Default::default()
+        });
+        all[1].connection_settings = Some(ConnectionSettingsOffers {
+            hash: hash.clone(),
+            ..Default::default()
+        });
+        all[2].packages_available = Some(PackagesAvailable {
+            all_packages_hash: hash,
+            ..Default::default()
+        });
+        all
+    }
+
+    #[test]
+    fn a_hash_of_more_than_a_kilobyte_makes_an_answer_malformed() {
+        for answer in with_hashes(1024) {
+            assert!(read(answer.encode_to_vec().into(), 100).is_ok());
+        }
+        for answer in with_hashes(1025) {
+            let error = read(answer.encode_to_vec().into(), 100).expect_err("too long");
+            assert_eq!((error.code, error.kind), (Code::Failed, Kind::Decode));
+            assert!(error.text.contains("1025 bytes"), "{error}");
+        }
+    }
 }

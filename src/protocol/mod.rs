@@ -90,6 +90,7 @@ pub use offers::OfferState;
 pub use parts::{Part, Parts, TooLarge};
 pub use persistent_state::Carry;
 pub use rate_limit::PeerBudget;
+pub use receive::long_hash;
 pub use snapshot::Snapshot;
 pub use time::Time;
 pub use timers::{Deadline, Timer};

@@ -63,8 +63,8 @@ impl Core {
         let mut source = bytes.clone();
         // By reference, like prost's `decode`: another type of source would be another copy of the whole decoder.
         message.merge(&mut source).map_err(|_| Problem::Malformed)?;
-        if let Some(problem) = long_hash(message) {
-            return Err(problem);
+        if let Some(text) = long_hash(message) {
+            return Err(Problem::LongHash(text));
         }
         let uid: &[u8] = &message.instance_uid;
         if uid == self.state.identity.uid {
@@ -148,12 +148,12 @@ enum Problem {
     TooLong(usize),
     TooManyFields(u32),
     Malformed,
-    LongHash(&'static str, usize),
+    LongHash(String),
     Foreign,
 }
 
 impl Problem {
-    fn told(&self) -> (FailKind, WarningKind, String) {
+    fn told(self) -> (FailKind, WarningKind, String) {
         match self {
             Self::TooLong(length) => {
                 let text = format!("a message of {length} bytes is over the limit");
@@ -168,11 +168,7 @@ impl Problem {
                 WarningKind::BadMessage,
                 "message is not a valid ServerToAgent".to_owned(),
             ),
-            Self::LongHash(what, length) => (
-                FailKind::Decode,
-                WarningKind::BadMessage,
-                format!("the hash of {what} has {length} bytes, at most {HASH_LIMIT} are taken"),
-            ),
+            Self::LongHash(text) => (FailKind::Decode, WarningKind::BadMessage, text),
             Self::Foreign => {
                 let text = "a message for another instance uid".to_owned();
                 (FailKind::Protocol, WarningKind::ForeignUid, text)
@@ -181,7 +177,9 @@ impl Problem {
     }
 }
 
-fn long_hash(message: &proto::ServerToAgent) -> Option<Problem> {
+/// What is wrong with a message one of whose hashes is too long to be kept.
+#[must_use]
+pub fn long_hash(message: &proto::ServerToAgent) -> Option<String> {
     let offer = message.remote_config.as_ref();
     let settings = message.connection_settings.as_ref();
     let packages = message.packages_available.as_ref();
@@ -194,5 +192,7 @@ fn long_hash(message: &proto::ServerToAgent) -> Option<Problem> {
         .into_iter()
         .filter_map(|(what, len)| Some((what, len?)));
     let (what, length) = hashes.find(|(_, length)| *length > HASH_LIMIT)?;
-    Some(Problem::LongHash(what, length))
+    Some(format!(
+        "the hash of {what} has {length} bytes, at most {HASH_LIMIT} are taken"
+    ))
 }
