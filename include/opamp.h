@@ -318,7 +318,7 @@ enum opamp_error_reason_code {
   OPAMP_REASON_URL_HOST = 62,
   /** A URL's port is not 1 to 65535. */
   OPAMP_REASON_URL_PORT = 63,
-  /** A URL has user info, or a proxy's has one that its protocol cannot take. */
+  /** A URL has user info; a proxy's is malformed. */
   OPAMP_REASON_URL_USER_INFO = 64,
   /** A URL has a character that no URL has. */
   OPAMP_REASON_URL_CHARACTER = 65,
@@ -519,7 +519,10 @@ enum opamp_server_capability {
 /** What a server's error_response says it is: ServerErrorResponseType of the protocol. */
 enum opamp_server_error_type {
   OPAMP_SERVER_ERROR_UNKNOWN = 0,
-  /** What was reported is held back until it changes, or until the application asks for a full report. */
+  /**
+   * What was reported is held back until it changes, or until the application asks for a full
+   * report.
+   */
   OPAMP_SERVER_ERROR_BAD_REQUEST = 1,
   /** The library tries again when the server asked for it, else after a delay. */
   OPAMP_SERVER_ERROR_UNAVAILABLE = 2,
@@ -552,8 +555,8 @@ enum opamp_snapshot_field {
   /** What the server has not confirmed yet: bits of `enum opamp_part`. */
   OPAMP_SNAPSHOT_PENDING = 14,
   /**
-   * What the server refused, held back until it changes or the application asks for a full report: bits of
-   * `enum opamp_part`.
+   * What the server refused, held back until it changes or until the application asks for a full
+   * report: bits of `enum opamp_part`.
    */
   OPAMP_SNAPSHOT_HELD_BACK = 15,
   /** Between two messages, as in force. */
@@ -1920,16 +1923,17 @@ void opamp_snapshot_free(opamp_snapshot *snapshot);
 opamp_status opamp_snapshot_number(const opamp_snapshot *snapshot, int32_t what, uint64_t *out);
 
 /**
- * The last failure of the present run, borrowed from the snapshot; NULL: there was none. Its kind, HTTP status and text
- * are those of opamp_error_kind, opamp_error_http_status and opamp_error_text.
+ * The last failure of the present run, borrowed from the snapshot; NULL: there was none. Its kind,
+ * HTTP status and text are those of opamp_error_kind, opamp_error_http_status and opamp_error_text.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
  */
 const opamp_error *opamp_snapshot_last_error(const opamp_snapshot *snapshot);
 
 /**
- * On which way the last failure happened: the endpoint's URL without its query, and the proxy where there is one, as
- * `last_error_context` of the JSON. NUL-terminated, borrowed from the snapshot; NULL: there was no failure.
+ * Where the last failure of the present run happened: the endpoint's URL without its query, and the
+ * proxy where there is one, as `last_error_context` of the JSON. NUL-terminated, borrowed from the
+ * snapshot; NULL: there was none.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
  */

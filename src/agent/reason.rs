@@ -62,7 +62,7 @@ reasons! {
     61  UrlScheme           c"url_scheme"           "A URL without a scheme, or with an unsupported one.";
     62  UrlHost             c"url_host"             "A URL whose host is missing or malformed.";
     63  UrlPort             c"url_port"             "A URL's port is not 1 to 65535.";
-    64  UrlUserInfo         c"url_user_info"        "A URL has user info, or a proxy's has one that its protocol cannot take.";
+    64  UrlUserInfo         c"url_user_info"        "A URL has user info; a proxy's is malformed.";
     65  UrlCharacter        c"url_character"        "A URL has a character that no URL has.";
     66  UrlFragment         c"url_fragment"         "A URL has a fragment.";
     67  UrlSocket           c"url_socket"           "The path of a URL's unix socket is malformed.";

@@ -65,7 +65,8 @@ pub enum opamp_log_level {
 #[repr(C)]
 pub enum opamp_server_error_type {
     OPAMP_SERVER_ERROR_UNKNOWN = 0,
-    /// What was reported is held back until it changes, or until the application asks for a full report.
+    /// What was reported is held back until it changes, or until the application asks for a full
+    /// report.
     OPAMP_SERVER_ERROR_BAD_REQUEST = 1,
     /// The library tries again when the server asked for it, else after a delay.
     OPAMP_SERVER_ERROR_UNAVAILABLE = 2,
@@ -128,8 +129,8 @@ pub enum opamp_snapshot_field {
     OPAMP_SNAPSHOT_SERVER_CAPABILITIES = 13,
     /// What the server has not confirmed yet: bits of `enum opamp_part`.
     OPAMP_SNAPSHOT_PENDING = 14,
-    /// What the server refused, held back until it changes or the application asks for a full report: bits of
-    /// `enum opamp_part`.
+    /// What the server refused, held back until it changes or until the application asks for a full
+    /// report: bits of `enum opamp_part`.
     OPAMP_SNAPSHOT_HELD_BACK = 15,
     /// Between two messages, as in force.
     OPAMP_SNAPSHOT_INTERVAL_MS = 16,

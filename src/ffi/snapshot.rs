@@ -81,8 +81,8 @@ pub unsafe extern "C" fn opamp_snapshot_number(
     )
 }
 
-/// The last failure of the present run, borrowed from the snapshot; NULL: there was none. Its kind, HTTP status and text
-/// are those of opamp_error_kind, opamp_error_http_status and opamp_error_text.
+/// The last failure of the present run, borrowed from the snapshot; NULL: there was none. Its kind,
+/// HTTP status and text are those of opamp_error_kind, opamp_error_http_status and opamp_error_text.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -102,8 +102,9 @@ pub unsafe extern "C" fn opamp_snapshot_last_error(
     )
 }
 
-/// On which way the last failure happened: the endpoint's URL without its query, and the proxy where there is one, as
-/// `last_error_context` of the JSON. NUL-terminated, borrowed from the snapshot; NULL: there was no failure.
+/// Where the last failure of the present run happened: the endpoint's URL without its query, and the
+/// proxy where there is one, as `last_error_context` of the JSON. NUL-terminated, borrowed from the
+/// snapshot; NULL: there was none.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
