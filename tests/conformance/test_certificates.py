@@ -163,6 +163,32 @@ class Certificates(Stage):
                 text = self.refused("E_INVALID_ARG", call, LIB.client_set_ca_file, client.handle, shop.path(name).encode())["text"]
                 self.assertIn(f"no trusted certificates found; tried the file {shop.path(name)} (configured): {what}", text)
 
+    def test_what_openssl_reads_is_read(self):
+        """[TLS-03] Behind a byte order mark, under its other names, with what stands between entries."""
+        shop = self.shop
+        shop.certificate("ca", extensions=CA)
+        leaf = shop.certificate("leaf", issuer="ca")
+        pem = Path(shop.path("ca.pem")).read_text(encoding="ascii")
+        for name, text in (("mark", "\ufeff" + pem), ("x509", pem.replace(" CERTIFICATE", " X509 CERTIFICATE")),
+                           ("trusted", pem.replace(" CERTIFICATE", " TRUSTED CERTIFICATE")), ("notes", f"of ca:\n{pem}\nthe end\n")):
+            with self.subTest(name):
+                Path(shop.path(name)).write_text(text, encoding="utf-8")
+                with Shower(leaf, shop.path("leaf.key")) as server:
+                    agent = self.agent(self.client_of(server, shop.path(name)), NEVER).start()
+                    agent.wait("connect_failed").error
+                    agent.stop()
+                self.assertEqual(b"POST", server.heard[0])
+
+    def test_a_damaged_entry_is_refused_with_its_place(self):
+        """[TLS-03]"""
+        shop, client = self.shop, self.client(ca=None)
+        client.set_endpoint("https://127.0.0.1:1")
+        shop.certificate("ca", extensions=CA)
+        pem = Path(shop.path("ca.pem")).read_text(encoding="ascii")
+        Path(shop.path("two")).write_text(pem + pem.replace("\nM", "\n*", 1), encoding="ascii")
+        text = self.refused("E_INVALID_ARG", call, LIB.client_set_ca_file, client.handle, shop.path("two").encode())["text"]
+        self.assertIn(f"entry 2 (line {len(pem.splitlines()) + 1}) is damaged: it is not valid base64", text)
+
     def test_what_openssl_says_of_trust_counts(self):
         """[TLS-03]"""
         shop = self.shop
