@@ -11,8 +11,8 @@ status=0
 for name in opamp.h opamp.ffi.h; do
   if cmp -s "$out/$name" "include/$name"; then continue; fi
   if [ "${1-}" = --check ]; then
-    echo "include/$name is not what src/ffi says; run include/renew.sh" >&2
     diff -u "include/$name" "$out/$name" >&2 || :
+    echo "FAILED: include/$name is not what src/ffi says; run include/renew.sh" >&2
     status=1
   else
     cp "$out/$name" "include/$name"

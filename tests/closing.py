@@ -39,6 +39,6 @@ def first_lines(failures):
 
 def named_in(log):
     """What failed as any runner, cargo or a compiler says it; the last line of a log that names nothing."""
-    found = re.findall(r"^(?:FAILED\b.*|test .* \.\.\. FAILED|error(?:\[E\d+\])?: .*)$", log, re.MULTILINE)
+    found = re.findall(r"^(?:FAILED\b(?! \().*|test .* \.\.\. FAILED|error(?:\[E\d+\])?: .*)$", log, re.MULTILINE)
     names = [line for line in found if not HARMLESS.match(line)]
     return first_lines(names or [line for line in log.splitlines() if line.strip()][-1:])
