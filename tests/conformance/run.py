@@ -54,6 +54,9 @@ def main():
     options = parser.parse_args()
     forget_proxies()
     found = list(ids(unittest.defaultTestLoader.discover(str(HERE), "test_*.py")))
+    if errors := unittest.defaultTestLoader.errors:
+        closing.say([closing.failure("a module that cannot be loaded", error) for error in errors])
+        sys.exit(1)
     chosen = [t for t in found if not options.patterns or any(p in t for p in options.patterns)]
     classes = {}
     for test in chosen:
