@@ -2,8 +2,8 @@
 use std::time::Duration;
 
 use super::{
-    config::Policy, core::Core, event::Event, interface::TryId, link::Link, reported::Mark,
-    timers::Timer,
+    config::Policy, core::Core, event::Event, event_queue::Kind, interface::TryId, link::Link,
+    reported::Mark, timers::Timer,
 };
 
 /// WebSocket: a peer that has read news and says nothing for so long has no answer to them.
@@ -108,7 +108,9 @@ impl Core {
         if is_first {
             self.tell_connected();
         } else if self.config.tell_every_answer && self.stop.is_none() {
-            self.events.push(Event::Answered, self.now);
+            let kind = self.upstream.link.is_unasked();
+            let kind = kind.then_some(Kind::UnaskedAnswer);
+            self.events.push_as(kind, Event::Answered, self.now);
         }
         if let Link::Exchange(_) = &self.upstream.link {
             self.end_exchange();

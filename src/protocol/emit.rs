@@ -1,8 +1,7 @@
 //! What the application is told.
 use super::{
-    core::{Core, Stage},
+    core::{Core, Stage, Stop},
     event::{Event, Outcome, WarningKind, clipped},
-    event_queue::Kind,
     journal::AgentState,
     link::Link,
     parts::Part,
@@ -33,22 +32,29 @@ impl Core {
 
     /// HTTP-24: the host is told once what can not be sent.
     pub(super) fn warn_of_size(&mut self, part: Part, by: &str) {
+        self.warn_of(part, by, "it is held back until it changes");
+    }
+
+    /// The last message went without what might have kept it from arriving (HTTP-24).
+    pub(super) fn warn_of_left_out(&mut self) {
+        let has_spoken = |stop: &Stop| stop.stage != Stage::Wanted;
+        if self.stop.as_ref().is_some_and(has_spoken) {
+            for part in self.state.reported.left_out().iter() {
+                self.warn_of(part, "the last message", "it was not reported");
+            }
+        }
+    }
+
+    fn warn_of(&mut self, part: Part, by: &str, fate: &str) {
         let (name, length) = (part.name(), self.state.reported.len_of(part));
-        let text = format!(
-            "the {name} of {length} bytes is too large for {by}: it is held back until it changes"
-        );
+        let text = format!("the {name} of {length} bytes is too large for {by}: {fate}");
         self.warn(WarningKind::RequestTooLarge, &text);
     }
 
     pub(super) fn tell_connected(&mut self) {
         let after_failures = std::mem::take(&mut self.journal.failures_in_a_row);
-        let kind = self
-            .upstream
-            .link
-            .is_unasked()
-            .then_some(Kind::UnaskedConnected);
-        let connected = Event::Connected { after_failures };
-        self.events.push_as(kind, connected, self.now);
+        self.events
+            .push(Event::Connected { after_failures }, self.now);
     }
 
     /// Whether [`Event::Stopped`] was told or is about to be.

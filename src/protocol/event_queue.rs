@@ -22,7 +22,7 @@ pub(super) enum Kind {
     NewUid,
     /// Over WebSocket: nobody asked for this message.
     Unasked,
-    UnaskedConnected,
+    UnaskedAnswer,
 }
 
 impl Kind {

@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use super::{
+    config::Policy,
     core::Core,
     event::WarningKind,
     failure::{FailKind, Failure, Reached, Remedy},
@@ -103,6 +104,12 @@ impl Core {
             }
             Link::Open(session) => self.on_session_lost(session, failure),
             Link::Closing(closing) => {
+                let is_socket = self.upstream.policy == Policy::WebSocket;
+                if is_socket && failure.kind == FailKind::Size && self.stop.is_some() {
+                    // Said of the goodbye.
+                    let last = self.state.mark;
+                    self.on_too_large(&failure, |mark| mark == last);
+                }
                 self.state.reported.on_lost();
                 if let Some(fault) = closing.fault {
                     self.on_failed(closing.id, fault);
@@ -118,7 +125,11 @@ impl Core {
     fn on_exchange_failed(&mut self, exchange: &Exchange, failure: Failure) {
         let refused = Remedy::of(&failure) == Remedy::HoldBack;
         if refused {
+            let can_shrink = exchange.is_last && self.state.reported.has_values_in(exchange.mark);
             self.on_too_large(&failure, |mark| mark == exchange.mark);
+            if can_shrink {
+                self.say_again();
+            }
         }
         self.state.reported.on_lost();
         // A status is an answer, not a dead connection.
@@ -138,7 +149,7 @@ impl Core {
             return self.on_failed(session.id, fault);
         }
         let is_leaving = session.leaving.is_some();
-        if failure.kind == FailKind::Size && !is_leaving {
+        if failure.kind == FailKind::Size && (!is_leaving || self.stop.is_some()) {
             // What it has read was not too large.
             self.on_too_large(&failure, |mark| mark > session.ponged);
         }

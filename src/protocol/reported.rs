@@ -120,6 +120,21 @@ impl Reported {
         pending.without_all(self.going_alone(pending))
     }
 
+    /// What is pending and not in such a message.
+    pub(super) fn left_out(&self) -> Parts {
+        self.going_alone(self.all_pending())
+    }
+
+    /// Whether that message carried values, and the server has not taken them in.
+    pub(super) fn has_values_in(&self, mark: Mark) -> bool {
+        let is_in = |part: &Part| {
+            let known = &self.known[*part as usize];
+            known.sent != known.confirmed && known.sent_in == mark
+        };
+        let found: Parts = Part::all().filter(is_in).collect();
+        !found.with_values().is_empty()
+    }
+
     fn all_pending(&self) -> Parts {
         self.which(|known| known.wanted != known.sent && known.wanted != known.refused)
     }

@@ -70,6 +70,7 @@ impl Core {
 
     pub(super) fn finish(&mut self) {
         self.timers = Timers::default();
+        self.warn_of_left_out();
         if let Some(stop) = &mut self.stop {
             stop.stage = Stage::Done;
         }
@@ -79,6 +80,14 @@ impl Core {
         self.events.push(Event::Stopped, self.now);
         let state = self.agent_state();
         self.journal.note(state, self.now);
+    }
+
+    /// HTTP: the last message was too large for the way; it goes once more without what made it so.
+    /// Within the grace, and there are only so many parts.
+    pub(super) fn say_again(&mut self) {
+        if let Some(stop) = self.stop.as_mut().filter(|stop| self.now < stop.by) {
+            stop.stage = Stage::Wanted;
+        }
     }
 
     /// WS-15: every end that we begin on a working connection starts with a goodbye, and all of it is bounded.

@@ -294,6 +294,8 @@ impl Watch {
             let outstanding = (!is_clear).then_some(this.outstanding);
             let converges = self.refusals.on_too_large(told, outstanding);
             rule! { "what is too large is not sent for ever": converges }
+            // Over HTTP the last words may leave again without what was too large.
+            this.said_last &= !self.is_http || told.is_nothing();
         }
         if let (Fact::Message(_) | Fact::Over(_), Said::Refused(told, is_read)) = (fact, said) {
             let is_clear = !this.is_on_the_way_out() && !this.is_unclear;

@@ -99,8 +99,10 @@ impl World<'_> {
     fn is_over_limit(&mut self, message: &AgentToServer) -> bool {
         let limit = self.swarm.way_limit;
         let is_over = limit.is_some_and(|limit| message.encoded_len() > limit);
-        // News that came just before the end, and were never tried.
-        self.watch.is_end_too_large |= is_over && message.agent_disconnect.is_some();
+        // Over HTTP a goodbye goes again without its news, which were never tried.
+        let has_no_way = !self.swarm.is_http || Told::by(message).is_nothing();
+        let is_end = has_no_way && message.agent_disconnect.is_some();
+        self.watch.is_end_too_large |= is_over && is_end;
         is_over
     }
 

@@ -34,6 +34,110 @@ fn stop_says_goodbye_once_with_what_is_pending_and_waits_for_its_answer() {
     assert_eq!(scene.core.snapshot().state, AgentState::Stopped);
 }
 
+/// Description and configuration changed while an exchange was on its way, then a stop.
+fn stop_with_news(scene: &mut Scene, size: usize) {
+    scene.host(Change::PollNow);
+    scene.host(Change::Description(description(&"y".repeat(300))));
+    let config = config_map(&"x".repeat(size));
+    scene.host(Change::EffectiveConfig(Arc::new(config)));
+    scene.forget();
+    stop(scene, secs(2));
+}
+
+/// The one warning, of a size.
+fn left_out(scene: &Scene) -> &str {
+    assert_eq!(scene.warnings(), [WarningKind::RequestTooLarge]);
+    let mut texts = scene.events.iter().filter_map(|event| match event {
+        Event::Warning { text, .. } => Some(&**text),
+        _ => None,
+    });
+    texts.next().expect("one")
+}
+
+/// [HTTP-24] [LIFE-01]
+#[test]
+fn a_goodbye_too_large_for_the_way_leaves_without_the_part_and_that_is_told() {
+    let mut scene = Scene::http();
+    stop_with_news(&mut scene, 1000);
+    scene.answer(ServerToAgent::default());
+    assert!(scene.last().effective_config.is_some());
+    scene.status(413, None);
+    let last = scene.last();
+    assert!(last.agent_disconnect.is_some() && last.agent_description.is_some());
+    assert!(last.effective_config.is_none());
+    scene.answer(ServerToAgent::default());
+    assert_eq!(scene.sent.len(), 2);
+    assert_eq!(scene.events.last(), Some(&Event::Stopped));
+    let text = left_out(&scene);
+    assert!(
+        text.starts_with("the effective configuration of 1"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("too large for the last message: it was not reported"),
+        "{text}"
+    );
+    // one that is refused bare is not said again
+    let mut scene = Scene::http();
+    stop(&mut scene, secs(2));
+    scene.status(413, None);
+    assert_eq!(scene.sent.len(), 1);
+    assert_eq!(scene.events.last(), Some(&Event::Stopped));
+    // nor one whose time is over
+    let mut scene = Scene::http();
+    stop_with_news(&mut scene, 1000);
+    scene.answer(ServerToAgent::default());
+    scene.now = scene.now + secs(2);
+    scene.status(413, None);
+    assert_eq!(scene.sent.len(), 1);
+    left_out(&scene);
+}
+
+/// [HTTP-24] By our own limit: too large beside the rest, and too large alone.
+#[test]
+fn a_goodbye_over_our_own_limit_leaves_without_the_part_and_that_is_told() {
+    for (size, fate) in [(300, "it was not reported"), (600, "until it changes")] {
+        let config = Config {
+            send_limit: 500,
+            ..Config::new(Policy::Http)
+        };
+        let mut scene = Scene::with(config, Carry::new(UID));
+        scene.host(Change::Capabilities(CAPABILITIES));
+        scene.input(Input::Start);
+        scene.answer(ServerToAgent::default());
+        stop_with_news(&mut scene, size);
+        scene.answer(ServerToAgent::default());
+        let last = scene.last();
+        assert!(last.agent_disconnect.is_some() && last.agent_description.is_some());
+        assert!(last.effective_config.is_none());
+        scene.answer(ServerToAgent::default());
+        assert_eq!(scene.sent.len(), 1);
+        assert!(left_out(&scene).ends_with(fate), "{}", left_out(&scene));
+    }
+}
+
+/// [HTTP-24] Over WebSocket nothing comes after a goodbye, so what a 1009 means is told alone.
+#[test]
+fn a_close_with_1009_after_the_goodbye_is_told() {
+    for is_written in [true, false] {
+        let mut scene = Scene::websocket();
+        stop_with_news(&mut scene, 1000);
+        scene.confirm();
+        let last = scene.last();
+        assert!(last.agent_disconnect.is_some() && last.effective_config.is_some());
+        if is_written {
+            scene.fact(Fact::Written);
+        }
+        scene.fail(FailKind::Size, Reached::Maybe);
+        assert_eq!(scene.events.last(), Some(&Event::Stopped));
+        let text = left_out(&scene);
+        assert!(
+            text.starts_with("the effective configuration of 1"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn an_exchange_that_outlasts_the_grace_is_cut_without_a_goodbye() {
     let mut scene = Scene::http();

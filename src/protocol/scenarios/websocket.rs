@@ -709,6 +709,45 @@ fn a_peer_that_floods_is_heard_ever_more_rarely_and_its_newest_word_last() {
     assert_eq!((uids.len(), uids.last()), (8, Some(&last)));
 }
 
+/// [LOG-11] Also a host that wants to hear of every answer: of those that it has not asked for.
+#[test]
+fn every_answer_is_told_but_no_flood_of_unasked_ones() {
+    let config = Config {
+        tell_every_answer: true,
+        ..Config::new(Policy::WebSocket)
+    };
+    let mut scene = Scene::with(config, Carry::new(UID));
+    scene.host(Change::Capabilities(CAPABILITIES));
+    scene.input(Input::Start);
+    scene.fact(Fact::Opened);
+    scene.confirm();
+    scene.forget();
+    for _ in 0..10 {
+        scene.host(Change::PollNow);
+        scene.confirm();
+        scene.pass(secs(1));
+    }
+    let count = |scene: &Scene, is_meant: fn(&Event) -> bool| {
+        scene.events.iter().filter(|event| is_meant(event)).count()
+    };
+    let is_answer = |event: &Event| *event == Event::Answered;
+    assert_eq!(count(&scene, is_answer), 10);
+    scene.forget();
+    for tick in 0..20_000_u32 {
+        scene.answer(if tick % 2 == 0 {
+            ServerToAgent::default()
+        } else {
+            error(ServerErrorResponseType::BadRequest, None)
+        });
+        scene.pass(millis(1));
+    }
+    // At 0, 0, 0, 1, 3, 7 and 15 s; one is of a heartbeat's answer.
+    let heard = count(&scene, is_answer);
+    assert!((7..=8).contains(&heard), "{heard}");
+    let heard = count(&scene, |event| matches!(event, Event::Message(_)));
+    assert!((7..=8).contains(&heard), "{heard}");
+}
+
 /// [LOG-11]
 #[test]
 fn known_offers_in_turn_are_delivered_ever_more_rarely_and_the_last_one_counts() {
