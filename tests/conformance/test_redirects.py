@@ -1,5 +1,6 @@
 """Agents whose server sends them elsewhere."""
 import json
+import time
 
 from devserver import Devserver
 from stage import NEVER
@@ -104,6 +105,24 @@ class RedirectFloods(RedirectStage):
         waiting = [event for event in self.told_all(agent) if event.redirect]
         self.assertLessEqual(len(waiting), 2)
         self.assertGreaterEqual(waiting[0].missed, 4)
+
+    def test_a_loop_without_end_is_told_ever_more_rarely(self):
+        """[LOG-11] each try meets it; events and lines of three, then of one after 1, 2, 4 .. s"""
+        self.moved("/moved", times="always", status=308)
+        retries = {"BACKOFF_BASE_MS": 10, "BACKOFF_MAX_MS": 10, "FIRST_RETRY_SPREAD_MS": 10}
+        begin = time.monotonic()
+        agent = self.agent(interval_ms=50, log_level=4, options={"REDIRECT_LIMIT": 1, **retries})
+        agent.start()
+        while agent.snapshot()["attempts"] < 20:
+            agent.next_event(100)
+        agent.stop()
+        told = self.told_all(agent)
+        lines = [event.log[1] for event in told if event.log]
+        lines = [line for line in lines if "redirected from" in line]
+        span = time.monotonic() - begin
+        most = 3 + sum(span >= 2 ** number - 1 for number in range(1, 30))
+        self.assertIn(len([event for event in told if event.redirect]), range(1, most + 1))
+        self.assertIn(len(lines), range(3, most + 1))
 
 
 class TlsRedirects(TlsStage):
