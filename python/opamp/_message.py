@@ -1,5 +1,4 @@
-"""Protobuf messages without protobuf: views that decode when looked at, over a buffer that they share."""
-# pyright: reportPrivateUsage=false
+"""Protobuf messages without protobuf: views that decode when looked at, over a shared buffer."""
 from __future__ import annotations
 
 import struct
@@ -65,6 +64,14 @@ class Message:
     _raw: Bytes | None
     _set: dict[str, Any]
     _present: bool
+
+    def __init_subclass__(cls, rows: list[Field] | None = None) -> None:
+        """`rows`: the fields, for the class of one message of the schema."""
+        if rows is not None:
+            cls._name, cls._fields = cls.__name__, {row[0]: row for row in rows}
+            cls._takers = {row[1]: cls._taker(row) for row in rows}
+            for row in rows:
+                setattr(cls, row[0], cls._Attribute(row))
 
     def __init__(self, **values: Any) -> None:
         self._raw, self._set, self._present = None, {}, False
@@ -169,11 +176,31 @@ class Message:
         self._write(out)
         return b"".join(out)
 
+    @staticmethod
+    def _encode(out: list[bytes | memoryview], number: int, kind: str, value: Any) -> int:
+        if kind in ("message", "string", "bytes"):
+            at = len(out)
+            out.append(b"")
+            if kind == "message":
+                size = int(value._write(out))
+            else:
+                body: Any = value.encode("utf-8", "replace") if kind == "string" else value
+                out.append(body)
+                size = len(body)
+            out[at] = encoded_number(number << 3 | 2) + encoded_number(size)
+            return len(out[at]) + size
+        if kind in ("double", "fixed64"):
+            packed = struct.pack("<d" if kind == "double" else "<Q", value)
+            out.append(encoded_number(number << 3 | 1) + packed)
+        else:
+            out.append(encoded_number(number << 3) + encoded_number(int(value)))
+        return len(out[-1])
+
     def _write(self, out: list[bytes | memoryview]) -> int:
         if self._raw is not None:
             out.append(self._raw)
             return len(self._raw)
-        size = 0
+        size, encode = 0, self._encode
         for name, number, kind, label, inside in self._fields.values():
             value = self._set.get(name)
             if value is None:
@@ -181,24 +208,24 @@ class Message:
             if label == "map":
                 for key, each in value.items():
                     entry: list[bytes | memoryview] = []
-                    length = _encode(entry, 1, "string", key)
-                    length += _encode(entry, 2, "message" if inside else "string", each)
+                    length = encode(entry, 1, "string", key)
+                    length += encode(entry, 2, "message" if inside else "string", each)
                     head = encoded_number(number << 3 | 2) + encoded_number(length)
                     out.append(head)
                     out.extend(entry)
                     size += len(head) + length
             elif label == "repeated":
-                size += sum(_encode(out, number, kind, each) for each in value)
+                size += sum(encode(out, number, kind, each) for each in value)
             elif kind == "message":
                 if label or value._has_content():
-                    size += _encode(out, number, kind, value)
+                    size += encode(out, number, kind, value)
             elif label or value:
-                size += _encode(out, number, kind, value)
+                size += encode(out, number, kind, value)
         return size
 
     def to_proto(self) -> Any:
         """The real protobuf message. Raises ImportError where protobuf is not installed."""
-        from .proto._classes import real
+        from .proto._real import real
 
         return real(self._name).FromString(self.SerializeToString())
 
@@ -228,12 +255,86 @@ class Message:
 
     __hash__ = None  # type: ignore[assignment]  # as protobuf's: it can change
 
+    @staticmethod
+    def _taker(field: Field) -> Taker:
+        """Puts a received value of a field into its message."""
+        name, _, kind, label, inside = field
+
+        def take(message: Message, value: int | Bytes) -> None:
+            former = message._set.get(name)
+            if label:
+                message._clear_siblings(label)
+            if kind == "message" and former is not None:  # twice: the parts are merged
+                value = memoryview(former.SerializeToString() + bytes(_view(value)))
+            message._set[name] = _decoded(kind, value, inside)
+
+        def take_repeated(message: Message, value: int | Bytes) -> None:
+            if name not in message._set:
+                message._set[name] = Repeated(kind, inside)
+            message._set[name].append(_decoded(kind, value, inside))
+
+        def take_entry(message: Message, value: int | Bytes) -> None:
+            values = message._set.get(name)
+            if values is None:
+                values = message._set[name] = Map(inside)
+            entry = _view(value)
+            # A small one is faster to take apart as bytes, and leaves the garbage collector
+            # nothing to look at.
+            key, content = pair(entry if len(entry) > SMALL else bytes(entry))
+            values[_text(key)] = message_class(inside).over(content) if inside else _text(content)
+
+        def take_bytes(message: Message, value: int | Bytes) -> None:
+            message._set[name] = _view(value)
+
+        def take_text(message: Message, value: int | Bytes) -> None:
+            message._set[name] = _text(_view(value))
+
+        if not label and kind in ("bytes", "string"):
+            return take_bytes if kind == "bytes" else take_text
+        return {"map": take_entry, "repeated": take_repeated}.get(label, take)
+
     def __repr__(self) -> str:
         def shown_of(value: Any) -> str:
             return f"<{len(value)} bytes>" if type(value).__name__ in ("bytes", "bytearray", "memoryview") else repr(value)
 
         shown = (f"{name}={shown_of(value)}" for name, value in self._read().items())
         return f"{self._name}({', '.join(shown)})"
+
+    class _Attribute:
+        """A field as an attribute of its message."""
+
+        __slots__ = ("_name", "_kind", "_label", "_inside", "_is_bytes")
+
+        def __init__(self, field: Field) -> None:
+            self._name, _, self._kind, self._label, self._inside = field
+            self._is_bytes = self._kind == "bytes" and self._label != "repeated"
+
+        def __get__(self, message: Any, kind: Any = None) -> Any:
+            if message is None:
+                return self
+            values = message._set if message._raw is None else message._read()
+            value = values.get(self._name)
+            if value is not None:
+                return bytes(value) if self._is_bytes else value
+            if self._label == "map":
+                made: Any = Map(self._inside)
+            elif self._label == "repeated":
+                made = Repeated(self._kind, self._inside)
+            elif self._kind == "message":
+                made = message_class(self._inside)()
+            else:
+                return _EMPTY.get(self._kind, 0)
+            # What is put into it later is put into the message, except that looking at a member
+            # of a oneof sets nothing.
+            if self._label in ("", "map", "repeated"):
+                values[self._name] = made
+            return made
+
+        def __set__(self, message: Any, value: Any) -> None:
+            if self._kind == "message" or self._label in ("map", "repeated"):
+                raise AttributeError(f"Assignment not allowed to field {self._name!r} of "
+                                     f"{message._name}; use CopyFrom")
+            message._put(self._name, value)
 
 
 class File(Message):
@@ -268,78 +369,6 @@ class Files(Message):
         return self._set
 
 
-class Attribute:
-    """A field as an attribute of its message."""
-
-    __slots__ = ("_name", "_kind", "_label", "_inside", "_is_bytes")
-
-    def __init__(self, field: Field) -> None:
-        self._name, _, self._kind, self._label, self._inside = field
-        self._is_bytes = self._kind == "bytes" and self._label != "repeated"
-
-    def __get__(self, message: Any, kind: Any = None) -> Any:
-        if message is None:
-            return self
-        values = message._set if message._raw is None else message._read()
-        value = values.get(self._name)
-        if value is not None:
-            return bytes(value) if self._is_bytes else value
-        if self._label == "map":
-            made: Any = Map(self._inside)
-        elif self._label == "repeated":
-            made = Repeated(self._kind, self._inside)
-        elif self._kind == "message":
-            made = message_class(self._inside)()
-        else:
-            return _EMPTY.get(self._kind, 0)
-        # What is put into it later is put into the message, except that looking at a member of a oneof sets nothing.
-        if self._label in ("", "map", "repeated"):
-            values[self._name] = made
-        return made
-
-    def __set__(self, message: Any, value: Any) -> None:
-        if self._kind == "message" or self._label in ("map", "repeated"):
-            raise AttributeError(f"Assignment not allowed to field {self._name!r} of {message._name}; use CopyFrom")
-        message._put(self._name, value)
-
-
-def _taker(field: Field) -> Taker:
-    """Puts a received value of a field into its message."""
-    name, _, kind, label, inside = field
-
-    def take(message: Message, value: int | Bytes) -> None:
-        former = message._set.get(name)
-        if label:
-            message._clear_siblings(label)
-        if kind == "message" and former is not None:  # twice: the parts are merged
-            value = memoryview(former.SerializeToString() + bytes(_view(value)))
-        message._set[name] = _decoded(kind, value, inside)
-
-    def take_repeated(message: Message, value: int | Bytes) -> None:
-        if name not in message._set:
-            message._set[name] = Repeated(kind, inside)
-        message._set[name].append(_decoded(kind, value, inside))
-
-    def take_entry(message: Message, value: int | Bytes) -> None:
-        values = message._set.get(name)
-        if values is None:
-            values = message._set[name] = Map(inside)
-        entry = _view(value)
-        # A small one is faster to take apart as bytes, and leaves the garbage collector nothing to look at.
-        key, content = pair(entry if len(entry) > SMALL else bytes(entry))
-        values[_text(key)] = message_class(inside).over(content) if inside else _text(content)
-
-    def take_bytes(message: Message, value: int | Bytes) -> None:
-        message._set[name] = _view(value)
-
-    def take_text(message: Message, value: int | Bytes) -> None:
-        message._set[name] = _text(_view(value))
-
-    if not label and kind in ("bytes", "string"):
-        return take_bytes if kind == "bytes" else take_text
-    return {"map": take_entry, "repeated": take_repeated}.get(label, take)
-
-
 def _view(value: int | Bytes) -> Bytes:
     if isinstance(value, int):
         raise DecodeError("a number where bytes belong")
@@ -367,25 +396,6 @@ def _decoded(kind: str, value: int | Bytes, inside: str) -> Any:
     if not isinstance(value, int):
         raise DecodeError("bytes where a number belongs")
     return bool(value) if kind == "bool" else value - 2**64 if kind in ("int64", "int32") and value >= 2**63 else value
-
-
-def _encode(out: list[bytes | memoryview], number: int, kind: str, value: Any) -> int:
-    if kind in ("message", "string", "bytes"):
-        at = len(out)
-        out.append(b"")
-        if kind == "message":
-            size = int(value._write(out))
-        else:
-            body: Any = value.encode("utf-8", "replace") if kind == "string" else value
-            out.append(body)
-            size = len(body)
-        out[at] = encoded_number(number << 3 | 2) + encoded_number(size)
-        return len(out[at]) + size
-    if kind in ("double", "fixed64"):
-        out.append(encoded_number(number << 3 | 1) + struct.pack("<d" if kind == "double" else "<Q", value))
-    else:
-        out.append(encoded_number(number << 3) + encoded_number(int(value)))
-    return len(out[-1])
 
 
 def _checked(name: str, kind: str, value: Any) -> Any:
@@ -418,7 +428,5 @@ def message_class(name: str) -> type[Message]:
     if made is None:
         rows = MESSAGES[name][1]
         base: Any = {"AgentConfigFile": File, "AgentConfigMap": Files}.get(name, Message)
-        made = _classes[name] = type(name, (base,), {
-            "__slots__": (), "_name": name, "_fields": {row[0]: row for row in rows},
-            "_takers": {row[1]: _taker(row) for row in rows}, **{row[0]: Attribute(row) for row in rows}})
+        made = _classes[name] = type(name, (base,), {"__slots__": ()}, rows=rows)
     return made

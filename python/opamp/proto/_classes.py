@@ -1,34 +1,13 @@
 """What `opamp_pb2` and `anyvalue_pb2` hold, made when first asked for."""
 from __future__ import annotations
 
-from ._schema import DESCRIPTORS, ENUMS, MESSAGES
+from .._message import message_class
+from ._real import real
+from ._schema import ENUMS, MESSAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-_real: dict[str, Any] = {}
-
-
-def real(name: str) -> Any:
-    """The protobuf class of a message. Raises ImportError where protobuf is not installed."""
-    if not _real:
-        import base64
-        import zlib
-
-        from importlib import import_module
-
-        descriptor_pb2: Any = import_module("google.protobuf.descriptor_pb2")
-        descriptor_pool: Any = import_module("google.protobuf.descriptor_pool")
-        factory: Any = import_module("google.protobuf.message_factory")
-        pool = descriptor_pool.DescriptorPool()  # of its own: another package may have the same names in the default one
-        files = descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(base64.b85decode(DESCRIPTORS)))
-        for file in files.file:
-            pool.AddSerializedFile(file.SerializeToString())
-        make = getattr(factory, "GetMessageClass", None) or factory.MessageFactory(pool).GetPrototype
-        _real.update({each: make(pool.FindMessageTypeByName("opamp.proto." + each)) for each in MESSAGES})
-    return _real[name]
-
 
 class Enumeration:
     """An enumeration as protobuf's modules have them: `Name`, `Value`, `keys`, `values`, `items`, and its values as attributes."""
@@ -75,8 +54,6 @@ def lookup(module: str, name: str) -> Any:
         try:
             return real(name)
         except ImportError:
-            from .._message import message_class
-
             return message_class(name)
     raise AttributeError(f"module 'opamp.proto.{module}' has no attribute {name!r}")
 
