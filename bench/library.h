@@ -31,6 +31,6 @@ static inline opamp_agent *new_agent(opamp_client *client, const opamp_callbacks
   opamp_agent *agent = NULL;
   must(opamp_agent_new(client, callbacks, NULL, NULL, &agent, NULL), "agent");
   if (is_poll) must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, NULL), "delivery");
-  must(opamp_agent_set_interval(agent, interval_ms, NULL), "interval");
+  must(opamp_agent_set_heartbeat_interval(agent, interval_ms, NULL), "interval");
   return agent;
 }

@@ -76,7 +76,7 @@ static void many(const char *url, size_t count) {
   if (agents == NULL || clients == NULL) exit(1);
   for (size_t i = 0; i < count; i++) {
     agents[i] = make(url, 1, &clients[i]);
-    must(opamp_client_set_option(clients[i], OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 60000, NULL), "option");
+    must(opamp_client_set_option(clients[i], OPAMP_OPTION_FIRST_RETRY_MAX_MS, 60000, NULL), "option");
     must(opamp_agent_start(agents[i], NULL), "start");
     await(agents[i], OPAMP_EVENT_CONNECTED);
   }

@@ -114,7 +114,7 @@ static void set_description(void) {
   opamp_attributes_free(other);
 }
 
-static void on_new_uid(opamp_slice uid) {
+static void on_new_instance_uid(opamp_slice uid) {
   say_begin("new_uid");
   say_hex("uid", uid.data, uid.len);
   say_end();
@@ -137,8 +137,8 @@ static void on_event(const opamp_event *event) {
     case OPAMP_EVENT_MESSAGE:
       if (!is_stopping()) offer_take(opamp_event_message(event));
       break;
-    case OPAMP_EVENT_NEW_UID:
-      if (opamp_event_uid(event, &uid) == OPAMP_OK) on_new_uid(uid);
+    case OPAMP_EVENT_NEW_INSTANCE_UID:
+      if (opamp_event_instance_uid(event, &uid) == OPAMP_OK) on_new_instance_uid(uid);
       break;
     default: break;
   }
@@ -258,7 +258,7 @@ static void set_log(void) {
   if (options.log == NULL) return;
   while (level < 5 && strcmp(names[level], options.log) != 0) level++;
   if (level == 5) die("--log", "must be off, error, warn, info or debug");
-  must(opamp_set_log(level, output_log, NULL), NULL, "--log");
+  must(opamp_set_log_callback(level, output_log, NULL), NULL, "--log");
 }
 
 static void open_dir(void) {
@@ -308,7 +308,7 @@ int main(int argc, char **argv) {
   must(opamp_agent_set_delivery(agent, OPAMP_DELIVERY_POLL, &error), &error, "delivery");
   if (options.interval_ms != NULL) {
     uint64_t interval_ms = options_number("--interval-ms", options.interval_ms);
-    must(opamp_agent_set_interval(agent, interval_ms, &error), &error, "--interval-ms");
+    must(opamp_agent_set_heartbeat_interval(agent, interval_ms, &error), &error, "--interval-ms");
   }
   must(opamp_agent_start(agent, &error), &error, "start");
 

@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
 
   callbacks.on_message = on_message;
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* so that a pipe, too, gets each line as it comes */
-  if (is_good(opamp_set_log(OPAMP_LOG_INFO, on_log, NULL), &error, "log") &&
+  if (is_good(opamp_set_log_callback(OPAMP_LOG_INFO, on_log, NULL), &error, "log") &&
       is_good(opamp_client_new(endpoint, &client, &error), &error, "client") &&
       is_good(opamp_attributes_new(&about), &error, "attributes") &&
       is_good(opamp_attributes_set_string(about, "service.name", "minimal", &error), &error,

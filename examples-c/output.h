@@ -23,7 +23,7 @@ void say_end(void);
 void say_error(const char *event, const opamp_error *error);
 void say_offer(const opamp_config_map *offer, opamp_slice hash);
 
-/* For opamp_set_log: to standard error. Any thread. */
+/* For opamp_set_log_callback: to standard error. Any thread. */
 void output_log(int32_t level, const char *line, void *user);
 
 #endif

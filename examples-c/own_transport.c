@@ -188,9 +188,9 @@ int main(int argc, char **argv) {
 
   callbacks.on_request = on_request;
   callbacks.on_message = on_message;
-  must(opamp_set_log(OPAMP_LOG_INFO, on_log, NULL), NULL, "log");
+  must(opamp_set_log_callback(OPAMP_LOG_INFO, on_log, NULL), NULL, "log");
   must(opamp_client_new(endpoint, &client, &error), &error, "client");
-  must(opamp_client_use_host_transport(client, 1, &error), &error, "host transport");
+  must(opamp_client_use_custom_transport(client, 1, &error), &error, "host transport");
   must(opamp_attributes_new(&about), NULL, "attributes");
   must(opamp_attributes_set_string(about, "service.name", "own-transport", &error), &error,
        "service.name");

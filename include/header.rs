@@ -78,7 +78,7 @@ fn manual() -> String {
 
 fn table() -> String {
     let mut table = row(
-        "(opamp_agent_set_interval)",
+        "(opamp_agent_set_heartbeat_interval)",
         defaults::INTERVAL_MS,
         (defaults::INTERVAL_MIN_MS, defaults::INTERVAL_MAX_MS),
         "time between two polls",

@@ -13,19 +13,19 @@ enum opamp_option {
   OPAMP_OPTION_SERVER_INTERVAL_MAX_MS = 12,
   OPAMP_OPTION_RETRY_AFTER_MAX_MS = 13,
   OPAMP_OPTION_RETRY_AFTER_JITTER_MS = 14,
-  OPAMP_OPTION_RETRY_AFTER_FLOOR_MS = 15,
-  OPAMP_OPTION_FIRST_RETRY_SPREAD_MS = 16,
+  OPAMP_OPTION_RETRY_AFTER_MIN_MS = 15,
+  OPAMP_OPTION_FIRST_RETRY_MAX_MS = 16,
   OPAMP_OPTION_BACKOFF_BASE_MS = 17,
   OPAMP_OPTION_BACKOFF_MAX_MS = 18,
   OPAMP_OPTION_CONNECTION_MAX_AGE_MS = 19,
   OPAMP_OPTION_CHANGE_BURST = 20,
   OPAMP_OPTION_CHANGE_INTERVAL_MS = 21,
-  OPAMP_OPTION_EVERY_ANSWER = 22,
+  OPAMP_OPTION_DELIVER_EVERY_RESPONSE = 22,
   OPAMP_OPTION_REDELIVER_FAILED = 23,
   OPAMP_OPTION_PING_INTERVAL_MS = 24,
   OPAMP_OPTION_PONG_TIMEOUT_MS = 25,
   OPAMP_OPTION_CLOSE_TIMEOUT_MS = 26,
-  OPAMP_OPTION_STABLE_SESSION_MS = 27,
+  OPAMP_OPTION_STABLE_CONNECTION_MS = 27,
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
   OPAMP_OPTION_REDIRECT_LIMIT = 29,
   OPAMP_OPTION_COMPRESS_ABOVE_BYTES = 30,
@@ -102,7 +102,7 @@ enum opamp_status_code {
   OPAMP_E_RESOURCE = -11,
   OPAMP_E_FAILED = -12,
 };
-enum opamp_error_kind {
+enum opamp_error_kind_code {
   OPAMP_ERROR_NONE = 0,
   OPAMP_ERROR_RESOLVE = 1,
   OPAMP_ERROR_CONNECT = 2,
@@ -115,19 +115,19 @@ enum opamp_error_kind {
   OPAMP_ERROR_SIZE = 9,
   OPAMP_ERROR_PROTOCOL = 10,
   OPAMP_ERROR_SERVER = 11,
-  OPAMP_ERROR_HOST = 12,
+  OPAMP_ERROR_CUSTOM_TRANSPORT = 12,
   OPAMP_ERROR_BUG = 13,
   OPAMP_ERROR_ARGUMENT = 14,
 };
-enum opamp_event_kind {
+enum opamp_event_kind_code {
   OPAMP_EVENT_CONNECTED = 1,
   OPAMP_EVENT_CONNECT_FAILED = 2,
   OPAMP_EVENT_SERVER_ERROR = 3,
   OPAMP_EVENT_MESSAGE = 4,
   OPAMP_EVENT_REQUEST = 5,
-  OPAMP_EVENT_REPORT_DONE = 6,
+  OPAMP_EVENT_SEND_DONE = 6,
   OPAMP_EVENT_REDIRECT = 7,
-  OPAMP_EVENT_NEW_UID = 8,
+  OPAMP_EVENT_NEW_INSTANCE_UID = 8,
   OPAMP_EVENT_WARNING = 9,
   OPAMP_EVENT_LOG = 10,
   OPAMP_EVENT_STOPPED = 11,
@@ -168,7 +168,7 @@ enum opamp_log_level {
   OPAMP_LOG_DEBUG = 4,
 };
 enum opamp_message_part {
-  OPAMP_MESSAGE_REMOTE_CONFIG = 1,
+  OPAMP_MESSAGE_PART_REMOTE_CONFIG = 1,
 };
 enum opamp_message_flag {
   OPAMP_MESSAGE_FLAG_REPORT_FULL_STATE = 1,
@@ -190,10 +190,10 @@ enum opamp_server_error_type {
 };
 enum opamp_snapshot_field {
   OPAMP_SNAPSHOT_STATE = 1,
-  OPAMP_SNAPSHOT_SINCE_MS = 2,
+  OPAMP_SNAPSHOT_STATE_AGE_MS = 2,
   OPAMP_SNAPSHOT_NEXT_TRY_MS = 3,
   OPAMP_SNAPSHOT_NEXT_TRY_REASON = 4,
-  OPAMP_SNAPSHOT_LAST_SUCCESS_MS = 5,
+  OPAMP_SNAPSHOT_LAST_SUCCESS_AGE_MS = 5,
   OPAMP_SNAPSHOT_ATTEMPTS = 6,
   OPAMP_SNAPSHOT_FAILURES = 7,
   OPAMP_SNAPSHOT_MESSAGES_SENT = 8,
@@ -206,14 +206,14 @@ enum opamp_snapshot_field {
   OPAMP_SNAPSHOT_HELD_BACK = 15,
   OPAMP_SNAPSHOT_INTERVAL_MS = 16,
   OPAMP_SNAPSHOT_TRANSPORT = 17,
-  OPAMP_SNAPSHOT_UNANSWERED_OFFER = 18,
+  OPAMP_SNAPSHOT_PENDING_OFFER = 18,
   OPAMP_SNAPSHOT_EVENTS_WAITING = 19,
   OPAMP_SNAPSHOT_CONNECTIONS = 20,
-  OPAMP_SNAPSHOT_LAST_ERROR_MS = 21,
+  OPAMP_SNAPSHOT_LAST_ERROR_AGE_MS = 21,
 };
 enum opamp_agent_state {
   OPAMP_AGENT_STOPPED = 0,
-  OPAMP_AGENT_STARTING = 1,
+  OPAMP_AGENT_CONNECTING = 1,
   OPAMP_AGENT_CONNECTED = 2,
   OPAMP_AGENT_WAITING = 3,
   OPAMP_AGENT_STOPPING = 4,
@@ -222,8 +222,8 @@ enum opamp_wait_reason {
   OPAMP_WAIT_STOP = 1,
   OPAMP_WAIT_CLOSE = 2,
   OPAMP_WAIT_EXCHANGE = 3,
-  OPAMP_WAIT_PATIENCE = 4,
-  OPAMP_WAIT_VERDICT = 5,
+  OPAMP_WAIT_RESPONSE = 4,
+  OPAMP_WAIT_CONFIG_STATUS = 5,
   OPAMP_WAIT_HEARTBEAT = 6,
   OPAMP_WAIT_CHANGE = 7,
   OPAMP_WAIT_FULL_REPORT = 8,
@@ -240,7 +240,7 @@ enum opamp_part {
 };
 enum opamp_transport {
   OPAMP_TRANSPORT_HTTP = 0,
-  OPAMP_TRANSPORT_HOST = 1,
+  OPAMP_TRANSPORT_CUSTOM = 1,
   OPAMP_TRANSPORT_WEBSOCKET = 2,
 };
 typedef struct opamp_agent opamp_agent;
@@ -274,12 +274,12 @@ typedef struct opamp_callbacks {
                      const opamp_message *message,
                      void *user);
   void (*on_request)(opamp_agent *agent, opamp_client *client, opamp_request *request, void *user);
-  void (*on_report_done)(opamp_agent *agent,
-                         opamp_client *client,
-                         uint64_t ticket,
-                         const opamp_error *why_not,
-                         void *user);
-  void (*on_new_uid)(opamp_agent *agent, opamp_client *client, const uint8_t *uid, void *user);
+  void (*on_send_done)(opamp_agent *agent,
+                       opamp_client *client,
+                       uint64_t ticket,
+                       const opamp_error *why_not,
+                       void *user);
+  void (*on_new_instance_uid)(opamp_agent *agent, opamp_client *client, const uint8_t *uid, void *user);
   void (*on_warning)(opamp_agent *agent, opamp_client *client, const opamp_error *what, void *user);
   void (*on_log)(opamp_agent *agent, opamp_client *client, int32_t level, const char *line, void *user);
   void (*on_stopped)(opamp_agent *agent, opamp_client *client, void *user);
@@ -295,9 +295,9 @@ const char *opamp_status_name(opamp_status status);
 const char *opamp_error_kind_name(int32_t kind);
 const char *opamp_error_reason_name(int32_t reason);
 const char *opamp_event_kind_name(int32_t kind);
-opamp_status opamp_set_log(int32_t level,
-                           void (*callback)(int32_t level, const char *line, void *user),
-                           void *user);
+opamp_status opamp_set_log_callback(int32_t level,
+                                    void (*callback)(int32_t level, const char *line, void *user),
+                                    void *user);
 opamp_status opamp_client_new(const char *endpoint,
                               opamp_client **out,
                               opamp_error **err);
@@ -319,9 +319,9 @@ opamp_status opamp_client_set_header(opamp_client *client,
 opamp_status opamp_client_set_user_agent_prefix(opamp_client *client,
                                                 const char *prefix,
                                                 opamp_error **err);
-opamp_status opamp_client_use_host_transport(opamp_client *client,
-                                             int32_t on,
-                                             opamp_error **err);
+opamp_status opamp_client_use_custom_transport(opamp_client *client,
+                                               int32_t on,
+                                               opamp_error **err);
 opamp_status opamp_client_set_proxy(opamp_client *client,
                                     const char *url,
                                     opamp_error **err);
@@ -489,9 +489,9 @@ opamp_status opamp_agent_set_name(opamp_agent *agent,
 opamp_status opamp_agent_set_log_events(opamp_agent *agent,
                                         int32_t level,
                                         opamp_error **err);
-opamp_status opamp_agent_set_interval(opamp_agent *agent,
-                                      uint64_t milliseconds,
-                                      opamp_error **err);
+opamp_status opamp_agent_set_heartbeat_interval(opamp_agent *agent,
+                                                uint64_t milliseconds,
+                                                opamp_error **err);
 opamp_status opamp_agent_start(opamp_agent *agent,
                                opamp_error **err);
 opamp_status opamp_agent_request_stop(opamp_agent *agent);
@@ -526,7 +526,7 @@ const opamp_error *opamp_event_error(const opamp_event *event);
 opamp_request *opamp_event_request(const opamp_event *event);
 opamp_status opamp_event_ticket(const opamp_event *event, uint64_t *out);
 opamp_status opamp_event_redirect(const opamp_event *event, const char **from, const char **to, int32_t *status);
-opamp_status opamp_event_uid(const opamp_event *event, opamp_slice *out);
+opamp_status opamp_event_instance_uid(const opamp_event *event, opamp_slice *out);
 opamp_status opamp_event_log(const opamp_event *event, int32_t *level, const char **line);
 uint64_t opamp_event_missed(const opamp_event *event);
 void opamp_event_free(opamp_event *event);

@@ -95,17 +95,17 @@
  *
  * End and restart. A process that exits without opamp_agent_stop sends no AgentDisconnect: the server sees a connection that
  * closes, or over HTTP nothing more. To be the same agent after a restart, keep three things and set them again before
- * start: the instance uid (opamp_client_instance_uid, and on_new_uid when the server assigns another), the hash of the last
- * offer and the status that was reported for it (opamp_client_set_remote_config_status). Without them the server sees a
- * new agent, or offers the same configuration again.
+ * start: the instance uid (opamp_client_instance_uid, and on_new_instance_uid when the server assigns
+ * another), the hash of the last offer and the status that was reported for it
+ * (opamp_client_set_remote_config_status). Without them the server sees a new agent, or offers the
+ * same configuration again.
  *
  * Timing. Each interval between polls or heartbeats is drawn within 10 % of its length, so that a fleet does not come in
  * step. Over WebSocket OPAMP_EVENT_CONNECTED comes at the end of the opening handshake, before the server has taken any
  * message; opamp_agent_flush tells when it has. The log thins out repeated failures: the first is told, then the same one
  * ever more rarely; each failed attempt is an event, however many there are.
  *
- * C++. The header may be included from C++; two enumerations share their name with a function and need their keyword
- * there (`enum opamp_error_kind`, `enum opamp_event_kind`). A callback must not throw through the library, nor longjmp
+ * C++. The header may be included from C++. A callback must not throw through the library, nor longjmp
  * or end its thread.
  *
  * Fork. In a forked child every call on a client, agent or request that the fork brought along answers OPAMP_E_FORKED
@@ -128,7 +128,7 @@
  *
  * Defaults (name without OPAMP_OPTION_, default, range, meaning):
  *
- *     (opamp_agent_set_interval)     30000  10 .. 86400000         time between two polls
+ *     (opamp_agent_set_heartbeat_interval)     30000  10 .. 86400000         time between two polls
  *     RESOLVE_TIMEOUT_MS              5000  1 .. 86400000          one look-up of the host's name
  *     CONNECT_TIMEOUT_MS              5000  1 .. 86400000          TCP connect, all addresses together
  *     TLS_TIMEOUT_MS                  5000  1 .. 86400000          the TLS handshake
@@ -143,19 +143,19 @@
  *     SERVER_INTERVAL_MAX_MS      86400000  10 .. 86400000         largest interval taken from a server
  *     RETRY_AFTER_MAX_MS           3600000  0 .. 86400000          largest wait taken from a server
  *     RETRY_AFTER_JITTER_MS          30000  0 .. 86400000          spread on top of a wait taken from a server
- *     RETRY_AFTER_FLOOR_MS           30000  0 .. 86400000          least wait after 429, 503 or UNAVAILABLE without a time
- *     FIRST_RETRY_SPREAD_MS           5000  0 .. 86400000          the first retry comes within this time
+ *     RETRY_AFTER_MIN_MS             30000  0 .. 86400000          least wait after 429, 503 or UNAVAILABLE without a time
+ *     FIRST_RETRY_MAX_MS              5000  0 .. 86400000          the first retry comes within this time
  *     BACKOFF_BASE_MS                 2000  1 .. 86400000          top of the second retry's delay, doubled for each further one
  *     BACKOFF_MAX_MS                300000  1 .. 86400000          top of any retry's delay
  *     CONNECTION_MAX_AGE_MS        3600000  1 .. 2592000000        a kept HTTP connection is renewed, 10 % jitter
  *     CHANGE_BURST                      10  1 .. 1000              messages that changes of the host may cause at once
  *     CHANGE_INTERVAL_MS              1000  0 .. 86400000          then one in this time
- *     EVERY_ANSWER                       0  0 .. 1                 1: on_connect and on_message for every answer
+ *     DELIVER_EVERY_RESPONSE             0  0 .. 1                 1: on_connect and on_message for every answer
  *     REDELIVER_FAILED                   0  0 .. 1                 1: an offer that FAILED before is delivered again
  *     PING_INTERVAL_MS               30000  10 .. 86400000         WebSocket: the server is pinged after so much silence
  *     PONG_TIMEOUT_MS                10000  10 .. 86400000         WebSocket: then it has this long to show a sign of life, at most PING_INTERVAL_MS
  *     CLOSE_TIMEOUT_MS                1000  0 .. 86400000          WebSocket: for the server's Close, once ours was sent
- *     STABLE_SESSION_MS              30000  0 .. 86400000          WebSocket: a connection that lived this long starts the retries anew
+ *     STABLE_CONNECTION_MS           30000  0 .. 86400000          WebSocket: a connection that lived this long starts the retries anew
  *     PROXY_TIMEOUT_MS                5000  1 .. 86400000          a proxy opening the way to the server
  *     REDIRECT_LIMIT                     5  0 .. 20                redirects followed in one try; 0: none
  *     COMPRESS_ABOVE_BYTES               0  0 .. 2147483648        larger HTTP requests leave as gzip if smaller, until a server takes only plain ones; 0: never
@@ -205,9 +205,9 @@ enum opamp_option {
   /** spread on top of a wait taken from a server */
   OPAMP_OPTION_RETRY_AFTER_JITTER_MS = 14,
   /** least wait after 429, 503 or UNAVAILABLE without a time */
-  OPAMP_OPTION_RETRY_AFTER_FLOOR_MS = 15,
+  OPAMP_OPTION_RETRY_AFTER_MIN_MS = 15,
   /** the first retry comes within this time */
-  OPAMP_OPTION_FIRST_RETRY_SPREAD_MS = 16,
+  OPAMP_OPTION_FIRST_RETRY_MAX_MS = 16,
   /** top of the second retry's delay, doubled for each further one */
   OPAMP_OPTION_BACKOFF_BASE_MS = 17,
   /** top of any retry's delay */
@@ -219,7 +219,7 @@ enum opamp_option {
   /** then one in this time */
   OPAMP_OPTION_CHANGE_INTERVAL_MS = 21,
   /** 1: on_connect and on_message for every answer */
-  OPAMP_OPTION_EVERY_ANSWER = 22,
+  OPAMP_OPTION_DELIVER_EVERY_RESPONSE = 22,
   /** 1: an offer that FAILED before is delivered again */
   OPAMP_OPTION_REDELIVER_FAILED = 23,
   /** WebSocket: the server is pinged after so much silence */
@@ -229,7 +229,7 @@ enum opamp_option {
   /** WebSocket: for the server's Close, once ours was sent */
   OPAMP_OPTION_CLOSE_TIMEOUT_MS = 26,
   /** WebSocket: a connection that lived this long starts the retries anew */
-  OPAMP_OPTION_STABLE_SESSION_MS = 27,
+  OPAMP_OPTION_STABLE_CONNECTION_MS = 27,
   /** a proxy opening the way to the server */
   OPAMP_OPTION_PROXY_TIMEOUT_MS = 28,
   /** redirects followed in one try; 0: none */
@@ -383,7 +383,7 @@ enum opamp_status_code {
 };
 
 /** Where it went wrong: what opamp_error_kind answers. Later releases may add kinds. */
-enum opamp_error_kind {
+enum opamp_error_kind_code {
   /** Nowhere: no error. */
   OPAMP_ERROR_NONE = 0,
   /** The look-up of the server's name. */
@@ -409,7 +409,7 @@ enum opamp_error_kind {
   /** The server's own error_response. */
   OPAMP_ERROR_SERVER = 11,
   /** The host's own transport. */
-  OPAMP_ERROR_HOST = 12,
+  OPAMP_ERROR_CUSTOM_TRANSPORT = 12,
   /** A bug in the library. */
   OPAMP_ERROR_BUG = 13,
   /** An argument or a state that a call refused. */
@@ -417,7 +417,7 @@ enum opamp_error_kind {
 };
 
 /** What happened. Later releases append kinds: leave alone what you do not know. */
-enum opamp_event_kind {
+enum opamp_event_kind_code {
   /** The first decoded answer after start or after a failure. on_connect. */
   OPAMP_EVENT_CONNECTED = 1,
   /** One failed try: brings an error. on_connect_failed. */
@@ -428,12 +428,12 @@ enum opamp_event_kind {
   OPAMP_EVENT_MESSAGE = 4,
   /** An exchange for the host's own HTTP stack: brings a request. on_request. */
   OPAMP_EVENT_REQUEST = 5,
-  /** The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed. on_report_done. */
-  OPAMP_EVENT_REPORT_DONE = 6,
+  /** The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed. on_send_done. */
+  OPAMP_EVENT_SEND_DONE = 6,
   /** The running try goes on at another place: brings where from, where to and the status. on_redirect. */
   OPAMP_EVENT_REDIRECT = 7,
-  /** The server assigned another instance uid: brings it. on_new_uid. */
-  OPAMP_EVENT_NEW_UID = 8,
+  /** The server assigned another instance uid: brings it. on_new_instance_uid. */
+  OPAMP_EVENT_NEW_INSTANCE_UID = 8,
   /** Something the host should know although all goes on: brings an error. on_warning. */
   OPAMP_EVENT_WARNING = 9,
   /** A log line, where they were asked for: brings level and line. on_log. */
@@ -496,7 +496,7 @@ enum opamp_log_level {
 /** What a message brought: bits of opamp_message_parts. */
 enum opamp_message_part {
   /** An offered configuration. */
-  OPAMP_MESSAGE_REMOTE_CONFIG = 1,
+  OPAMP_MESSAGE_PART_REMOTE_CONFIG = 1,
 };
 
 /** What a message asked of the library, which has acted on it: ServerToAgentFlags of the protocol. */
@@ -533,13 +533,13 @@ enum opamp_snapshot_field {
   /** One of `enum opamp_agent_state`. */
   OPAMP_SNAPSHOT_STATE = 1,
   /** How long it has been in that state. */
-  OPAMP_SNAPSHOT_SINCE_MS = 2,
+  OPAMP_SNAPSHOT_STATE_AGE_MS = 2,
   /** When it will do something by itself; not found: never. */
   OPAMP_SNAPSHOT_NEXT_TRY_MS = 3,
   /** Why then: one of `enum opamp_wait_reason`. */
   OPAMP_SNAPSHOT_NEXT_TRY_REASON = 4,
   /** How long ago the server last answered well; not found: never. */
-  OPAMP_SNAPSHOT_LAST_SUCCESS_MS = 5,
+  OPAMP_SNAPSHOT_LAST_SUCCESS_AGE_MS = 5,
   /** Exchanges tried. */
   OPAMP_SNAPSHOT_ATTEMPTS = 6,
   /** Failures in a row; 0 after a success. */
@@ -564,20 +564,20 @@ enum opamp_snapshot_field {
   /** One of `enum opamp_transport`. */
   OPAMP_SNAPSHOT_TRANSPORT = 17,
   /** 1: the host has not answered the last offer. */
-  OPAMP_SNAPSHOT_UNANSWERED_OFFER = 18,
+  OPAMP_SNAPSHOT_PENDING_OFFER = 18,
   /** Events that wait for the host. */
   OPAMP_SNAPSHOT_EVENTS_WAITING = 19,
   /** Connections made. */
   OPAMP_SNAPSHOT_CONNECTIONS = 20,
   /** How long ago the last failure was; not found: there was none. */
-  OPAMP_SNAPSHOT_LAST_ERROR_MS = 21,
+  OPAMP_SNAPSHOT_LAST_ERROR_AGE_MS = 21,
 };
 
 /** Where an agent stands. */
 enum opamp_agent_state {
   OPAMP_AGENT_STOPPED = 0,
   /** The server has not answered since the start or the last failure, and a try is on its way. */
-  OPAMP_AGENT_STARTING = 1,
+  OPAMP_AGENT_CONNECTING = 1,
   /** The last try succeeded. */
   OPAMP_AGENT_CONNECTED = 2,
   /** The last try failed; the next one comes after a wait. */
@@ -594,9 +594,9 @@ enum opamp_wait_reason {
   /** The answer of an exchange. */
   OPAMP_WAIT_EXCHANGE = 3,
   /** A peer that leaves a message without an answer. */
-  OPAMP_WAIT_PATIENCE = 4,
+  OPAMP_WAIT_RESPONSE = 4,
   /** The host's verdict on an offer. */
-  OPAMP_WAIT_VERDICT = 5,
+  OPAMP_WAIT_CONFIG_STATUS = 5,
   /** The next poll. */
   OPAMP_WAIT_HEARTBEAT = 6,
   /** The budget of changes by the host. */
@@ -625,7 +625,7 @@ enum opamp_part {
 enum opamp_transport {
   OPAMP_TRANSPORT_HTTP = 0,
   /** The host's own HTTP stack. */
-  OPAMP_TRANSPORT_HOST = 1,
+  OPAMP_TRANSPORT_CUSTOM = 1,
   OPAMP_TRANSPORT_WEBSOCKET = 2,
 };
 
@@ -678,7 +678,7 @@ typedef struct opamp_event opamp_event;
 typedef struct opamp_message opamp_message;
 
 /**
- * One exchange for the host's own HTTP stack (opamp_client_use_host_transport). Borrowed in on_request or from its event.
+ * One exchange for the host's own HTTP stack (opamp_client_use_custom_transport). Borrowed in on_request or from its event.
  * Ended once, from any thread, by opamp_request_complete or opamp_request_fail; to end it later keep it with
  * opamp_request_ref. When the last reference goes before it was ended it fails as not reached; one that is never ended
  * meets its time. Retry-After, limits and errors stay with the library.
@@ -729,13 +729,13 @@ typedef struct opamp_callbacks {
   /** An exchange for the host's own HTTP stack. */
   void (*on_request)(opamp_agent *agent, opamp_client *client, opamp_request *request, void *user);
   /** The end of one opamp_agent_send; why_not NULL: confirmed. */
-  void (*on_report_done)(opamp_agent *agent,
-                         opamp_client *client,
-                         uint64_t ticket,
-                         const opamp_error *why_not,
-                         void *user);
+  void (*on_send_done)(opamp_agent *agent,
+                       opamp_client *client,
+                       uint64_t ticket,
+                       const opamp_error *why_not,
+                       void *user);
   /** The server assigned another instance uid: 16 bytes. */
-  void (*on_new_uid)(opamp_agent *agent, opamp_client *client, const uint8_t *uid, void *user);
+  void (*on_new_instance_uid)(opamp_agent *agent, opamp_client *client, const uint8_t *uid, void *user);
   /** Something the host should know although all goes on. */
   void (*on_warning)(opamp_agent *agent, opamp_client *client, const opamp_error *what, void *user);
   /** A log line, where opamp_agent_set_log_events asked for them. */
@@ -806,9 +806,9 @@ const char *opamp_event_kind_name(int32_t kind);
  * Threads: any. Callbacks: yes, the log callback included. Blocks: no. Errors: OPAMP_E_INVALID_ARG for an unknown level.
  * Since: 0.1.
  */
-opamp_status opamp_set_log(int32_t level,
-                           void (*callback)(int32_t level, const char *line, void *user),
-                           void *user);
+opamp_status opamp_set_log_callback(int32_t level,
+                                    void (*callback)(int32_t level, const char *line, void *user),
+                                    void *user);
 
 /**
  * Makes a client for a server: `http://host[:port][/path][?query]`, `https://..`, `ws://..` or `wss://..`, used as given,
@@ -854,7 +854,7 @@ opamp_status opamp_client_set_endpoint(opamp_client *client,
 /**
  * Sets the instance uid: 16 bytes, not all zero, usually a UUID. Without it the library makes a version 7 one. uid:
  * copied. A host that wants to be the same agent after a restart keeps the uid itself (see opamp_client_instance_uid and
- * on_new_uid) and sets it here. It keeps the last remote config status, too, and reports it before
+ * on_new_instance_uid) and sets it here. It keeps the last remote config status, too, and reports it before
  * start (opamp_client_set_remote_config_status), or UNSET: a server remembers the one of the earlier
  * run, and offers what it speaks of no more.
  *
@@ -868,7 +868,7 @@ opamp_status opamp_client_set_instance_uid(opamp_client *client,
 
 /**
  * Writes the present instance uid to `uid`, which has room for `len` = 16 bytes. The server may have assigned another
- * one since (on_new_uid).
+ * one since (on_new_instance_uid).
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG for NULL or another length. Since: 0.1.
  */
@@ -912,9 +912,9 @@ opamp_status opamp_client_set_user_agent_prefix(opamp_client *client,
  * Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_UNSUPPORTED (a WebSocket endpoint),
  * OPAMP_E_STATE while an agent runs. Since: 0.1.
  */
-opamp_status opamp_client_use_host_transport(opamp_client *client,
-                                             int32_t on,
-                                             opamp_error **err);
+opamp_status opamp_client_use_custom_transport(opamp_client *client,
+                                               int32_t on,
+                                               opamp_error **err);
 
 /**
  * Reaches the server through a proxy, whatever the environment says: `[scheme://][user[:password]@]host[:port]`, the
@@ -1406,7 +1406,7 @@ opamp_status opamp_config_map_get(const opamp_config_map *map,
 opamp_status opamp_error_code(const opamp_error *error);
 
 /**
- * Where it went wrong: one of `enum opamp_error_kind`. NULL: OPAMP_ERROR_NONE.
+ * Where it went wrong: one of `enum opamp_error_kind_code`. NULL: OPAMP_ERROR_NONE.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
  */
@@ -1541,7 +1541,7 @@ opamp_status opamp_agent_set_name(opamp_agent *agent,
 
 /**
  * Asks for the agent's log lines as events, up to a level of `enum opamp_log_level`; OPAMP_LOG_OFF, the default: none.
- * For hosts that can not take the callback of opamp_set_log from any thread. Before start.
+ * For hosts that can not take the callback of opamp_set_log_callback from any thread. Before start.
  *
  * Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (an unknown level), OPAMP_E_STATE while it
  * runs. Since: 0.1.
@@ -1557,9 +1557,9 @@ opamp_status opamp_agent_set_log_events(opamp_agent *agent,
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG below 10 ms. Since: 0.1.
  */
-opamp_status opamp_agent_set_interval(opamp_agent *agent,
-                                      uint64_t milliseconds,
-                                      opamp_error **err);
+opamp_status opamp_agent_set_heartbeat_interval(opamp_agent *agent,
+                                                uint64_t milliseconds,
+                                                opamp_error **err);
 
 /**
  * Starts the agent. Never fails because of the network, which is not touched here: a server that comes up later is
@@ -1644,7 +1644,7 @@ opamp_status opamp_agent_flush(opamp_agent *agent,
 /**
  * Sends a host-made AgentToServer: its parts become the client's state; uid, number and capabilities are the library's,
  * and a disconnect in it is ignored. agent_to_server: encoded, copied. tries: how often it is tried; 0: no bound. ticket:
- * names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE, unless it is still on its way when an agent
+ * names its end, which comes once as on_send_done or OPAMP_EVENT_SEND_DONE, unless it is still on its way when an agent
  * with OPAMP_DELIVERY_THREAD stops; may be NULL.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, or a part that its setter would
@@ -1700,7 +1700,7 @@ opamp_status opamp_agent_next_event(opamp_agent *agent,
 opamp_status opamp_agent_snapshot(const opamp_agent *agent, opamp_snapshot **out);
 
 /**
- * What happened: one of `enum opamp_event_kind`. NULL: 0.
+ * What happened: one of `enum opamp_event_kind_code`. NULL: 0.
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
  */
@@ -1750,7 +1750,7 @@ opamp_status opamp_event_redirect(const opamp_event *event, const char **from, c
  *
  * Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
  */
-opamp_status opamp_event_uid(const opamp_event *event, opamp_slice *out);
+opamp_status opamp_event_instance_uid(const opamp_event *event, opamp_slice *out);
 
 /**
  * The log line and its level (`enum opamp_log_level`). The line is NUL-terminated and borrowed from the event. Either

@@ -265,14 +265,16 @@ fn heartbeats_leave_at_the_interval_and_zero_turns_them_off() {
         );
     });
     let rig = Rig::start(&server.url, |_, agent| {
-        agent.set_interval(Duration::from_millis(20)).unwrap();
+        agent
+            .set_heartbeat_interval(Duration::from_millis(20))
+            .unwrap();
     });
     for number in 0..4 {
         let message = told.recv_timeout(LONG).unwrap();
         assert_eq!(message.sequence_num, number);
         assert_eq!(message.agent_description.is_some(), number == 0);
     }
-    rig.agent.set_interval(Duration::ZERO).unwrap();
+    rig.agent.set_heartbeat_interval(Duration::ZERO).unwrap();
     // Taken in by now; a heartbeat may have been on its way.
     rig.agent.flush(Some(LONG)).unwrap();
     thread::sleep(Duration::from_millis(200));
@@ -284,10 +286,10 @@ fn heartbeats_leave_at_the_interval_and_zero_turns_them_off() {
 fn an_interval_of_zero_is_for_websocket_alone() {
     let client = Client::new("http://127.0.0.1:1/").unwrap();
     let agent = Agent::new(client.clone(), Box::new(Ears));
-    assert!(agent.set_interval(Duration::ZERO).is_err());
+    assert!(agent.set_heartbeat_interval(Duration::ZERO).is_err());
     client.set_endpoint("ws://127.0.0.1:1/").unwrap();
     client.set_description(description("a")).unwrap();
-    agent.set_interval(Duration::ZERO).unwrap();
+    agent.set_heartbeat_interval(Duration::ZERO).unwrap();
     client.set_endpoint("http://127.0.0.1:1/").unwrap();
     assert!(agent.start().unwrap_err().text.contains("HTTP must poll"));
     client.set_endpoint("ws://127.0.0.1:1/").unwrap();

@@ -196,7 +196,7 @@ unsafe fn call(Shared(client, agent): Shared, byte: u8, rest: &[u8]) {
             11 => snapshot(agent),
             12 => {
                 let interval = u64::from(byte) * 1000;
-                opamp_agent_set_interval(agent, interval, none)
+                opamp_agent_set_heartbeat_interval(agent, interval, none)
             }
             13 => opamp_client_set_instance_uid(client, data, len.min(16), none),
             14 => opamp_client_set_capabilities(client, u64::from(byte) << 6 | 1, none),

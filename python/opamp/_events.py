@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ._data import MessageData
     from .transport.exceptions import OpAMPException
 
-# enum opamp_event_kind
-CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, REPORT_DONE, NEW_UID, WARNING, LOG, STOPPED = 1, 2, 3, 4, 5, 6, 8, 9, 10, 11
+# enum opamp_event_kind_code
+CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, SEND_DONE, NEW_UID, WARNING, LOG, STOPPED = 1, 2, 3, 4, 5, 6, 8, 9, 10, 11
 NAMES = {CONNECTED: "connected", CONNECT_FAILED: "connect_failed", SERVER_ERROR: "server_error", MESSAGE: "message",
          NEW_UID: "new_uid", WARNING: "warning", STOPPED: "stopped"}
 # Parts of a message beside a configuration, each with the capabilities of which one must be declared for it to be handed on.
@@ -78,7 +78,7 @@ class Taken:
             event.error_response = answer.error_response if answer is not None else self._error_response()
         elif self.kind == NEW_UID:
             piece = h.Slice()
-            self._lib.event_uid(self._event.pointer, ctypes.byref(piece))
+            self._lib.event_instance_uid(self._event.pointer, ctypes.byref(piece))
             event.instance_uid = bytes(h.view_of(self._event, piece))
         return event
 

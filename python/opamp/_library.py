@@ -18,7 +18,7 @@ PROTOTYPES = {
     "status_name": "si", "error_kind_name": "si", "error_reason_name": "si",
     "client_new": "ispp", "client_unref": "vp",
     "client_set_instance_uid": "ippzp", "client_instance_uid": "ippz", "client_set_header": "ipssp",
-    "client_use_host_transport": "ipip", "client_set_ca_file": "ipsp",
+    "client_use_custom_transport": "ipip", "client_set_ca_file": "ipsp",
     "client_set_ca_dir": "ipsp", "client_set_client_certificate_files": "ipssp",
     "client_set_insecure_skip_verify": "ipip", "client_set_capabilities": "ipUp", "client_set_description": "ipppp",
     "client_set_proxy": "ipsp", "client_set_proxy_header": "ipssp", "client_use_proxy_environment": "ipip", "client_allow_redirect_to": "ipsp",
@@ -35,11 +35,11 @@ PROTOTYPES = {
     "error_http_status": "ip", "error_text": "sp", "error_retry_in_ms": "ipp",
     "error_free": "vp",
 "agent_new": "ipppppp", "agent_free": "vp", "agent_set_delivery": "ipip", "agent_set_log_events": "ipip", "agent_set_name": "ipsp",
-    "agent_set_interval": "ipUp", "agent_start": "ipp", "agent_stop": "ipI", "agent_detach": "ipI",
+    "agent_set_heartbeat_interval": "ipUp", "agent_start": "ipp", "agent_stop": "ipI", "agent_detach": "ipI",
     "agent_poll_now": "ip", "agent_flush": "ipIp",
     "agent_send": "ippzupp", "agent_poll_fd": "ipp", "agent_next_event": "ipIp", "agent_snapshot": "ipp",
     "event_kind": "ip", "event_message": "pp", "event_error": "pp", "event_request": "pp", "event_ticket": "ipp",
-    "event_uid": "ipp", "event_log": "ippp", "event_free": "vp",
+    "event_instance_uid": "ipp", "event_log": "ippp", "event_free": "vp",
     "message_remote_config": "ppp", "message_bytes": "vpp", "message_ref": "pp",
     "message_unref": "vp",
     "request_header_at": "ipzpp", "request_body": "vpp", "request_timeout_ms": "ipp", "request_complete": "ipipzpzp",
@@ -50,7 +50,7 @@ PROTOTYPES = {
 # From include/opamp.h: status codes, options, and the one way of delivery.
 OK, E_INVALID_ARG, E_STATE, E_TIMEOUT, E_AGAIN, E_CAPABILITY = 0, -1, -2, -3, -7, -10
 RESOLVE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, TLS_TIMEOUT_MS, FIRST_BYTE_TIMEOUT_MS, EXCHANGE_TIMEOUT_MS = 1, 2, 3, 4, 5
-FIRST_RETRY_SPREAD_MS, BACKOFF_BASE_MS, EVERY_ANSWER, PROXY_TIMEOUT_MS, ACCEPT_EXPIRED_CA = 16, 17, 22, 28, 49
+FIRST_RETRY_MAX_MS, BACKOFF_BASE_MS, DELIVER_EVERY_RESPONSE, PROXY_TIMEOUT_MS, ACCEPT_EXPIRED_CA = 16, 17, 22, 28, 49
 DELIVERY_POLL = 1
 
 

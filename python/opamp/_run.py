@@ -144,8 +144,8 @@ class Run:
             self._serve(taken.request())
         elif taken.kind == _events.LOG:
             taken.write_log_line()
-        elif taken.kind == _events.REPORT_DONE:
-            self._on_report_done(taken)
+        elif taken.kind == _events.SEND_DONE:
+            self._on_send_done(taken)
         elif taken.kind in _events.NAMES:
             return True, self._noted(taken)
         return True, None
@@ -164,7 +164,7 @@ class Run:
             self.end()
         return event
 
-    def _on_report_done(self, taken: Taken) -> None:
+    def _on_send_done(self, taken: Taken) -> None:
         done = self._sends.done(taken.ticket())
         if done is not None:
             self._end_of(done, taken.error)

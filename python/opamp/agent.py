@@ -129,13 +129,13 @@ class OpAMPAgent:
         from . import _handle as h
 
         lib, out = _library.required(), ctypes.c_void_p()
-        h.call(lib.client_set_option, client.pointer, _library.FIRST_RETRY_SPREAD_MS, self._backoff_ms)
+        h.call(lib.client_set_option, client.pointer, _library.FIRST_RETRY_MAX_MS, self._backoff_ms)
         h.call(lib.client_set_option, client.pointer, _library.BACKOFF_BASE_MS, min(_checks.DAY_S * 1000, max(1, 2 * self._backoff_ms)))
         h.call(lib.agent_new, client.pointer, None, None, None, ctypes.byref(out))
         handle = h.Handle(out.value or 0, lib.agent_free)
         h.call(lib.agent_set_name, handle.pointer, self._name)
         h.call(lib.agent_set_delivery, handle.pointer, _library.DELIVERY_POLL)
-        h.call(lib.agent_set_interval, handle.pointer, self._interval_ms)
+        h.call(lib.agent_set_heartbeat_interval, handle.pointer, self._interval_ms)
         return handle
 
     @property

@@ -226,7 +226,7 @@ class OpAMPClient:
         for option in (_library.RESOLVE_TIMEOUT_MS, _library.CONNECT_TIMEOUT_MS, _library.PROXY_TIMEOUT_MS, _library.TLS_TIMEOUT_MS,
                        _library.FIRST_BYTE_TIMEOUT_MS):
             h.call(lib.client_set_option, handle.pointer, option, _checks.option_ms(self._timeout_millis))
-        h.call(lib.client_set_option, handle.pointer, _library.EVERY_ANSWER, 1)
+        h.call(lib.client_set_option, handle.pointer, _library.DELIVER_EVERY_RESPONSE, 1)
         for name, value in self._headers.items():
             if name.lower() == "content-type":
                 if value != base_headers["Content-Type"]:
@@ -237,7 +237,7 @@ class OpAMPClient:
         identifying, other = (h.attributes(values) for values in self._attributes)
         h.call(lib.client_set_description, handle.pointer, identifying.pointer, other.pointer)
         if self._transport is not None:
-            h.call(lib.client_use_host_transport, handle.pointer, 1)
+            h.call(lib.client_use_custom_transport, handle.pointer, 1)
             if self._proxy is not None or self._proxy_headers or self._redirect_origins:
                 _log.warn_once("client", "the settings of proxy and redirects are ignored: the given transport carries the exchanges")
             if self._accepts_expired_ca:

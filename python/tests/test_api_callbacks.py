@@ -252,7 +252,7 @@ class Sends(unittest.TestCase):
     def test_an_exchange_has_an_answer_also_where_a_newer_one_took_the_place_of_its_own(self):
         """[LIFE-09] The newer one is taken after the end of the message is told."""
         waits, is_held, go_on, answers = threading.Event(), threading.Event(), threading.Event(), queue.Queue()
-        take, report_done = _run.Run.take, _run.Run._on_report_done
+        take, report_done = _run.Run.take, _run.Run._on_send_done
 
         def held_take(run, timeout_ms):
             if waits.is_set() and not is_held.is_set():
@@ -264,7 +264,7 @@ class Sends(unittest.TestCase):
             report_done(run, taken)
             thread.join(0.5)  # who does not wait for the answer is gone then
 
-        with Devserver() as server, mock.patch.multiple(_run.Run, take=held_take, _on_report_done=slow_report_done):
+        with Devserver() as server, mock.patch.multiple(_run.Run, take=held_take, _on_send_done=slow_report_done):
             client, callbacks = client_of(server.endpoint), Recorder()
             thread = threading.Thread(target=lambda: answers.put(client.send(client.build_heartbeat_message())))
             with running(client, callbacks) as agent:

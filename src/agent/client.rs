@@ -202,7 +202,7 @@ impl Client {
     }
 
     /// Exchanges go through the host's own HTTP stack. Not while an agent runs.
-    pub fn use_host_transport(&self, on: bool) -> Result<()> {
+    pub fn use_custom_transport(&self, on: bool) -> Result<()> {
         let mut state = self.settle()?;
         checks::transport_fits(&state.endpoint, on)?;
         state.is_host_transport = on;

@@ -92,7 +92,7 @@ pub(crate) fn event_kind(event: Event) -> Option<EventKind> {
         Event::Warning { kind, text } => {
             EventKind::Warning(Error::new(Code::Failed, warning_kind(kind), text))
         }
-        Event::ReportDone { .. } | Event::Stopped => return None,
+        Event::SendDone { .. } | Event::Stopped => return None,
     })
 }
 

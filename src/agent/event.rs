@@ -25,7 +25,7 @@ pub enum EventKind {
     Message(Message),
     Request(HostRequest),
     /// The end of one `send`: confirmed, or given up and why.
-    ReportDone {
+    SendDone {
         ticket: u64,
         error: Option<Error>,
     },
@@ -49,7 +49,7 @@ impl EventKind {
     pub const SERVER_ERROR: i32 = 3;
     pub const MESSAGE: i32 = 4;
     pub const REQUEST: i32 = 5;
-    pub const REPORT_DONE: i32 = 6;
+    pub const SEND_DONE: i32 = 6;
     pub const REDIRECT: i32 = 7;
     pub const NEW_UID: i32 = 8;
     pub const WARNING: i32 = 9;
@@ -64,7 +64,7 @@ impl EventKind {
             Self::ServerError { .. } => Self::SERVER_ERROR,
             Self::Message(_) => Self::MESSAGE,
             Self::Request(_) => Self::REQUEST,
-            Self::ReportDone { .. } => Self::REPORT_DONE,
+            Self::SendDone { .. } => Self::SEND_DONE,
             Self::Redirect(_) => Self::REDIRECT,
             Self::NewUid(_) => Self::NEW_UID,
             Self::Warning(_) => Self::WARNING,

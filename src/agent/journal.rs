@@ -195,7 +195,7 @@ impl Journal {
                 self.about.uid = uid;
             }
             Event::Warning { text, .. } => self.say(Level::Warn, || text.to_string()),
-            Event::ReportDone { ticket, outcome } => self.say(Level::Debug, || {
+            Event::SendDone { ticket, outcome } => self.say(Level::Debug, || {
                 let what = match flush::is_flush(*ticket) {
                     true => "flush".to_owned(),
                     false => format!("report {ticket}"),
@@ -397,7 +397,7 @@ mod tests {
         let mut journal = journal();
         let ticket = 1 | 1 << 63;
         let outcome = Outcome::Confirmed;
-        journal.on_event(START, &Event::ReportDone { ticket, outcome }, || None);
+        journal.on_event(START, &Event::SendDone { ticket, outcome }, || None);
         assert_eq!(&*journal.take()[0].1, "[shop] flush confirmed");
     }
 }

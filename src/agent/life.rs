@@ -118,7 +118,7 @@ impl Agent {
     }
 
     /// At once, counted from the last message. Longer than a day is a day; zero, over WebSocket alone, is never.
-    pub fn set_interval(&self, interval: Duration) -> Result<()> {
+    pub fn set_heartbeat_interval(&self, interval: Duration) -> Result<()> {
         let is_websocket = self.client.state().endpoint.scheme().is_websocket();
         let is_off = is_websocket && interval.is_zero();
         if interval < Duration::from_millis(defaults::INTERVAL_MIN_MS) && !is_off {

@@ -178,7 +178,7 @@ impl Waiting {
                 Some(lost) => missed = lost,
                 None => return,
             },
-            EventKind::ReportDone { .. } => {}
+            EventKind::SendDone { .. } => {}
             // All hops of the running try, and none of the last one's.
             EventKind::Redirect(hop) if hop.number > 1 => {}
             EventKind::Redirect(_) => {
@@ -204,7 +204,7 @@ impl Waiting {
             EventKind::Connected => self.is_answer_due = true,
             EventKind::ConnectFailed(_) => self.is_answer_due = false,
             ref kind if is_answer(kind) => self.is_answer_due = false,
-            EventKind::ReportDone { .. } => self.reports = self.reports.saturating_sub(1),
+            EventKind::SendDone { .. } => self.reports = self.reports.saturating_sub(1),
             EventKind::Log { .. } => self.lines -= 1,
             _ => {}
         }

@@ -248,7 +248,7 @@ fn completions_are_asked_for_up_to_their_bound() {
     let queue = open();
     assert!((0..REPORTS_MAX).all(|_| queue.reserve_report()));
     assert!(!queue.reserve_report());
-    queue.push(EventKind::ReportDone {
+    queue.push(EventKind::SendDone {
         ticket: 1,
         error: None,
     });

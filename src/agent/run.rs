@@ -256,7 +256,7 @@ impl Run {
         for report in late.iter().filter(|report| !flush::is_flush(report.ticket)) {
             let error = convert::error_of_outcome(Outcome::Stopped);
             let ticket = report.ticket;
-            self.queue.push(EventKind::ReportDone { ticket, error });
+            self.queue.push(EventKind::SendDone { ticket, error });
         }
         self.flushes.end();
     }
@@ -383,12 +383,12 @@ impl Run {
             protocol::Event::Stopped => {
                 shell.is_over = true;
             }
-            protocol::Event::ReportDone { ticket, outcome } => {
+            protocol::Event::SendDone { ticket, outcome } => {
                 if flush::is_flush(ticket) {
                     self.flushes.on_done(ticket, outcome);
                 } else {
                     let error = convert::error_of_outcome(outcome);
-                    self.queue.push(EventKind::ReportDone { ticket, error });
+                    self.queue.push(EventKind::SendDone { ticket, error });
                 }
             }
             other => {
@@ -510,7 +510,7 @@ impl Shell {
                 *text = secrets.quoted(text).into();
                 self.refusal = text.clone();
             }
-            protocol::Event::ReportDone {
+            protocol::Event::SendDone {
                 outcome: Outcome::GaveUp(failure),
                 ..
             } if failure.kind == FailKind::Server => {

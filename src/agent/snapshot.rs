@@ -31,10 +31,10 @@ pub struct Snapshot {
 pub enum Field {
     /// 0 stopped, 1 connecting, 2 connected, 3 waiting for a retry, 4 stopping.
     State = 1,
-    SinceMs = 2,
+    StateAgeMs = 2,
     NextMs = 3,
     NextReason = 4,
-    LastSuccessMs = 5,
+    LastSuccessAgeMs = 5,
     Attempts = 6,
     Failures = 7,
     MessagesSent = 8,
@@ -48,10 +48,10 @@ pub enum Field {
     IntervalMs = 16,
     /// 0 http, 1 the host's own, 2 WebSocket.
     Transport = 17,
-    UnansweredOffer = 18,
+    PendingOffer = 18,
     EventsWaiting = 19,
     Connections = 20,
-    LastErrorMs = 21,
+    LastErrorAgeMs = 21,
 }
 
 const COUNT: usize = 21;
@@ -59,10 +59,10 @@ const COUNT: usize = 21;
 /// The fields by name, as the JSON text has them.
 const NAMES: [(Field, &str); COUNT] = [
     (Field::State, "state_number"),
-    (Field::SinceMs, "since_ms"),
+    (Field::StateAgeMs, "state_age_ms"),
     (Field::NextMs, "next_ms"),
     (Field::NextReason, "next_reason_number"),
-    (Field::LastSuccessMs, "last_success_ms"),
+    (Field::LastSuccessAgeMs, "last_success_age_ms"),
     (Field::Attempts, "attempts"),
     (Field::Failures, "failures"),
     (Field::MessagesSent, "messages_sent"),
@@ -75,10 +75,10 @@ const NAMES: [(Field, &str); COUNT] = [
     (Field::HeldBack, "held_back"),
     (Field::IntervalMs, "interval_ms"),
     (Field::Transport, "transport_number"),
-    (Field::UnansweredOffer, "unanswered_offer"),
+    (Field::PendingOffer, "pending_offer"),
     (Field::EventsWaiting, "events_waiting"),
     (Field::Connections, "connections"),
-    (Field::LastErrorMs, "last_error_ms"),
+    (Field::LastErrorAgeMs, "last_error_age_ms"),
 ];
 
 impl Snapshot {
@@ -156,17 +156,17 @@ impl Snapshot {
         };
         self.state = name;
         self.put(Field::State, number);
-        self.put(Field::SinceMs, ago(core.since));
+        self.put(Field::StateAgeMs, ago(core.since));
         if let Some(next) = core.next {
             self.put(Field::NextMs, millis(next.at.since(now)));
             self.put(Field::NextReason, next.why as u64 + 1);
             self.wait_reason = Some(reason_name(next.why));
         }
         if let Some(time) = core.last_success {
-            self.put(Field::LastSuccessMs, ago(time));
+            self.put(Field::LastSuccessAgeMs, ago(time));
         }
         if let Some((time, failure)) = &core.last_error {
-            self.put(Field::LastErrorMs, ago(*time));
+            self.put(Field::LastErrorAgeMs, ago(*time));
             self.last_error = Some(convert::error_of(failure));
         }
         self.put(Field::Attempts, core.attempts);
@@ -184,7 +184,7 @@ impl Snapshot {
             .offer
             .as_ref()
             .is_some_and(|offer| offer.state == protocol::ConfigState::Unset);
-        self.put(Field::UnansweredOffer, is_unanswered.into());
+        self.put(Field::PendingOffer, is_unanswered.into());
         self.instance_uid = Some(identity::uid_text(&core.instance_uid));
     }
 

@@ -250,12 +250,12 @@ fn config_of(state: &State, setup: &Setup) -> Config {
         interval: setup.interval,
         server_interval_min: state.millis(defaults::SERVER_INTERVAL_MIN_MS),
         server_interval_max: state.millis(defaults::SERVER_INTERVAL_MAX_MS),
-        first_retry_spread: state.millis(defaults::FIRST_RETRY_SPREAD_MS),
+        first_retry_spread: state.millis(defaults::FIRST_RETRY_MAX_MS),
         backoff_base: state.millis(defaults::BACKOFF_BASE_MS),
         backoff_top: state.millis(defaults::BACKOFF_MAX_MS),
         retry_after_cap: state.millis(defaults::RETRY_AFTER_MAX_MS),
         retry_after_jitter: state.millis(defaults::RETRY_AFTER_JITTER_MS),
-        overload_floor: state.millis(defaults::RETRY_AFTER_FLOOR_MS),
+        overload_floor: state.millis(defaults::RETRY_AFTER_MIN_MS),
         host_change_burst: u32::try_from(state.number(defaults::CHANGE_BURST)).unwrap_or(u32::MAX),
         host_change_period: state.millis(defaults::CHANGE_INTERVAL_MS),
         send_limit: limit,
@@ -265,10 +265,10 @@ fn config_of(state: &State, setup: &Setup) -> Config {
             .unwrap_or(usize::MAX),
         applying_overdue: state.millis(defaults::APPLYING_TIMEOUT_MS),
         exchange_limit: state.millis(defaults::EXCHANGE_TIMEOUT_MS),
-        tell_every_answer: state.number(defaults::EVERY_ANSWER) != 0,
+        tell_every_answer: state.number(defaults::DELIVER_EVERY_RESPONSE) != 0,
         redeliver_failed: state.number(defaults::REDELIVER_FAILED) != 0,
         close_wait: state.millis(defaults::CLOSE_TIMEOUT_MS),
-        stable_session: state.millis(defaults::STABLE_SESSION_MS),
+        stable_session: state.millis(defaults::STABLE_CONNECTION_MS),
         ..Config::new(policy)
     }
 }

@@ -166,7 +166,7 @@ pub unsafe extern "C" fn opamp_agent_set_name(
 }
 
 /// Asks for the agent's log lines as events, up to a level of `enum opamp_log_level`; OPAMP_LOG_OFF, the default: none.
-/// For hosts that can not take the callback of opamp_set_log from any thread. Before start.
+/// For hosts that can not take the callback of opamp_set_log_callback from any thread. Before start.
 ///
 /// Threads: any. Callbacks: see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (an unknown level), OPAMP_E_STATE while it
 /// runs. Since: 0.1.
@@ -187,13 +187,13 @@ pub unsafe extern "C" fn opamp_agent_set_log_events(
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG below 10 ms. Since: 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_agent_set_interval(
+pub unsafe extern "C" fn opamp_agent_set_heartbeat_interval(
     agent: *mut opamp_agent,
     milliseconds: u64,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::AGENT_SET_INTERVAL, agent, err, |agent| {
-        Ok(agent.set_interval(Duration::from_millis(milliseconds))?)
+        Ok(agent.set_heartbeat_interval(Duration::from_millis(milliseconds))?)
     })
 }
 
@@ -315,7 +315,7 @@ pub unsafe extern "C" fn opamp_agent_flush(
 
 /// Sends a host-made AgentToServer: its parts become the client's state; uid, number and capabilities are the library's,
 /// and a disconnect in it is ignored. agent_to_server: encoded, copied. tries: how often it is tried; 0: no bound. ticket:
-/// names its end, which comes once as on_report_done or OPAMP_EVENT_REPORT_DONE, unless it is still on its way when an agent
+/// names its end, which comes once as on_send_done or OPAMP_EVENT_SEND_DONE, unless it is still on its way when an agent
 /// with OPAMP_DELIVERY_THREAD stops; may be NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, or a part that its setter would

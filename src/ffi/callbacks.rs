@@ -73,7 +73,7 @@ pub struct opamp_callbacks {
         ),
     >,
     /// The end of one opamp_agent_send; why_not NULL: confirmed.
-    pub on_report_done: Option<
+    pub on_send_done: Option<
         unsafe extern "C" fn(
             agent: *mut opamp_agent,
             client: *mut opamp_client,
@@ -83,7 +83,7 @@ pub struct opamp_callbacks {
         ),
     >,
     /// The server assigned another instance uid: 16 bytes.
-    pub on_new_uid: Option<
+    pub on_new_instance_uid: Option<
         unsafe extern "C" fn(
             agent: *mut opamp_agent,
             client: *mut opamp_client,
@@ -140,8 +140,8 @@ impl opamp_callbacks {
         on_error: None,
         on_message: None,
         on_request: None,
-        on_report_done: None,
-        on_new_uid: None,
+        on_send_done: None,
+        on_new_instance_uid: None,
         on_warning: None,
         on_log: None,
         on_stopped: None,
@@ -284,8 +284,8 @@ impl Host for Listener {
             EventKind::SERVER_ERROR => slots.on_error.is_some(),
             EventKind::MESSAGE => slots.on_message.is_some(),
             EventKind::REQUEST => slots.on_request.is_some(),
-            EventKind::REPORT_DONE => slots.on_report_done.is_some(),
-            EventKind::NEW_UID => slots.on_new_uid.is_some(),
+            EventKind::SEND_DONE => slots.on_send_done.is_some(),
+            EventKind::NEW_UID => slots.on_new_instance_uid.is_some(),
             EventKind::WARNING => slots.on_warning.is_some(),
             EventKind::LOG => slots.on_log.is_some(),
             EventKind::STOPPED => slots.on_stopped.is_some(),
@@ -330,8 +330,8 @@ unsafe fn deliver(
         (EventKind::WARNING, Content::Error(what)) => call!(on_warning, Arc::as_ptr(what)),
         (_, Content::Message(message)) => call!(on_message, Arc::as_ptr(message)),
         (_, Content::Request(request)) => call!(on_request, Arc::as_ptr(request).cast_mut()),
-        (_, Content::Report { ticket, .. }) => call!(on_report_done, *ticket, event.error()),
-        (_, Content::Uid(uid)) => call!(on_new_uid, uid.as_ptr()),
+        (_, Content::Report { ticket, .. }) => call!(on_send_done, *ticket, event.error()),
+        (_, Content::Uid(uid)) => call!(on_new_instance_uid, uid.as_ptr()),
         (_, Content::Redirect { from, to, status }) => {
             call!(on_redirect, from.as_ptr(), to.as_ptr(), *status);
         }

@@ -86,7 +86,7 @@ calls! {
     ERROR_KIND_NAME                      "opamp_error_kind_name"                        Works Works   Works   Absent  Works;
     ERROR_REASON_NAME                    "opamp_error_reason_name"                      Works Works   Works   Absent  Works;
     EVENT_KIND_NAME                      "opamp_event_kind_name"                        Works Works   Works   Absent  Works;
-    SET_LOG                              "opamp_set_log"                                Works Works   Works   Absent  Works;
+    SET_LOG                              "opamp_set_log_callback"                                Works Works   Works   Absent  Works;
     CLIENT_NEW                           "opamp_client_new"                             Works Works   Works   Absent  Works;
     CLIENT_REF                           "opamp_client_ref"                             Works Works   Refused Nothing Refused;
     CLIENT_UNREF                         "opamp_client_unref"                           Works Works   Refused Nothing Works;
@@ -96,7 +96,7 @@ calls! {
     CLIENT_REQUEST_INSTANCE_UID          "opamp_client_request_instance_uid"            Works Works   Refused Refused Refused;
     CLIENT_SET_HEADER                    "opamp_client_set_header"                      Works Works   Refused Refused Refused;
     CLIENT_SET_USER_AGENT_PREFIX         "opamp_client_set_user_agent_prefix"           Busy  Works   Refused Refused Refused;
-    CLIENT_USE_HOST_TRANSPORT            "opamp_client_use_host_transport"              Busy  Works   Refused Refused Refused;
+    CLIENT_USE_HOST_TRANSPORT            "opamp_client_use_custom_transport"              Busy  Works   Refused Refused Refused;
     CLIENT_SET_PROXY                     "opamp_client_set_proxy"                       Busy  Works   Refused Refused Refused;
     CLIENT_SET_PROXY_HEADER              "opamp_client_set_proxy_header"                Busy  Works   Refused Refused Refused;
     CLIENT_USE_PROXY_ENVIRONMENT         "opamp_client_use_proxy_environment"           Busy  Works   Refused Refused Refused;
@@ -160,7 +160,7 @@ calls! {
     AGENT_SET_DELIVERY                   "opamp_agent_set_delivery"                     Busy  Works   Refused Refused Refused;
     AGENT_SET_NAME                       "opamp_agent_set_name"                         Busy  Works   Refused Refused Refused;
     AGENT_SET_LOG_EVENTS                 "opamp_agent_set_log_events"                   Busy  Works   Refused Refused Refused;
-    AGENT_SET_INTERVAL                   "opamp_agent_set_interval"                     Works Works   Refused Refused Refused;
+    AGENT_SET_INTERVAL                   "opamp_agent_set_heartbeat_interval"                     Works Works   Refused Refused Refused;
     AGENT_START                          "opamp_agent_start"                            Busy  Works   Refused Refused Refused;
     AGENT_REQUEST_STOP                   "opamp_agent_request_stop"                     Works Works   Refused Refused Refused;
     AGENT_STOP                           "opamp_agent_stop"                             Asks  Works   Refused Refused Refused;
@@ -180,7 +180,7 @@ calls! {
     EVENT_REQUEST                        "opamp_event_request"                          Works Works   Works   Nothing Refused;
     EVENT_TICKET                         "opamp_event_ticket"                           Works Works   Works   Refused Refused;
     EVENT_REDIRECT                       "opamp_event_redirect"                         Works Works   Works   Refused Refused;
-    EVENT_UID                            "opamp_event_uid"                              Works Works   Works   Refused Refused;
+    EVENT_UID                            "opamp_event_instance_uid"                              Works Works   Works   Refused Refused;
     EVENT_LOG                            "opamp_event_log"                              Works Works   Works   Refused Refused;
     EVENT_MISSED                         "opamp_event_missed"                           Works Works   Works   Nothing Refused;
     EVENT_FREE                           "opamp_event_free"                             Works Works   Refused Nothing Works;

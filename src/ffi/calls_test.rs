@@ -103,7 +103,7 @@ impl Scene {
             0
         );
         assert_eq!(
-            opamp_client_use_host_transport(scene.client, 1, null_mut()),
+            opamp_client_use_custom_transport(scene.client, 1, null_mut()),
             0
         );
         let refused = opamp_client_set_option(scene.client, 0, 0, &mut scene.error);
@@ -156,7 +156,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_error_kind_name" => pointer(opamp_error_kind_name(1)),
         "opamp_error_reason_name" => pointer(opamp_error_reason_name(1)),
         "opamp_event_kind_name" => pointer(opamp_event_kind_name(1)),
-        "opamp_set_log" => status(opamp_set_log(0, None, null_mut())),
+        "opamp_set_log_callback" => status(opamp_set_log_callback(0, None, null_mut())),
 
         "opamp_client_new" => {
             let mut new = null_mut();
@@ -172,7 +172,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_client_request_instance_uid" => status(opamp_client_request_instance_uid(client, 1, null_mut())),
         "opamp_client_set_header" => status(opamp_client_set_header(client, c"X-A".as_ptr(), c"b".as_ptr(), null_mut())),
         "opamp_client_set_user_agent_prefix" => status(opamp_client_set_user_agent_prefix(client, c"a/1".as_ptr(), null_mut())),
-        "opamp_client_use_host_transport" => status(opamp_client_use_host_transport(client, 0, null_mut())),
+        "opamp_client_use_custom_transport" => status(opamp_client_use_custom_transport(client, 0, null_mut())),
         "opamp_client_set_proxy" => status(opamp_client_set_proxy(client, null(), null_mut())),
         "opamp_client_set_proxy_header" => status(opamp_client_set_proxy_header(client, c"X-A".as_ptr(), c"b".as_ptr(), null_mut())),
         "opamp_client_use_proxy_environment" => status(opamp_client_use_proxy_environment(client, 1, null_mut())),
@@ -277,7 +277,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_agent_set_delivery" => status(opamp_agent_set_delivery(agent, 1, null_mut())),
         "opamp_agent_set_name" => status(opamp_agent_set_name(agent, null(), null_mut())),
         "opamp_agent_set_log_events" => status(opamp_agent_set_log_events(agent, 0, null_mut())),
-        "opamp_agent_set_interval" => status(opamp_agent_set_interval(agent, 30_000, null_mut())),
+        "opamp_agent_set_heartbeat_interval" => status(opamp_agent_set_heartbeat_interval(agent, 30_000, null_mut())),
         "opamp_agent_start" => status(opamp_agent_start(agent, null_mut())),
         "opamp_agent_request_stop" => status(opamp_agent_request_stop(agent)),
         "opamp_agent_stop" => status(opamp_agent_stop(agent, 10_000)),
@@ -307,7 +307,7 @@ unsafe fn live(name: &str, s: &Scene) -> Option<Answer> {
         "opamp_event_error" => pointer(opamp_event_error(s.event)),
         "opamp_event_request" => pointer(opamp_event_request(s.event)),
         "opamp_event_ticket" => status(opamp_event_ticket(s.event, out)),
-        "opamp_event_uid" => status(opamp_event_uid(s.event, null_mut())),
+        "opamp_event_instance_uid" => status(opamp_event_instance_uid(s.event, null_mut())),
         "opamp_event_redirect" => status(opamp_event_redirect(s.event, null_mut(), null_mut(), null_mut())),
         "opamp_event_log" => status(opamp_event_log(s.event, null_mut(), null_mut())),
         "opamp_event_missed" => number(opamp_event_missed(s.event)),
@@ -697,9 +697,9 @@ fn makes_its_own(name: &str) -> bool {
 fn a_poisoned_agent_says_so_until_it_is_freed_but_gives_its_events_up_to_stopped() {
     unsafe {
         let mut scene = running();
-        PLANTED.set("opamp_agent_set_interval");
+        PLANTED.set("opamp_agent_set_heartbeat_interval");
         assert_eq!(
-            opamp_agent_set_interval(scene.agent, 1_000, null_mut()),
+            opamp_agent_set_heartbeat_interval(scene.agent, 1_000, null_mut()),
             OPAMP_E_PANIC as i32
         );
         PLANTED.set("");
@@ -710,14 +710,14 @@ fn a_poisoned_agent_says_so_until_it_is_freed_but_gives_its_events_up_to_stopped
         );
         assert_eq!(
             opamp_error_kind(error),
-            opamp_error_kind::OPAMP_ERROR_BUG as i32
+            opamp_error_kind_code::OPAMP_ERROR_BUG as i32
         );
         let text = std::ffi::CStr::from_ptr(opamp_error_text(error))
             .to_str()
             .unwrap()
             .to_owned();
         assert!(
-            text.contains("opamp_agent_set_interval") && text.contains("planted"),
+            text.contains("opamp_agent_set_heartbeat_interval") && text.contains("planted"),
             "{text}"
         );
         opamp_error_free(error);
@@ -734,7 +734,7 @@ fn a_poisoned_agent_says_so_until_it_is_freed_but_gives_its_events_up_to_stopped
             }
             opamp_event_free(event);
         }
-        assert_eq!(last, opamp_event_kind::OPAMP_EVENT_STOPPED as i32);
+        assert_eq!(last, opamp_event_kind_code::OPAMP_EVENT_STOPPED as i32);
         assert_eq!(
             opamp_agent_dispatch(scene.agent, 0, null_mut()),
             OPAMP_E_PANIC as i32

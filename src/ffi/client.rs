@@ -106,7 +106,7 @@ pub unsafe extern "C" fn opamp_client_set_endpoint(
 
 /// Sets the instance uid: 16 bytes, not all zero, usually a UUID. Without it the library makes a version 7 one. uid:
 /// copied. A host that wants to be the same agent after a restart keeps the uid itself (see opamp_client_instance_uid and
-/// on_new_uid) and sets it here. It keeps the last remote config status, too, and reports it before
+/// on_new_instance_uid) and sets it here. It keeps the last remote config status, too, and reports it before
 /// start (opamp_client_set_remote_config_status), or UNSET: a server remembers the one of the earlier
 /// run, and offers what it speaks of no more.
 ///
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn opamp_client_set_instance_uid(
 }
 
 /// Writes the present instance uid to `uid`, which has room for `len` = 16 bytes. The server may have assigned another
-/// one since (on_new_uid).
+/// one since (on_new_instance_uid).
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG for NULL or another length. Since: 0.1.
 #[unsafe(no_mangle)]

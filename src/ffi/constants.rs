@@ -77,7 +77,7 @@ pub enum opamp_server_error_type {
 #[repr(C)]
 pub enum opamp_message_part {
     /// An offered configuration.
-    OPAMP_MESSAGE_REMOTE_CONFIG = 1,
+    OPAMP_MESSAGE_PART_REMOTE_CONFIG = 1,
 }
 
 /// What a message asked of the library, which has acted on it: ServerToAgentFlags of the protocol.
@@ -108,13 +108,13 @@ pub enum opamp_snapshot_field {
     /// One of `enum opamp_agent_state`.
     OPAMP_SNAPSHOT_STATE = 1,
     /// How long it has been in that state.
-    OPAMP_SNAPSHOT_SINCE_MS = 2,
+    OPAMP_SNAPSHOT_STATE_AGE_MS = 2,
     /// When it will do something by itself; not found: never.
     OPAMP_SNAPSHOT_NEXT_TRY_MS = 3,
     /// Why then: one of `enum opamp_wait_reason`.
     OPAMP_SNAPSHOT_NEXT_TRY_REASON = 4,
     /// How long ago the server last answered well; not found: never.
-    OPAMP_SNAPSHOT_LAST_SUCCESS_MS = 5,
+    OPAMP_SNAPSHOT_LAST_SUCCESS_AGE_MS = 5,
     /// Exchanges tried.
     OPAMP_SNAPSHOT_ATTEMPTS = 6,
     /// Failures in a row; 0 after a success.
@@ -137,13 +137,13 @@ pub enum opamp_snapshot_field {
     /// One of `enum opamp_transport`.
     OPAMP_SNAPSHOT_TRANSPORT = 17,
     /// 1: the host has not answered the last offer.
-    OPAMP_SNAPSHOT_UNANSWERED_OFFER = 18,
+    OPAMP_SNAPSHOT_PENDING_OFFER = 18,
     /// Events that wait for the host.
     OPAMP_SNAPSHOT_EVENTS_WAITING = 19,
     /// Connections made.
     OPAMP_SNAPSHOT_CONNECTIONS = 20,
     /// How long ago the last failure was; not found: there was none.
-    OPAMP_SNAPSHOT_LAST_ERROR_MS = 21,
+    OPAMP_SNAPSHOT_LAST_ERROR_AGE_MS = 21,
 }
 
 /// Where an agent stands.
@@ -152,7 +152,7 @@ pub enum opamp_snapshot_field {
 pub enum opamp_agent_state {
     OPAMP_AGENT_STOPPED = 0,
     /// The server has not answered since the start or the last failure, and a try is on its way.
-    OPAMP_AGENT_STARTING = 1,
+    OPAMP_AGENT_CONNECTING = 1,
     /// The last try succeeded.
     OPAMP_AGENT_CONNECTED = 2,
     /// The last try failed; the next one comes after a wait.
@@ -171,9 +171,9 @@ pub enum opamp_wait_reason {
     /// The answer of an exchange.
     OPAMP_WAIT_EXCHANGE = 3,
     /// A peer that leaves a message without an answer.
-    OPAMP_WAIT_PATIENCE = 4,
+    OPAMP_WAIT_RESPONSE = 4,
     /// The host's verdict on an offer.
-    OPAMP_WAIT_VERDICT = 5,
+    OPAMP_WAIT_CONFIG_STATUS = 5,
     /// The next poll.
     OPAMP_WAIT_HEARTBEAT = 6,
     /// The budget of changes by the host.
@@ -206,6 +206,6 @@ pub enum opamp_part {
 pub enum opamp_transport {
     OPAMP_TRANSPORT_HTTP = 0,
     /// The host's own HTTP stack.
-    OPAMP_TRANSPORT_HOST = 1,
+    OPAMP_TRANSPORT_CUSTOM = 1,
     OPAMP_TRANSPORT_WEBSOCKET = 2,
 }

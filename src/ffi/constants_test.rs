@@ -1,6 +1,6 @@
 //! The header's numbers are the agent's and the protocol's.
 
-use super::{constants::*, error::opamp_error_kind::*, event::opamp_event_kind::*};
+use super::{constants::*, error::opamp_error_kind_code::*, event::opamp_event_kind_code::*};
 use crate::{
     agent::{EventKind, Kind, Level, snapshot::Field},
     proto::{
@@ -62,7 +62,7 @@ fn what_a_server_says_is_as_on_the_wire() {
         OPAMP_REMOTE_CONFIG_APPLIED => RemoteConfigStatuses::Applied;
         OPAMP_REMOTE_CONFIG_APPLYING => RemoteConfigStatuses::Applying;
         OPAMP_REMOTE_CONFIG_FAILED => RemoteConfigStatuses::Failed;
-        opamp_message_part::OPAMP_MESSAGE_REMOTE_CONFIG => MessageParts::REMOTE_CONFIG.0;
+        opamp_message_part::OPAMP_MESSAGE_PART_REMOTE_CONFIG => MessageParts::REMOTE_CONFIG.0;
     }
 }
 
@@ -75,9 +75,9 @@ fn events_levels_and_errors_are_the_agents() {
         OPAMP_EVENT_SERVER_ERROR => EventKind::SERVER_ERROR;
         OPAMP_EVENT_MESSAGE => EventKind::MESSAGE;
         OPAMP_EVENT_REQUEST => EventKind::REQUEST;
-        OPAMP_EVENT_REPORT_DONE => EventKind::REPORT_DONE;
+        OPAMP_EVENT_SEND_DONE => EventKind::SEND_DONE;
         OPAMP_EVENT_REDIRECT => EventKind::REDIRECT;
-        OPAMP_EVENT_NEW_UID => EventKind::NEW_UID;
+        OPAMP_EVENT_NEW_INSTANCE_UID => EventKind::NEW_UID;
         OPAMP_EVENT_WARNING => EventKind::WARNING;
         OPAMP_EVENT_LOG => EventKind::LOG;
         OPAMP_EVENT_STOPPED => EventKind::STOPPED;
@@ -104,7 +104,7 @@ fn snapshots_have_the_cores_numbers() {
         OPAMP_SNAPSHOT_HELD_BACK => Field::HeldBack;
         OPAMP_SNAPSHOT_EVENTS_WAITING => Field::EventsWaiting;
         OPAMP_SNAPSHOT_CONNECTIONS => Field::Connections;
-        OPAMP_SNAPSHOT_LAST_ERROR_MS => Field::LastErrorMs;
+        OPAMP_SNAPSHOT_LAST_ERROR_AGE_MS => Field::LastErrorAgeMs;
         OPAMP_PART_DESCRIPTION => Parts::of(Part::Description).bits();
         OPAMP_PART_EFFECTIVE_CONFIG => Parts::of(Part::EffectiveConfig).bits();
         OPAMP_PART_REMOTE_CONFIG_STATUS => Parts::of(Part::RemoteConfigStatus).bits();
@@ -112,8 +112,8 @@ fn snapshots_have_the_cores_numbers() {
         OPAMP_WAIT_STOP => Timer::Stop as u64 + 1;
         OPAMP_WAIT_CLOSE => Timer::CloseWait as u64 + 1;
         OPAMP_WAIT_EXCHANGE => Timer::Exchange as u64 + 1;
-        OPAMP_WAIT_PATIENCE => Timer::Patience as u64 + 1;
-        OPAMP_WAIT_VERDICT => Timer::Verdict as u64 + 1;
+        OPAMP_WAIT_RESPONSE => Timer::Patience as u64 + 1;
+        OPAMP_WAIT_CONFIG_STATUS => Timer::Verdict as u64 + 1;
         OPAMP_WAIT_HEARTBEAT => Timer::Heartbeat as u64 + 1;
         OPAMP_WAIT_CHANGE => Timer::Change as u64 + 1;
         OPAMP_WAIT_FULL_REPORT => Timer::FullReport as u64 + 1;

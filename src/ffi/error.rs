@@ -19,7 +19,7 @@ use crate::agent::{Error, Kind, Reason};
 pub struct opamp_error {
     life: Life,
     code: opamp_status,
-    kind: opamp_error_kind,
+    kind: opamp_error_kind_code,
     reason: Reason,
     capabilities: u64,
     http_status: i32,
@@ -80,7 +80,7 @@ pub(super) fn give(refusal: Refusal) -> *mut opamp_error {
 /// Where it went wrong: what opamp_error_kind answers. Later releases may add kinds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
-pub enum opamp_error_kind {
+pub enum opamp_error_kind_code {
     /// Nowhere: no error.
     OPAMP_ERROR_NONE = 0,
     /// The look-up of the server's name.
@@ -106,16 +106,16 @@ pub enum opamp_error_kind {
     /// The server's own error_response.
     OPAMP_ERROR_SERVER = 11,
     /// The host's own transport.
-    OPAMP_ERROR_HOST = 12,
+    OPAMP_ERROR_CUSTOM_TRANSPORT = 12,
     /// A bug in the library.
     OPAMP_ERROR_BUG = 13,
     /// An argument or a state that a call refused.
     OPAMP_ERROR_ARGUMENT = 14,
 }
 
-use opamp_error_kind::*;
+use opamp_error_kind_code::*;
 
-impl From<Kind> for opamp_error_kind {
+impl From<Kind> for opamp_error_kind_code {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::None => OPAMP_ERROR_NONE,
@@ -130,7 +130,7 @@ impl From<Kind> for opamp_error_kind {
             Kind::Size => OPAMP_ERROR_SIZE,
             Kind::Protocol => OPAMP_ERROR_PROTOCOL,
             Kind::Server => OPAMP_ERROR_SERVER,
-            Kind::Host => OPAMP_ERROR_HOST,
+            Kind::Host => OPAMP_ERROR_CUSTOM_TRANSPORT,
             Kind::Bug => OPAMP_ERROR_BUG,
             Kind::Argument => OPAMP_ERROR_ARGUMENT,
         }
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn opamp_error_code(error: *const opamp_error) -> opamp_st
     if refused < 0 { refused } else { code }
 }
 
-/// Where it went wrong: one of `enum opamp_error_kind`. NULL: OPAMP_ERROR_NONE.
+/// Where it went wrong: one of `enum opamp_error_kind_code`. NULL: OPAMP_ERROR_NONE.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]

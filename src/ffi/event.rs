@@ -100,7 +100,7 @@ impl Content {
             },
             EventKind::Message(message) => Self::Message(opamp_message::new(message)),
             EventKind::Request(request) => Self::Request(opamp_request::new(request)),
-            EventKind::ReportDone { ticket, error } => Self::Report {
+            EventKind::SendDone { ticket, error } => Self::Report {
                 ticket,
                 why_not: error.as_ref().map(opamp_error::new),
             },
@@ -121,7 +121,7 @@ impl Content {
 /// What happened. Later releases append kinds: leave alone what you do not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
-pub enum opamp_event_kind {
+pub enum opamp_event_kind_code {
     /// The first decoded answer after start or after a failure. on_connect.
     OPAMP_EVENT_CONNECTED = 1,
     /// One failed try: brings an error. on_connect_failed.
@@ -132,12 +132,12 @@ pub enum opamp_event_kind {
     OPAMP_EVENT_MESSAGE = 4,
     /// An exchange for the host's own HTTP stack: brings a request. on_request.
     OPAMP_EVENT_REQUEST = 5,
-    /// The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed. on_report_done.
-    OPAMP_EVENT_REPORT_DONE = 6,
+    /// The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed. on_send_done.
+    OPAMP_EVENT_SEND_DONE = 6,
     /// The running try goes on at another place: brings where from, where to and the status. on_redirect.
     OPAMP_EVENT_REDIRECT = 7,
-    /// The server assigned another instance uid: brings it. on_new_uid.
-    OPAMP_EVENT_NEW_UID = 8,
+    /// The server assigned another instance uid: brings it. on_new_instance_uid.
+    OPAMP_EVENT_NEW_INSTANCE_UID = 8,
     /// Something the host should know although all goes on: brings an error. on_warning.
     OPAMP_EVENT_WARNING = 9,
     /// A log line, where they were asked for: brings level and line. on_log.
@@ -146,7 +146,7 @@ pub enum opamp_event_kind {
     OPAMP_EVENT_STOPPED = 11,
 }
 
-/// What happened: one of `enum opamp_event_kind`. NULL: 0.
+/// What happened: one of `enum opamp_event_kind_code`. NULL: 0.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -265,7 +265,7 @@ pub unsafe extern "C" fn opamp_event_redirect(
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_event_uid(
+pub unsafe extern "C" fn opamp_event_instance_uid(
     event: *const opamp_event,
     out: *mut opamp_slice,
 ) -> opamp_status {

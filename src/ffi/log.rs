@@ -46,7 +46,7 @@ impl User {
 /// Threads: any. Callbacks: yes, the log callback included. Blocks: no. Errors: OPAMP_E_INVALID_ARG for an unknown level.
 /// Since: 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_set_log(
+pub unsafe extern "C" fn opamp_set_log_callback(
     level: i32,
     callback: Option<unsafe extern "C" fn(level: i32, line: *const c_char, user: *mut c_void)>,
     user: *mut c_void,

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::agent::{HostRequest, Reached, Reason, free_text, shown};
 
-/// One exchange for the host's own HTTP stack (opamp_client_use_host_transport). Borrowed in on_request or from its event.
+/// One exchange for the host's own HTTP stack (opamp_client_use_custom_transport). Borrowed in on_request or from its event.
 /// Ended once, from any thread, by opamp_request_complete or opamp_request_fail; to end it later keep it with
 /// opamp_request_ref. When the last reference goes before it was ended it fails as not reached; one that is never ended
 /// meets its time. Retry-After, limits and errors stay with the library.

@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_char};
 
 use super::{
     calls,
-    error::opamp_error_kind as kind,
-    event::opamp_event_kind as event,
+    error::opamp_error_kind_code as kind,
+    event::opamp_event_kind_code as event,
     guard,
     status::{opamp_status, opamp_status_code as code},
 };
@@ -103,7 +103,7 @@ const ERROR_KIND_NAMES: Names = &[
     (kind::OPAMP_ERROR_SIZE as i32, c"size"),
     (kind::OPAMP_ERROR_PROTOCOL as i32, c"protocol"),
     (kind::OPAMP_ERROR_SERVER as i32, c"server"),
-    (kind::OPAMP_ERROR_HOST as i32, c"host"),
+    (kind::OPAMP_ERROR_CUSTOM_TRANSPORT as i32, c"host"),
     (kind::OPAMP_ERROR_BUG as i32, c"bug"),
     (kind::OPAMP_ERROR_ARGUMENT as i32, c"argument"),
 ];
@@ -114,9 +114,9 @@ const EVENT_KIND_NAMES: Names = &[
     (event::OPAMP_EVENT_SERVER_ERROR as i32, c"server_error"),
     (event::OPAMP_EVENT_MESSAGE as i32, c"message"),
     (event::OPAMP_EVENT_REQUEST as i32, c"request"),
-    (event::OPAMP_EVENT_REPORT_DONE as i32, c"report_done"),
+    (event::OPAMP_EVENT_SEND_DONE as i32, c"report_done"),
     (event::OPAMP_EVENT_REDIRECT as i32, c"redirect"),
-    (event::OPAMP_EVENT_NEW_UID as i32, c"new_uid"),
+    (event::OPAMP_EVENT_NEW_INSTANCE_UID as i32, c"new_uid"),
     (event::OPAMP_EVENT_WARNING as i32, c"warning"),
     (event::OPAMP_EVENT_LOG as i32, c"log"),
     (event::OPAMP_EVENT_STOPPED as i32, c"stopped"),

@@ -71,7 +71,7 @@ impl Core {
         {
             let failure = Failure::new(FailKind::Bug, Reached::No, "too many reports wait");
             let outcome = Outcome::GaveUp(failure);
-            let done = Event::ReportDone { ticket, outcome };
+            let done = Event::SendDone { ticket, outcome };
             self.events.push(done, self.now);
         }
     }

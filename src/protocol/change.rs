@@ -30,7 +30,7 @@ pub enum Change {
     ReportFullState,
     /// WebSocket: goodbye, close, connect again. HTTP: a message now (the shell drops the kept connection).
     Reconnect,
-    /// Asks for the end of all that was set before: exactly one [`super::Event::ReportDone`] answers.
+    /// Asks for the end of all that was set before: exactly one [`super::Event::SendDone`] answers.
     Report {
         ticket: u64,
         /// Give up after so many failed tries; `None`: never.

@@ -19,7 +19,7 @@ impl Core {
     }
 
     pub(super) fn end_reports(&mut self, ended: Vec<(u64, Outcome)>) {
-        let done = |(ticket, outcome)| Event::ReportDone { ticket, outcome };
+        let done = |(ticket, outcome)| Event::SendDone { ticket, outcome };
         ended
             .into_iter()
             .for_each(|end| self.events.push(done(end), self.now));

@@ -42,7 +42,7 @@ pub enum Event {
         text: Arc<str>,
     },
     /// The one end of a [`super::Change::Report`].
-    ReportDone {
+    SendDone {
         ticket: u64,
         outcome: Outcome,
     },

@@ -137,7 +137,7 @@ static void clients(opamp_client *client) {
   CHECK(opamp_client_set_option(client, 0, 1, NULL) < 0);
   CHECK(opamp_client_set_option(client, 9999, 1, NULL) < 0);
   REFUSED(opamp_client_set_option(client, OPAMP_OPTION_CONNECT_TIMEOUT_MS, 0, &err), OPAMP_E_INVALID_ARG);
-  REFUSED(opamp_client_set_option(client, OPAMP_OPTION_EVERY_ANSWER, 2, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_client_set_option(client, OPAMP_OPTION_DELIVER_EVERY_RESPONSE, 2, &err), OPAMP_E_INVALID_ARG);
   CHECK(opamp_client_option(client, 9999, &value) < 0);
   OK(opamp_client_option(client, OPAMP_OPTION_CONNECT_TIMEOUT_MS, &value));
   SAME(value, 5000);
@@ -152,7 +152,7 @@ static void websocket(void) {
   opamp_client *client = NULL;
   opamp_agent *agent = NULL;
   OK(opamp_client_new("ws://127.0.0.1:9/", &client, NULL));
-  REFUSED(opamp_client_use_host_transport(client, 1, &err), OPAMP_E_UNSUPPORTED);
+  REFUSED(opamp_client_use_custom_transport(client, 1, &err), OPAMP_E_UNSUPPORTED);
   REFUSED(opamp_client_exchange(client, (const uint8_t *)"", 0, 100, NULL, &err), OPAMP_E_UNSUPPORTED);
   REFUSED(opamp_client_set_insecure_skip_verify(client, 1, &err), OPAMP_E_INVALID_ARG);
   REFUSED(opamp_client_set_header(client, "Sec-WebSocket-Protocol", "x", &err), OPAMP_E_INVALID_ARG);
@@ -161,17 +161,17 @@ static void websocket(void) {
   REFUSED(opamp_client_set_endpoint(client, "ws://127.0.0.1:9/", &err), OPAMP_E_INVALID_ARG);
   OK(opamp_client_set_insecure_skip_verify(client, 0, NULL));
   OK(opamp_client_set_endpoint(client, "http://127.0.0.1:9/", NULL));
-  OK(opamp_client_use_host_transport(client, 1, NULL));
+  OK(opamp_client_use_custom_transport(client, 1, NULL));
   REFUSED(opamp_client_set_endpoint(client, "ws://127.0.0.1:9/", &err), OPAMP_E_UNSUPPORTED);
-  OK(opamp_client_use_host_transport(client, 0, NULL));
+  OK(opamp_client_use_custom_transport(client, 0, NULL));
   OK(opamp_client_set_endpoint(client, "ws://127.0.0.1:9/", NULL));
   OK(opamp_attributes_new(&who));
   OK(opamp_attributes_set_empty(who, "x", NULL));
   OK(opamp_client_set_description(client, who, NULL, NULL));
   opamp_attributes_free(who);
   OK(opamp_agent_new(client, &callbacks, NULL, NULL, &agent, NULL));
-  REFUSED(opamp_agent_set_interval(agent, 9, &err), OPAMP_E_INVALID_ARG);
-  OK(opamp_agent_set_interval(agent, 0, NULL));
+  REFUSED(opamp_agent_set_heartbeat_interval(agent, 9, &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_agent_set_heartbeat_interval(agent, 0, NULL));
   OK(opamp_client_set_endpoint(client, "http://127.0.0.1:9/", NULL));
   REFUSED(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG);
   OK(opamp_client_set_endpoint(client, "ws://127.0.0.1:9/", NULL));
@@ -237,9 +237,9 @@ static void agents(opamp_client *client) {
   REFUSED(opamp_agent_set_name(agent, "a\nb", &err), OPAMP_E_INVALID_ARG);
   REFUSED(opamp_agent_set_name(agent, "\xff", &err), OPAMP_E_INVALID_ARG);
   REFUSED(opamp_agent_set_name(agent, "0123456789012345678901234567890123456789012345678901234567890123456", &err), OPAMP_E_INVALID_ARG);
-  REFUSED(opamp_agent_set_interval(agent, 0, &err), OPAMP_E_INVALID_ARG);
-  REFUSED(opamp_agent_set_interval(agent, 9, &err), OPAMP_E_INVALID_ARG);
-  OK(opamp_agent_set_interval(agent, UINT64_MAX, NULL)); /* clamped */
+  REFUSED(opamp_agent_set_heartbeat_interval(agent, 0, &err), OPAMP_E_INVALID_ARG);
+  REFUSED(opamp_agent_set_heartbeat_interval(agent, 9, &err), OPAMP_E_INVALID_ARG);
+  OK(opamp_agent_set_heartbeat_interval(agent, UINT64_MAX, NULL)); /* clamped */
   REFUSED(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG); /* no description */
   OK(opamp_attributes_new(&who));
   OK(opamp_attributes_set_empty(who, "x", NULL));
@@ -281,8 +281,8 @@ static void names(void) {
   CHECK(strcmp(opamp_event_kind_name(OPAMP_EVENT_STOPPED), "stopped") == 0);
   CHECK(strcmp(opamp_event_kind_name(0), "unknown") == 0);
   CHECK(strncmp(opamp_version(), "0.", 2) == 0);
-  SAME(opamp_set_log(5, NULL, NULL), OPAMP_E_INVALID_ARG);
-  SAME(opamp_set_log(-1, NULL, NULL), OPAMP_E_INVALID_ARG);
+  SAME(opamp_set_log_callback(5, NULL, NULL), OPAMP_E_INVALID_ARG);
+  SAME(opamp_set_log_callback(-1, NULL, NULL), OPAMP_E_INVALID_ARG);
 }
 
 int main(void) {

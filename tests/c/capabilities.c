@@ -40,7 +40,7 @@ int main(void) {
   OK(opamp_agent_flush(agent, SOON_MS, NULL));
   CHECK(kit_timeline_has("kind=received", "kept-until-declared"));
   /* The interval, while it runs: at once. */
-  OK(opamp_agent_set_interval(agent, 20, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agent, 20, NULL));
   snprintf(condition, sizeof condition, "heartbeats%%3E%%3D5&agent=%s", uid);
   kit_wait(condition);
   OK(opamp_agent_stop(agent, -1));

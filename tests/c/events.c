@@ -1,5 +1,5 @@
 /* Every kind of event by next_event: CONNECTED before its MESSAGE, CONNECT_FAILED with kind, status, text and the time of the
- * next try, SERVER_ERROR, NEW_UID, REPORT_DONE, LOG, STOPPED last; accessors of other kinds answer "not here"; an older
+ * next try, SERVER_ERROR, NEW_UID, SEND_DONE, LOG, STOPPED last; accessors of other kinds answer "not here"; an older
  * event that waited is replaced by the newest of its kind and counted. [LOG-01] [LOG-06] [SYNC-10] [GUEST-05] */
 #include "kit.h"
 
@@ -12,7 +12,7 @@ static void only(const opamp_event *event, int message, int error, int ticket, i
   SAME(opamp_event_error(event) != NULL, error);
   CHECK(opamp_event_request(event) == NULL);
   SAME(opamp_event_ticket(event, &number), ticket ? OPAMP_OK : OPAMP_E_NOT_FOUND);
-  SAME(opamp_event_uid(event, &slice), uid ? OPAMP_OK : OPAMP_E_NOT_FOUND);
+  SAME(opamp_event_instance_uid(event, &slice), uid ? OPAMP_OK : OPAMP_E_NOT_FOUND);
   SAME(opamp_event_log(event, &level, &line), log ? OPAMP_OK : OPAMP_E_NOT_FOUND);
   if (!ticket) SAME(number, 9);
   if (uid) SAME(slice.len, 16);
@@ -29,7 +29,7 @@ static void failures_and_recovery(void) {
   uint64_t retry = 0;
   int32_t type = -5;
   opamp_error *kept;
-  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 100, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_MAX_MS, 100, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 50, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 50, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_RETRY_AFTER_JITTER_MS, 0, NULL));
@@ -134,9 +134,9 @@ static void another_uid(void) {
   uint8_t now[16];
   kit_post("next", "{\"answer\": {\"agent_identification\": {\"new_instance_uid\": \"018f3c6e-7c00-7000-8000-000000000022\"}}}");
   kit_start(agent);
-  event = kit_event(agent, OPAMP_EVENT_NEW_UID);
+  event = kit_event(agent, OPAMP_EVENT_NEW_INSTANCE_UID);
   only(event, 0, 0, 0, 1, 0);
-  OK(opamp_event_uid(event, &uid));
+  OK(opamp_event_instance_uid(event, &uid));
   CHECK(memcmp(uid.data, assigned, 16) == 0);
   opamp_event_free(event);
   OK(opamp_client_instance_uid(client, now, 16));

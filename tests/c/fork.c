@@ -178,7 +178,7 @@ int main(void) {
   kit_client_uid(client, uid);
   kit_post("config", "{\"hash_text\": \"v1\", \"files\": [{\"name\": \"a\", \"body\": \"1\"}]}");
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
-  OK(opamp_agent_set_interval(agent, 20, NULL)); /* far below the hundred in a second that the server takes for a storm */
+  OK(opamp_agent_set_heartbeat_interval(agent, 20, NULL)); /* far below the hundred in a second that the server takes for a storm */
   kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_MESSAGE);
   message = opamp_message_ref(opamp_event_message(event));

@@ -65,11 +65,11 @@ int main(void) {
   SAME(threads(), 0);
   client = kit_client();
   SAME(threads(), 0);
-  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 1, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_MAX_MS, 1, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 1, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 1, NULL));
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
-  OK(opamp_agent_set_interval(agent, 10, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agent, 10, NULL));
   OK(opamp_agent_poll_fd(agent, &fd));
   kit_start(agent);
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);

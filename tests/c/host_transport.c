@@ -84,13 +84,13 @@ int main(void) {
   uint64_t retry;
   static const char *const busy[] = { "Retry-After", "0", "Content-Type", "text/html" };
   static const char *const null_text[] = { "Content-Type", NULL };
-  OK(opamp_client_use_host_transport(client, 1, NULL));
-  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 10, NULL));
+  OK(opamp_client_use_custom_transport(client, 1, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_MAX_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_STOP_GRACE_MS, 50, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_RETRY_AFTER_JITTER_MS, 0, NULL));
-  OK(opamp_client_set_option(client, OPAMP_OPTION_RETRY_AFTER_FLOOR_MS, 10, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_RETRY_AFTER_MIN_MS, 10, NULL));
   SAME(opamp_client_exchange(client, NULL, 0, 0, NULL, NULL), OPAMP_E_STATE);
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
   kit_start(agent);
@@ -108,7 +108,7 @@ int main(void) {
   opamp_request_unref(request);
   event = kit_event(agent, OPAMP_EVENT_CONNECT_FAILED);
   why = opamp_event_error(event);
-  SAME(opamp_error_kind(why), OPAMP_ERROR_HOST);
+  SAME(opamp_error_kind(why), OPAMP_ERROR_CUSTOM_TRANSPORT);
   CHECK(strstr(opamp_error_text(why), "no route to") != NULL && strchr(opamp_error_text(why), '\n') == NULL);
   CHECK(strstr(opamp_error_text(why), "\xef\xbf\xbd the server") != NULL);
   OK(opamp_error_retry_in_ms(why, &retry));

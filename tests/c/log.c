@@ -20,7 +20,7 @@ static void on_line(int32_t level, const char *line, void *user) {
 
 static void once(int32_t level, const char *line, void *user) {
   (void)level, (void)line;
-  OK(opamp_set_log(OPAMP_LOG_OFF, NULL, NULL));
+  OK(opamp_set_log_callback(OPAMP_LOG_OFF, NULL, NULL));
   kit_add((kit_flag *)user, 1);
 }
 
@@ -28,7 +28,7 @@ static void live(int work) {
   opamp_client *client = kit_client();
   opamp_agent *agent;
   OK(opamp_client_set_header(client, "Authorization", "Bearer top-secret", NULL));
-  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 10, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_MAX_MS, 10, NULL));
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
   OK(opamp_agent_set_name(agent, "log test", NULL));
   if (work) kit_refuse("\"do\": {\"status\": 401}}, {\"do\": {\"body\": \"html\"}");
@@ -56,20 +56,20 @@ int main(void) {
   close(pipes[1]);
   len = read(pipes[0], said, sizeof said);
   SAME(len, 0);
-  OK(opamp_set_log(OPAMP_LOG_DEBUG, on_line, &all));
+  OK(opamp_set_log_callback(OPAMP_LOG_DEBUG, on_line, &all));
   live(1);
   CHECK(kit_value(&all.count) >= 2);
   SAME(all.secrets, 0);
   SAME(all.controls, 0);
   SAME(all.unnamed, 0);
-  OK(opamp_set_log(OPAMP_LOG_WARN, on_line, &warnings));
+  OK(opamp_set_log_callback(OPAMP_LOG_WARN, on_line, &warnings));
   live(1);
   CHECK(warnings.level <= OPAMP_LOG_WARN);
-  OK(opamp_set_log(OPAMP_LOG_DEBUG, once, &first));
+  OK(opamp_set_log_callback(OPAMP_LOG_DEBUG, once, &first));
   live(0);
   SAME(kit_value(&first), 1);
-  OK(opamp_set_log(OPAMP_LOG_DEBUG, on_line, &all));
-  OK(opamp_set_log(OPAMP_LOG_DEBUG, NULL, NULL));
+  OK(opamp_set_log_callback(OPAMP_LOG_DEBUG, on_line, &all));
+  OK(opamp_set_log_callback(OPAMP_LOG_DEBUG, NULL, NULL));
   all.count.value = 0;
   live(0);
   SAME(kit_value(&all.count), 0);

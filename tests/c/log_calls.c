@@ -16,7 +16,7 @@ static void on_line(int32_t level, const char *line, void *user) {
   opamp_snapshot_free(snapshot);
   OK(opamp_client_instance_uid(client, uid, 16));
   OK(opamp_client_set_header(client, "X-A", "b", NULL));
-  OK(opamp_agent_set_interval(agent, 10000, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agent, 10000, NULL));
   SAME(opamp_agent_start(agent, NULL), OPAMP_E_STATE);
   if (!pthread_equal(pthread_self(), host)) {
     opamp_status status = opamp_agent_flush(agent, -1, NULL);
@@ -30,7 +30,7 @@ static void on_line(int32_t level, const char *line, void *user) {
 
 static void on_line_free(int32_t level, const char *line, void *user) {
   (void)level, (void)line, (void)user;
-  OK(opamp_set_log(OPAMP_LOG_OFF, NULL, NULL));
+  OK(opamp_set_log_callback(OPAMP_LOG_OFF, NULL, NULL));
   opamp_agent_free(agent);
   SAME(kit_value(&destroyed), 0);
 }
@@ -54,12 +54,12 @@ int main(void) {
   alarm(6 * SOON_MS / 1000);
   for (delivery = OPAMP_DELIVERY_THREAD; delivery <= OPAMP_DELIVERY_POLL; delivery++) {
     make(delivery);
-    OK(opamp_set_log(OPAMP_LOG_DEBUG, on_line, NULL));
+    OK(opamp_set_log_callback(OPAMP_LOG_DEBUG, on_line, NULL));
     lines.value = 0;
     kit_start(agent);
     kit_until(&lines, 1); /* which asked for a stop */
     OK(opamp_agent_stop(agent, -1));
-    OK(opamp_set_log(OPAMP_LOG_DEBUG, on_line_free, NULL));
+    OK(opamp_set_log_callback(OPAMP_LOG_DEBUG, on_line_free, NULL));
     destroyed.value = 0;
     kit_start(agent);
     kit_until(&destroyed, 1);

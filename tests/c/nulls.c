@@ -24,7 +24,7 @@ int main(void) {
   BAD(opamp_client_request_instance_uid(NULL, 1, NULL));
   BAD(opamp_client_set_header(NULL, "A", "b", NULL));
   BAD(opamp_client_set_user_agent_prefix(NULL, "a", NULL));
-  BAD(opamp_client_use_host_transport(NULL, 1, NULL));
+  BAD(opamp_client_use_custom_transport(NULL, 1, NULL));
   BAD(opamp_client_set_proxy(NULL, "http://127.0.0.1:3128", NULL));
   BAD(opamp_client_set_proxy_header(NULL, "A", "b", NULL));
   BAD(opamp_client_use_proxy_environment(NULL, 1, NULL));
@@ -83,7 +83,7 @@ int main(void) {
   BAD(opamp_agent_set_delivery(NULL, 0, NULL));
   BAD(opamp_agent_set_log_events(NULL, 0, NULL));
   BAD(opamp_agent_set_name(NULL, "a", NULL));
-  BAD(opamp_agent_set_interval(NULL, 1000, NULL));
+  BAD(opamp_agent_set_heartbeat_interval(NULL, 1000, NULL));
   BAD(opamp_agent_start(NULL, NULL));
   BAD(opamp_agent_request_stop(NULL));
   BAD(opamp_agent_stop(NULL, 0));
@@ -100,7 +100,7 @@ int main(void) {
   SAME(opamp_event_kind(NULL), 0);
   CHECK(opamp_event_message(NULL) == NULL && opamp_event_error(NULL) == NULL && opamp_event_request(NULL) == NULL);
   BAD(opamp_event_ticket(NULL, &u));
-  BAD(opamp_event_uid(NULL, &slice));
+  BAD(opamp_event_instance_uid(NULL, &slice));
   BAD(opamp_event_redirect(NULL, &line, &line, &i));
   BAD(opamp_event_log(NULL, &i, &line));
   SAME(opamp_event_missed(NULL), 0);

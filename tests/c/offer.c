@@ -42,7 +42,7 @@ int main(void) {
   kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_MESSAGE);
   CHECK(opamp_event_error(event) == NULL && opamp_event_request(event) == NULL);
-  SAME(opamp_message_parts(opamp_event_message(event)), OPAMP_MESSAGE_REMOTE_CONFIG);
+  SAME(opamp_message_parts(opamp_event_message(event)), OPAMP_MESSAGE_PART_REMOTE_CONFIG);
   CHECK(opamp_message_server_capabilities(opamp_event_message(event)) & OPAMP_SERVER_CAPABILITY_OFFERS_REMOTE_CONFIG);
   offer = opamp_message_remote_config(opamp_event_message(event), &hash);
   CHECK(kit_is(hash, "v1"));

@@ -68,7 +68,7 @@ static void in_later_calls(void) {
   int pipes[2], kept_err = dup(2);
   char said[64];
   CHECK(pipe(pipes) == 0);
-  OK(opamp_set_log(OPAMP_LOG_WARN, on_line, NULL));
+  OK(opamp_set_log_callback(OPAMP_LOG_WARN, on_line, NULL));
   kit_start(agent);
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
   fflush(NULL);

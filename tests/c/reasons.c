@@ -173,7 +173,7 @@ static void agents(opamp_client *client) {
   agent = kit_agent(client, &none, NULL, OPAMP_DELIVERY_POLL);
   BAD(opamp_agent_set_delivery(agent, 7, &err), OPAMP_REASON_UNKNOWN_VALUE, "7");
   BAD(opamp_agent_set_log_events(agent, 7, &err), OPAMP_REASON_UNKNOWN_VALUE, "7");
-  BAD(opamp_agent_set_interval(agent, 3, &err), OPAMP_REASON_OUT_OF_RANGE, "10 ms");
+  BAD(opamp_agent_set_heartbeat_interval(agent, 3, &err), OPAMP_REASON_OUT_OF_RANGE, "10 ms");
   BAD(opamp_agent_set_name(agent, "a\nb", &err), OPAMP_REASON_CONTROL_CHARACTER,
       "control character at byte 1");
   BAD(opamp_agent_set_name(agent, LONG_NAME, &err), OPAMP_REASON_TOO_LONG, "at most 64");
@@ -182,9 +182,9 @@ static void agents(opamp_client *client) {
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   BAD(opamp_agent_start(agent, &err), OPAMP_REASON_NEEDS_ON_MESSAGE, "ACCEPTS_REMOTE_CONFIG needs the callback on_message");
   OK(opamp_client_set_capabilities(client, OPAMP_CAPABILITY_REPORTS_STATUS, NULL));
-  OK(opamp_client_use_host_transport(client, 1, NULL));
+  OK(opamp_client_use_custom_transport(client, 1, NULL));
   BAD(opamp_agent_start(agent, &err), OPAMP_REASON_NEEDS_ON_REQUEST, "on_request");
-  OK(opamp_client_use_host_transport(client, 0, NULL));
+  OK(opamp_client_use_custom_transport(client, 0, NULL));
   setenv("http_proxy", "ftp://127.0.0.1", 1);
   WHY(opamp_agent_start(agent, &err), OPAMP_E_INVALID_ARG, OPAMP_REASON_PROXY_ENVIRONMENT,
       "http_proxy: proxy scheme must be http");

@@ -77,7 +77,7 @@ static void forbidden(void) {
   opamp_event *event;
   OK(opamp_client_set_option(client, OPAMP_OPTION_REDIRECT_LIMIT, 0, NULL));
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
-  OK(opamp_agent_set_interval(agent, 100, NULL)); /* the next try is the next poll */
+  OK(opamp_agent_set_heartbeat_interval(agent, 100, NULL)); /* the next try is the next poll */
   moved_once();
   kit_start(agent);
   event = kit_event(agent, OPAMP_EVENT_CONNECT_FAILED);

@@ -20,7 +20,7 @@ int main(void) {
   opamp_agent_free(second);
   SAME(opamp_client_set_endpoint(client, kit_endpoint(), NULL), OPAMP_E_STATE);
   SAME(opamp_client_set_instance_uid(client, bytes, 16, NULL), OPAMP_E_STATE);
-  SAME(opamp_client_use_host_transport(client, 1, NULL), OPAMP_E_STATE);
+  SAME(opamp_client_use_custom_transport(client, 1, NULL), OPAMP_E_STATE);
   SAME(opamp_client_set_ca_file(client, NULL, NULL), OPAMP_E_STATE);
   SAME(opamp_client_set_option(client, OPAMP_OPTION_STOP_GRACE_MS, 1, NULL), OPAMP_E_STATE);
   OK(opamp_client_set_header(client, "X-Fresh", "token-2", NULL));

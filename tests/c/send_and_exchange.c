@@ -140,7 +140,7 @@ int main(void) {
   int i;
   if (kit_is_websocket()) SAME(opamp_client_exchange(client, MESSAGE, sizeof MESSAGE - 1, SOON_MS, NULL, NULL), OPAMP_E_UNSUPPORTED);
   else exchanges(client), a_refused_exchange_changes_nothing();
-  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 10, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_MAX_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 10, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 10, NULL));
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
@@ -149,7 +149,7 @@ int main(void) {
   SAME(opamp_client_exchange(client, MESSAGE, sizeof MESSAGE - 1, 0, NULL, NULL), OPAMP_E_STATE);
   SAME(opamp_agent_send(agent, (const uint8_t *)"\xff\xff", 2, 1, NULL, NULL), OPAMP_E_INVALID_ARG);
   OK(opamp_agent_send(agent, MESSAGE, sizeof MESSAGE - 1, 1, &first, NULL));
-  event = kit_event(agent, OPAMP_EVENT_REPORT_DONE);
+  event = kit_event(agent, OPAMP_EVENT_SEND_DONE);
   OK(opamp_event_ticket(event, &ended));
   SAME(ended, first);
   CHECK(opamp_event_error(event) == NULL); /* confirmed */
@@ -159,7 +159,7 @@ int main(void) {
   if (kit_is_websocket()) kit_post("connections", "{\"how\": \"close\"}");
   OK(opamp_agent_send(agent, MESSAGE, sizeof MESSAGE - 1, 2, &second, NULL));
   CHECK(second != first);
-  event = kit_event(agent, OPAMP_EVENT_REPORT_DONE);
+  event = kit_event(agent, OPAMP_EVENT_SEND_DONE);
   OK(opamp_event_ticket(event, &ended));
   SAME(ended, second);
   SAME(opamp_error_http_status(opamp_event_error(event)), 500);
@@ -172,7 +172,7 @@ int main(void) {
   /* However often it is given up while the server is away, it is a time-out, and a send is as good as before. */
   for (i = 0; i < 200; i++) SAME(opamp_agent_flush(agent, 1, NULL), OPAMP_E_TIMEOUT);
   OK(opamp_agent_send(agent, NULL, 0, 1, &first, NULL));
-  event = kit_event(agent, OPAMP_EVENT_REPORT_DONE);
+  event = kit_event(agent, OPAMP_EVENT_SEND_DONE);
   SAME(opamp_error_http_status(opamp_event_error(event)), 500);
   opamp_event_free(event);
   OK(opamp_agent_stop(agent, -1));

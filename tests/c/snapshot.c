@@ -25,12 +25,12 @@ int main(void) {
   uint64_t value = 77;
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   OK(opamp_client_set_header(client, "Authorization", "Bearer top-secret", NULL));
-  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 100, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_MAX_MS, 100, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 60000, NULL));
   agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
   now = take(agent);
   SAME(number(now, OPAMP_SNAPSHOT_STATE), OPAMP_AGENT_STOPPED);
-  SAME(opamp_snapshot_number(now, OPAMP_SNAPSHOT_LAST_SUCCESS_MS, &value), OPAMP_E_NOT_FOUND);
+  SAME(opamp_snapshot_number(now, OPAMP_SNAPSHOT_LAST_SUCCESS_AGE_MS, &value), OPAMP_E_NOT_FOUND);
   SAME(opamp_snapshot_number(now, 0, &value), OPAMP_E_NOT_FOUND);
   SAME(opamp_snapshot_number(now, 12345, &value), OPAMP_E_NOT_FOUND);
   SAME(opamp_snapshot_number(now, -1, &value), OPAMP_E_NOT_FOUND);
@@ -48,7 +48,7 @@ int main(void) {
   SAME(number(now, OPAMP_SNAPSHOT_INTERVAL_MS), 30000);
   SAME(number(now, OPAMP_SNAPSHOT_NEXT_TRY_REASON), OPAMP_WAIT_HEARTBEAT);
   SAME(number(now, OPAMP_SNAPSHOT_FAILURES), 0);
-  SAME(number(now, OPAMP_SNAPSHOT_UNANSWERED_OFFER), 1);
+  SAME(number(now, OPAMP_SNAPSHOT_PENDING_OFFER), 1);
   SAME(number(now, OPAMP_SNAPSHOT_PENDING), 0);
   SAME(number(now, OPAMP_SNAPSHOT_HELD_BACK), 0);
   CHECK(number(now, OPAMP_SNAPSHOT_NEXT_TRY_MS) <= 33000);

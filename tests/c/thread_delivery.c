@@ -67,7 +67,7 @@ int main(void) {
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
   kit_post("config", "{\"files\": [{\"name\": \"a\", \"body\": \"1\"}]}");
   agent = kit_agent(client, &callbacks, &h, OPAMP_DELIVERY_THREAD);
-  OK(opamp_agent_set_interval(agent, 20, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agent, 20, NULL));
   kit_start(agent);
   SAME(opamp_agent_start(agent, NULL), OPAMP_E_STATE);
   kit_until(&h.events, 2);

@@ -43,7 +43,7 @@ static void *drive(void *unused) {
     CHECK(is_legal(opamp_agent_reconnect(agent)));
     CHECK(is_legal(opamp_agent_flush(agent, 5, NULL)));
     CHECK(is_legal(opamp_agent_send(agent, NULL, 0, 1, NULL, NULL)));
-    OK(opamp_agent_set_interval(agent, 50, NULL));
+    OK(opamp_agent_set_heartbeat_interval(agent, 50, NULL));
     OK(opamp_agent_poll_fd(agent, &fd));
     OK(opamp_agent_snapshot(agent, &snapshot));
     CHECK(opamp_snapshot_json(snapshot)[0] == '{');

@@ -283,7 +283,7 @@ class Event:
         ticket, uid = ctypes.c_uint64(), Slice()
         if LIB.event_ticket(handle, ctypes.byref(ticket)) == 0:
             self.ticket = ticket.value
-        if LIB.event_uid(handle, ctypes.byref(uid)) == 0:
+        if LIB.event_instance_uid(handle, ctypes.byref(uid)) == 0:
             self.uid = uid.bytes()
         level, line = ctypes.c_int32(), ctypes.c_char_p()
         if LIB.event_log(handle, ctypes.byref(level), ctypes.byref(line)) == 0:
@@ -327,7 +327,7 @@ class Agent:
         self.events = []
 
     def set_interval(self, milliseconds):
-        call(LIB.agent_set_interval, self.handle, milliseconds)
+        call(LIB.agent_set_heartbeat_interval, self.handle, milliseconds)
 
     def start(self):
         call(LIB.agent_start, self.handle)

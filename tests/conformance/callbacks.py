@@ -7,7 +7,7 @@ from binding import LIB, Agent, Slice, call, check, error_dict, files_of
 P = ctypes.c_void_p
 SLOTS = {
     "on_connect": (P, P, P), "on_connect_failed": (P, P, P, P), "on_error": (P, P, P, P), "on_message": (P, P, P, P),
-    "on_request": (P, P, P, P), "on_report_done": (P, P, ctypes.c_uint64, P, P), "on_new_uid": (P, P, P, P),
+    "on_request": (P, P, P, P), "on_send_done": (P, P, ctypes.c_uint64, P, P), "on_new_instance_uid": (P, P, P, P),
     "on_warning": (P, P, P, P), "on_log": (P, P, ctypes.c_int32, ctypes.c_char_p, P), "on_stopped": (P, P, P),
     "on_redirect": (P, P, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int32, P),
 }
@@ -69,13 +69,13 @@ class CallbackAgent(Agent):
             hash_ = Slice()
             offered = LIB.message_remote_config(arguments[2], ctypes.byref(hash_))
             return (hash_.bytes(), files_of(offered)) if offered else None
-        if name == "on_new_uid":
+        if name == "on_new_instance_uid":
             return ctypes.string_at(arguments[2], 16)
         if name == "on_log":
             return arguments[2], arguments[3].decode()
         if name == "on_redirect":
             return arguments[2].decode(), arguments[3].decode(), arguments[4]
-        if name == "on_report_done":
+        if name == "on_send_done":
             return arguments[2], error_dict(arguments[3])
         return None
 

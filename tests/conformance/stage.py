@@ -12,8 +12,8 @@ from devserver import Devserver
 ALL = ("REPORTS_STATUS", "REPORTS_HEARTBEAT", "ACCEPTS_REMOTE_CONFIG", "REPORTS_REMOTE_CONFIG",
        "REPORTS_EFFECTIVE_CONFIG")
 # Waits that a test can sit through; all else as shipped.
-QUICK = {"FIRST_RETRY_SPREAD_MS": 20, "BACKOFF_BASE_MS": 20, "BACKOFF_MAX_MS": 40, "RETRY_AFTER_JITTER_MS": 0,
-         "RETRY_AFTER_FLOOR_MS": 100, "STOP_GRACE_MS": 1000, "CHANGE_INTERVAL_MS": 0}
+QUICK = {"FIRST_RETRY_MAX_MS": 20, "BACKOFF_BASE_MS": 20, "BACKOFF_MAX_MS": 40, "RETRY_AFTER_JITTER_MS": 0,
+         "RETRY_AFTER_MIN_MS": 100, "STOP_GRACE_MS": 1000, "CHANGE_INTERVAL_MS": 0}
 # The fields of a message that has no news.
 BARE = {"instance_uid", "sequence_num", "capabilities"}
 # An agent of this interval says nothing by itself while a test runs.

@@ -171,7 +171,7 @@ class Callbacks(Stage):
 
     def test_callbacks_are_serial_under_load(self):
         """[GUEST-04]"""
-        agent = CallbackAgent(self.client(options={"EVERY_ANSWER": 1}), 10)
+        agent = CallbackAgent(self.client(options={"DELIVER_EVERY_RESPONSE": 1}), 10)
         self.addCleanup(agent.free)
         agent.start()
         callers = [threading.Thread(target=lambda: [agent.poll_now() for _ in range(200)]) for _ in range(4)]
@@ -195,7 +195,7 @@ class Poll(Stage):
 
     def test_callbacks_run_in_dispatch_only(self):
         """[GUEST-05] On the thread that calls it."""
-        agent = CallbackAgent(self.client(options={"EVERY_ANSWER": 1}), 10, delivery="POLL", log_level=4)
+        agent = CallbackAgent(self.client(options={"DELIVER_EVERY_RESPONSE": 1}), 10, delivery="POLL", log_level=4)
         self.addCleanup(agent.free)
         agent.start()
         self.wait("heartbeats>=10")

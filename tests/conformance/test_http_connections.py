@@ -24,7 +24,7 @@ class Kept(WireStage):
             with self.subTest(status):
                 self.server.delete("timeline")
                 self.fault_file("http-14-kept-after-error", do={"status": status, "body": {"text": "x" * 5000}})
-                agent = self.agent(self.client(options={"RETRY_AFTER_FLOOR_MS": 0}), interval_ms=50).start()
+                agent = self.agent(self.client(options={"RETRY_AFTER_MIN_MS": 0}), interval_ms=50).start()
                 self.assertEqual(status, self.failure(agent)["status"])
                 agent.wait("connected")
                 self.assertEqual(1, len(self.connections()))

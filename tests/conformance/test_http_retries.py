@@ -6,7 +6,7 @@ from binding import Client
 from stage import NEVER
 from wire import LAG_MS, WireStage
 
-SOON = {"RETRY_AFTER_FLOOR_MS": 0, "RETRY_AFTER_JITTER_MS": 0, "FIRST_RETRY_SPREAD_MS": 20, "BACKOFF_BASE_MS": 20,
+SOON = {"RETRY_AFTER_MIN_MS": 0, "RETRY_AFTER_JITTER_MS": 0, "FIRST_RETRY_MAX_MS": 20, "BACKOFF_BASE_MS": 20,
         "BACKOFF_MAX_MS": 40}
 
 
@@ -59,7 +59,7 @@ class RetryAfter(WireStage):
         for kind in ("past", "negative", "garbage", "absent"):
             with self.subTest(kind):
                 # then the floor for a server that names no time holds
-                agent, error = self.put_off(f"http-10-retry-after-{kind}", {"RETRY_AFTER_FLOOR_MS": 700})
+                agent, error = self.put_off(f"http-10-retry-after-{kind}", {"RETRY_AFTER_MIN_MS": 700})
                 self.assertLessEqual(error["retry_in_ms"], 700)
                 self.assertGreaterEqual(error["retry_in_ms"], 600)
                 self.assertGreaterEqual(self.wait_ms(), 699)
@@ -225,7 +225,7 @@ class Backoff(WireStage):
     """Failures of the way, and of the server itself."""
 
     # A first try within 50 ms, then tops of 300 and 600 ms.
-    GROWING = {"FIRST_RETRY_SPREAD_MS": 50, "BACKOFF_BASE_MS": 300, "BACKOFF_MAX_MS": 100_000}
+    GROWING = {"FIRST_RETRY_MAX_MS": 50, "BACKOFF_BASE_MS": 300, "BACKOFF_MAX_MS": 100_000}
 
     def assert_grows(self, name, kind, status=0, tries=None, **more):
         """Three failures, each told, each with a longer wait; then all is said once more and well."""
@@ -318,7 +318,7 @@ class Backoff(WireStage):
         """[HTTP-12]"""
         # given a server that fails again and again
         self.fault({"status": 500}, times=30)
-        options = {"FIRST_RETRY_SPREAD_MS": 10, "BACKOFF_BASE_MS": 20, "BACKOFF_MAX_MS": 60}
+        options = {"FIRST_RETRY_MAX_MS": 10, "BACKOFF_BASE_MS": 20, "BACKOFF_MAX_MS": 60}
         agent = self.agent(self.client(options=options)).start()
         # then the agent is there when it has come round
         agent.wait("connected", timeout=20)
@@ -337,6 +337,6 @@ class Backoff(WireStage):
             agent.stop()
         self.assertLessEqual(max(waits), 5000)
         self.assertGreater(max(waits) - min(waits), 50, "no spread")
-        figures = {"FIRST_RETRY_SPREAD_MS": 5000, "BACKOFF_BASE_MS": 2000, "BACKOFF_MAX_MS": 300_000,
-                   "RETRY_AFTER_FLOOR_MS": 30_000, "RETRY_AFTER_JITTER_MS": 30_000, "RETRY_AFTER_MAX_MS": 3_600_000}
+        figures = {"FIRST_RETRY_MAX_MS": 5000, "BACKOFF_BASE_MS": 2000, "BACKOFF_MAX_MS": 300_000,
+                   "RETRY_AFTER_MIN_MS": 30_000, "RETRY_AFTER_JITTER_MS": 30_000, "RETRY_AFTER_MAX_MS": 3_600_000}
         self.assertEqual(figures, {name: client.option(name) for name in figures})

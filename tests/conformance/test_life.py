@@ -66,7 +66,7 @@ class Goodbye(Stage):
 
     def test_a_stop_does_not_pass_a_closed_gate(self):
         """[LIFE-01] Not through a Retry-After, an UNAVAILABLE, or a backoff."""
-        slow = {"FIRST_RETRY_SPREAD_MS": 60_000, "RETRY_AFTER_FLOOR_MS": 60_000}
+        slow = {"FIRST_RETRY_MAX_MS": 60_000, "RETRY_AFTER_MIN_MS": 60_000}
         for do in ({"status": 503, "retry_after": 60}, {"status": 500}, {"answer": {
                 "error_response": {"type": "Unavailable"}}}):
             with self.subTest(do):
@@ -180,7 +180,7 @@ class Calls(Stage):
 
     def test_after_stop_no_callback_runs(self):
         """[LIFE-02] on_stopped has returned before stop answers, and is the last."""
-        agent = CallbackAgent(self.client(options={"EVERY_ANSWER": 1}), 10)
+        agent = CallbackAgent(self.client(options={"DELIVER_EVERY_RESPONSE": 1}), 10)
         agent.start()
         agent.wait_call("on_message", 5)
         agent.stop()
@@ -248,7 +248,7 @@ class Calls(Stage):
             calls = [lambda: LIB.agent_start(agent.handle, None), lambda: LIB.agent_stop(agent.handle, 5),
                      lambda: LIB.agent_poll_now(agent.handle), lambda: LIB.agent_request_stop(agent.handle),
                      lambda: LIB.agent_stop(agent.handle, 2000),
-                     lambda: LIB.agent_set_interval(agent.handle, 10 + seed, None),
+                     lambda: LIB.agent_set_heartbeat_interval(agent.handle, 10 + seed, None),
                      lambda: LIB.agent_flush(agent.handle, 5, None), lambda: LIB.agent_reconnect(agent.handle),
                      lambda: LIB.agent_report_full_state(agent.handle),
                      lambda: client.set_effective_config({"a": str(seed).encode()}) or 0]

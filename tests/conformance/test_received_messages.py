@@ -50,7 +50,7 @@ class Errors(Stage):
 
     def test_unavailable_is_waited_for(self):
         """[RCV-01] For the time it names, or for a floor; setters do not break it, and nothing is lost."""
-        client = self.client(options={"RETRY_AFTER_FLOOR_MS": 600})
+        client = self.client(options={"RETRY_AFTER_MIN_MS": 600})
         agent = self.started(client)
         for number, info in enumerate(({"retry_info": {"retry_after_nanoseconds": 500_000_000}}, {})):
             self.server.next({"error_response": {"type": "Unavailable", "error_message": "later", **info}})
@@ -69,7 +69,7 @@ class Errors(Stage):
 
     def test_unavailable_without_a_time_is_half_a_minute_at_least(self):
         """[RCV-01] As shipped; nothing that the host does sends meanwhile."""
-        agent = self.started(options={"RETRY_AFTER_FLOOR_MS": 30_000, "RETRY_AFTER_JITTER_MS": 30_000})
+        agent = self.started(options={"RETRY_AFTER_MIN_MS": 30_000, "RETRY_AFTER_JITTER_MS": 30_000})
         self.server.next({"error_response": {"type": "Unavailable"}})
         agent.poll_now()
         error = agent.wait("server_error").error

@@ -141,7 +141,7 @@ class Offers(Stage):
 
     def test_an_empty_map_is_an_offer_and_no_map_is_none(self):
         """[RCV-14]"""
-        agent = self.started(options={"EVERY_ANSWER": 1})
+        agent = self.started(options={"DELIVER_EVERY_RESPONSE": 1})
         agent.drain()
         self.exchange(agent)
         self.assertEqual([None], [e.files for e in agent.events if e.kind == "message"][-1:])
@@ -211,16 +211,16 @@ class Verdicts(Stage):
         self.server.offer({"main": b"x"})
         agent.poll_now()
         offer = agent.wait("message")
-        self.assertEqual(1, agent.snapshot()["unanswered_offer"])
+        self.assertEqual(1, agent.snapshot()["pending_offer"])
         self.assertIn("no answer", agent.wait("warning").error["text"])
         for _ in range(5):
             self.exchange(agent)
         self.assertEqual(1, len([e for e in self.told(agent) if e.kind == "warning"]))
-        self.assertEqual(1, agent.snapshot()["unanswered_offer"])
+        self.assertEqual(1, agent.snapshot()["pending_offer"])
         self.assertEqual([], statuses(self.messages()))
         agent.apply(offer)
         agent.flush()
-        self.assertEqual(0, agent.snapshot()["unanswered_offer"])
+        self.assertEqual(0, agent.snapshot()["pending_offer"])
 
     def test_unset_before_the_first_offer_makes_a_server_offer_again(self):
         """[LOG-05] [SYNC-23] Given an agent that is back under its uid and has lost what it had."""

@@ -109,7 +109,7 @@ class RedirectFloods(RedirectStage):
     def test_a_loop_without_end_is_told_ever_more_rarely(self):
         """[LOG-11] each try meets it; events and lines of three, then of one after 1, 2, 4 .. s"""
         self.moved("/moved", times="always", status=308)
-        retries = {"BACKOFF_BASE_MS": 10, "BACKOFF_MAX_MS": 10, "FIRST_RETRY_SPREAD_MS": 10}
+        retries = {"BACKOFF_BASE_MS": 10, "BACKOFF_MAX_MS": 10, "FIRST_RETRY_MAX_MS": 10}
         begin = time.monotonic()
         agent = self.agent(interval_ms=50, log_level=4, options={"REDIRECT_LIMIT": 1, **retries})
         agent.start()

@@ -45,7 +45,7 @@ class Ear:
     def __enter__(self):
         self.lines, self.lock = [], threading.Lock()
         self.callback = LOG(self.hear)
-        assert LIB.set_log(LIB.constant("LOG_DEBUG"), ctypes.cast(self.callback, ctypes.c_void_p), None) == 0
+        assert LIB.set_log_callback(LIB.constant("LOG_DEBUG"), ctypes.cast(self.callback, ctypes.c_void_p), None) == 0
         return self
 
     def hear(self, level, line, _):
@@ -53,7 +53,7 @@ class Ear:
             self.lines.append((level, line.decode()))
 
     def __exit__(self, *_):
-        assert LIB.set_log(0, None, None) == 0
+        assert LIB.set_log_callback(0, None, None) == 0
 
 
 class Secrets(TlsStage):

@@ -114,7 +114,7 @@ class StopBounds(Stops, WireStage):
         self.server.post("listen", {"listening": False})
 
         def begun():
-            agent = self.agent_of(FIRST_RETRY_SPREAD_MS=80_000_000).start()
+            agent = self.agent_of(FIRST_RETRY_MAX_MS=80_000_000).start()
             agent.wait("connect_failed")
             return agent
         self.assert_stops(begun)

@@ -37,7 +37,7 @@ class Failures(Stage):
 
     def test_the_next_try_comes_when_it_was_said_to(self):
         """[LOG-01]"""
-        agent = self.started(options={"FIRST_RETRY_SPREAD_MS": 1500})
+        agent = self.started(options={"FIRST_RETRY_MAX_MS": 1500})
         self.server.faults({"rules": [{"do": {"status": 500}}]})
         since = self.now()
         agent.poll_now()
@@ -142,7 +142,7 @@ class Connected(Stage):
 
     def test_one_switch_tells_of_every_answer(self):
         """[LOG-06] [LOG-07] Also an empty one."""
-        agent = self.agent(options={"EVERY_ANSWER": 1}).start()
+        agent = self.agent(options={"DELIVER_EVERY_RESPONSE": 1}).start()
         for number in range(1, 5):
             agent.wait("message")
             self.assertEqual(["connected", "message"] * number, [e.kind for e in agent.events])
@@ -211,7 +211,7 @@ class Lines(Stage):
 
     def test_info_lines_tell_the_story(self):
         """[LOG-09] Exactly these, also where each answer is an event; each names its agent."""
-        client = self.client(options={"EVERY_ANSWER": 1})
+        client = self.client(options={"DELIVER_EVERY_RESPONSE": 1})
         agent = self.agent(client, log_level=LIB.constant("LOG_DEBUG"))
         call(LIB.agent_set_name, agent.handle, b"shop")
         agent.start()
@@ -252,7 +252,7 @@ class Lines(Stage):
 
     def test_goodbyes_answer_is_no_connection(self):
         """[LOG-06] [LOG-09] Nothing is told during a stop, also where each answer is an event."""
-        agent = self.agent(self.client(options={"EVERY_ANSWER": 1})).start()
+        agent = self.agent(self.client(options={"DELIVER_EVERY_RESPONSE": 1})).start()
         agent.wait("connected")
         agent.flush()
         self.told(agent)
@@ -305,9 +305,9 @@ class Lines(Stage):
                 agent.free()
             run()
             callback = LINE(lambda level, line, user: lines.append((level, line.decode(), user)))
-            LIB.set_log(4, ctypes.cast(callback, ctypes.c_void_p), 42)
+            LIB.set_log_callback(4, ctypes.cast(callback, ctypes.c_void_p), 42)
             run()
-            LIB.set_log(0, None, None)
+            LIB.set_log_callback(0, None, None)
             heard = len(lines)
             run()
             say(heard=heard, after=len(lines), users=list({user for _, _, user in lines}))
@@ -322,7 +322,7 @@ class Lines(Stage):
 class Snapshots(Stage):
     def test_a_snapshot_tells_where_the_agent_stands(self):
         """[LOG-04]"""
-        client = self.client(options={"FIRST_RETRY_SPREAD_MS": 5000, "STOP_GRACE_MS": 100})
+        client = self.client(options={"FIRST_RETRY_MAX_MS": 5000, "STOP_GRACE_MS": 100})
         agent = self.agent(client, 60_000)
         self.assertEqual("stopped", agent.snapshot()["state"])
         agent.start()
@@ -336,13 +336,13 @@ class Snapshots(Stage):
         self.assertEqual((4, 4, 4 if self.transport == "http" else 1, 0),
                          (good["messages_sent"], good["messages_received"], good["attempts"], good["failures"]))
         self.assertEqual((4, 127, 60_000), (good["sequence_num"], good["server_capabilities"], good["interval_ms"]))
-        self.assertEqual((0, 0, 0), (good["pending"], good["held_back"], good["unanswered_offer"]))
+        self.assertEqual((0, 0, 0), (good["pending"], good["held_back"], good["pending_offer"]))
         sizes = [entry["size"] for entry in self.server.timeline(kind="received")]
         self.assertGreater(good["bytes_sent"], sum(sizes))
         self.assertGreater(good["bytes_received"], 0)
         self.assertEqual("heartbeat", good["next_reason"])
         self.assertTrue(50_000 < good["next_ms"] <= 66_000, good)
-        self.assertLess(good["last_success_ms"], 10_000)
+        self.assertLess(good["last_success_age_ms"], 10_000)
         self.assertNotIn("last_error", good)
         self.assertIn(f":{self.server.port}", good["peer"])
         # when the server goes away and the host changes something
@@ -357,8 +357,8 @@ class Snapshots(Stage):
         self.assertIn("connect", bad["last_error"])
         self.assertIn(bad["last_error_kind"], ("connect", "io"))
         self.assertTrue(self.server.endpoint.startswith(bad["last_error_context"]), bad)
-        self.assertLess(bad["last_error_ms"], 5000)
-        self.assertLess(bad["since_ms"], 5000)
+        self.assertLess(bad["last_error_age_ms"], 5000)
+        self.assertLess(bad["state_age_ms"], 5000)
 
     def test_a_snapshot_shows_what_is_held_back(self):
         """[LOG-04] By number as in the JSON text."""

@@ -189,7 +189,7 @@ class Goodbyes(OverWebSocket):
 
     def test_a_stop_does_not_pass_a_closed_gate(self):
         """[LIFE-01] [WS-11] [WS-12] Not through a Retry-After, an UNAVAILABLE, or a backoff."""
-        slow = {"FIRST_RETRY_SPREAD_MS": 60_000, "RETRY_AFTER_FLOOR_MS": 60_000}
+        slow = {"FIRST_RETRY_MAX_MS": 60_000, "RETRY_AFTER_MIN_MS": 60_000}
         for do in ({"status": 503, "retry_after": 60}, {"status": 500}):
             agent = self.agent(options=slow)
             self.fault(do, on="upgrade")

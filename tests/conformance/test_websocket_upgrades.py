@@ -5,7 +5,7 @@ from wire import LAG_MS, TlsStage
 # A 101 that is none.
 BAD_101 = ("ws-17-wrong-accept-key", "ws-17-no-accept-key", "ws-17-extension")
 # As shipped.
-SHIPPED = {"FIRST_RETRY_SPREAD_MS": 5000, "BACKOFF_BASE_MS": 2000, "BACKOFF_MAX_MS": 300_000}
+SHIPPED = {"FIRST_RETRY_MAX_MS": 5000, "BACKOFF_BASE_MS": 2000, "BACKOFF_MAX_MS": 300_000}
 
 
 class Heads(OverWebSocket):
@@ -94,7 +94,7 @@ class Refusals(OverWebSocket):
     def test_without_a_time_there_is_a_floor(self):
         """[WS-12] [HTTP-10]"""
         self.fault_file("ws-12-503-absent")
-        agent = self.agent(options={"RETRY_AFTER_FLOOR_MS": 500}).start()
+        agent = self.agent(options={"RETRY_AFTER_MIN_MS": 500}).start()
         self.failure(agent)
         agent.flush()
         (gap,) = self.gaps(self.upgrades())
@@ -161,8 +161,8 @@ class Storms(OverWebSocket):
 class AnswersOnce(OverWebSocket):
     def test_each_loss_backs_off_further_until_a_session_was_stable(self):
         """[WS-10]"""
-        options = {"FIRST_RETRY_SPREAD_MS": 100, "BACKOFF_BASE_MS": 200, "BACKOFF_MAX_MS": 60_000,
-                   "STABLE_SESSION_MS": 300}
+        options = {"FIRST_RETRY_MAX_MS": 100, "BACKOFF_BASE_MS": 200, "BACKOFF_MAX_MS": 60_000,
+                   "STABLE_CONNECTION_MS": 300}
         for name in ("ws-10-answer-once-and-end", "ws-10-close-frame-after-upgrade"):
             with self.subTest(name):
                 self.fault_file(name)
@@ -178,7 +178,7 @@ class AnswersOnce(OverWebSocket):
                 self.server.delete("faults")
                 def is_stable():
                     shown = agent.snapshot()
-                    return shown["state"] == "connected" and shown["since_ms"] > 400
+                    return shown["state"] == "connected" and shown["state_age_ms"] > 400
                 self.until(is_stable, 60)
                 self.exchange(agent)
                 agent.drain()

@@ -29,8 +29,8 @@ int main(void) {
   stderr = fdopen(dup(2), "w"); /* what fails is still told */
   CHECK(stderr != NULL && fileno(stderr) > 2);
   setvbuf(stderr, NULL, _IONBF, 0);
-  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 1, NULL));
-  OK(opamp_agent_set_interval(agent, 10, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_MAX_MS, 1, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agent, 10, NULL));
   for (fd = 0; fd < 3; fd++) close(fd);
   before = kit_entries("/proc/self/fd");
   OK(opamp_agent_poll_fd(agent, &fd));

@@ -40,7 +40,7 @@ static opamp_agent *started(const char *endpoint, const opamp_callbacks *callbac
   opamp_agent *agent;
   if (strncmp(endpoint, "https:", 6) == 0) OK(opamp_client_set_insecure_skip_verify(client, 1, NULL)); /* whatever authorities are here */
   agent = kit_agent(client, callbacks, NULL, callbacks ? OPAMP_DELIVERY_THREAD : OPAMP_DELIVERY_POLL);
-  OK(opamp_agent_set_interval(agent, 10, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agent, 10, NULL));
   kit_start(agent);
   return agent;
 }
@@ -53,7 +53,7 @@ static void busy(leaving way) {
 
 static void idle(leaving way) {
   opamp_agent *agent = started(kit_endpoint(), NULL);
-  OK(opamp_agent_set_interval(agent, 86400000, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agent, 86400000, NULL));
   kit_event_gone(agent, OPAMP_EVENT_CONNECTED);
   OK(opamp_agent_flush(agent, SOON_MS, NULL));
   leave(way);

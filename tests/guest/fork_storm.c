@@ -48,12 +48,12 @@ static void *fork_on(void *first) {
 static opamp_agent *running(opamp_client *client, uint64_t interval_ms) {
   int32_t option;
   opamp_agent *agent = kit_agent(client, NULL, NULL, OPAMP_DELIVERY_POLL);
-  for (option = OPAMP_OPTION_FIRST_RETRY_SPREAD_MS; option <= OPAMP_OPTION_BACKOFF_MAX_MS; option++)
+  for (option = OPAMP_OPTION_FIRST_RETRY_MAX_MS; option <= OPAMP_OPTION_BACKOFF_MAX_MS; option++)
     OK(opamp_client_set_option(client, option, 1, NULL));
   /* With a beat each 20 ms below the hundred messages in a second that the server takes for a storm, however fast the machine is. */
   OK(opamp_client_set_option(client, OPAMP_OPTION_CHANGE_INTERVAL_MS, 20, NULL));
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));
-  OK(opamp_agent_set_interval(agent, interval_ms, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agent, interval_ms, NULL));
   kit_start(agent);
   return agent;
 }
@@ -102,7 +102,7 @@ int main(void) {
   kit_event_gone(agents[0], OPAMP_EVENT_CONNECTED);
   OK(opamp_agent_flush(agents[0], SOON_MS, NULL));
   descriptors_are_gone(before);
-  OK(opamp_agent_set_interval(agents[0], 20, NULL));
+  OK(opamp_agent_set_heartbeat_interval(agents[0], 20, NULL));
   clients[1] = kit_client();
   agents[1] = running(clients[1], 10);
   clients[2] = kit_client_at("http://localhost:9/v1/opamp"); /* the port of "discard": refused */

@@ -20,7 +20,7 @@ static int threads_left(int expected) {
 static opamp_client *prepared(void) {
   static const char why[] = "told before it could start";
   opamp_client *client = kit_client();
-  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_SPREAD_MS, 1, NULL));
+  OK(opamp_client_set_option(client, OPAMP_OPTION_FIRST_RETRY_MAX_MS, 1, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_BASE_MS, 1, NULL));
   OK(opamp_client_set_option(client, OPAMP_OPTION_BACKOFF_MAX_MS, 1, NULL));
   OK(opamp_client_set_capabilities(client, KIT_ALL, NULL));

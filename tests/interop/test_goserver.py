@@ -11,7 +11,7 @@ from stage import per_scheme
 
 NEVER_MS = 3_600_000
 NO_JITTER = option("RETRY_AFTER_JITTER_MS", 0)
-SOON = option("FIRST_RETRY_SPREAD_MS", 200) + option("BACKOFF_BASE_MS", 200) + option("BACKOFF_MAX_MS", 400)
+SOON = option("FIRST_RETRY_MAX_MS", 200) + option("BACKOFF_BASE_MS", 200) + option("BACKOFF_MAX_MS", 400)
 FILES = {"main.yaml": b"a: 1\n", "conf.d/raw": bytes(range(256)), "empty": b""}
 
 

@@ -10,7 +10,7 @@ from daemons import Nginx
 from goserver import GoServer, offer
 from stage import only, per_scheme
 
-SOON = option("FIRST_RETRY_SPREAD_MS", 200) + option("BACKOFF_BASE_MS", 200) + option("BACKOFF_MAX_MS", 400)
+SOON = option("FIRST_RETRY_MAX_MS", 200) + option("BACKOFF_BASE_MS", 200) + option("BACKOFF_MAX_MS", 400)
 NO_JITTER = option("RETRY_AFTER_JITTER_MS", 0)
 FILES = {"main.yaml": b"a: 1\n"}
 

@@ -8,7 +8,7 @@ from daemons import Dante, Squid
 from goserver import GoServer, offer
 from stage import only, per_scheme
 
-SOON = option("FIRST_RETRY_SPREAD_MS", 200) + option("BACKOFF_BASE_MS", 200) + option("BACKOFF_MAX_MS", 400)
+SOON = option("FIRST_RETRY_MAX_MS", 200) + option("BACKOFF_BASE_MS", 200) + option("BACKOFF_MAX_MS", 400)
 USER, PASSWORD, ENCODED = "agent", "s3 cret/%", "s3%20cret%2F%25"
 FILES = {"main.yaml": b"a: 1\n"}
 

@@ -22,7 +22,7 @@ STORM, GUSTS, LULL = 100_000, 5, 1.5
 WITH_LOG = ("--log", "info")
 
 NO_JITTER = {"RETRY_AFTER_JITTER_MS": 0}
-SOON = {"FIRST_RETRY_SPREAD_MS": 200, "BACKOFF_BASE_MS": 200, "BACKOFF_MAX_MS": 400}
+SOON = {"FIRST_RETRY_MAX_MS": 200, "BACKOFF_BASE_MS": 200, "BACKOFF_MAX_MS": 400}
 
 
 @dataclasses.dataclass
@@ -426,7 +426,7 @@ BOOK = [
     Row("503 until a date", "[HTTP-10] [WS-12]", BOTH, refuses(503, ("Retry-After", in_seconds(3))),
         [requests(4, 7), spread("requests", 1.9, 4)], span=12, options=NO_JITTER),
     Row("503 for a negative time", "[HTTP-10] [WS-12]", BOTH, refuses(503, ("Retry-After", "-5")),
-        [requests(2, 5), spread("requests", 2.9, 8)], span=12, options=NO_JITTER | SOON | {"RETRY_AFTER_FLOOR_MS": 3_000}),
+        [requests(2, 5), spread("requests", 2.9, 8)], span=12, options=NO_JITTER | SOON | {"RETRY_AFTER_MIN_MS": 3_000}),
     Row("503 for an absurd time", "[HTTP-10] [WS-12]", BOTH, refuses(503, ("Retry-After", "99999999999999999999")),
         [requests(2, 4), spread("requests", 3.9, 6)], span=12, options=NO_JITTER | {"RETRY_AFTER_MAX_MS": 4_000}),
     Row("503 without a time", "[HTTP-10] [WS-12]", BOTH, refuses(503), [requests(1, 3)]),

@@ -286,10 +286,10 @@ impl World<'_> {
                     return self.watch.on_wait(self.now, wait);
                 }
                 Action::Tell {
-                    event: Event::ReportDone { ticket, outcome },
+                    event: Event::SendDone { ticket, outcome },
                     ..
                 } => {
-                    self.on_report_done(ticket, &outcome)?;
+                    self.on_send_done(ticket, &outcome)?;
                     continue;
                 }
                 Action::Tell { event, .. } => self.hear(event)?,
@@ -353,7 +353,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn on_report_done(&mut self, ticket: u64, outcome: &Outcome) -> Verdict {
+    fn on_send_done(&mut self, ticket: u64, outcome: &Outcome) -> Verdict {
         self.stats.report(outcome);
         let asked = self.host.tickets.remove(&ticket);
         rule! { "one completion per report": asked.is_some() }

@@ -63,13 +63,13 @@ pub unsafe extern "C" fn opamp_client_set_user_agent_prefix(
 /// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_UNSUPPORTED (a WebSocket endpoint),
 /// OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn opamp_client_use_host_transport(
+pub unsafe extern "C" fn opamp_client_use_custom_transport(
     client: *mut opamp_client,
     on: i32,
     err: *mut *mut opamp_error,
 ) -> opamp_status {
     call(&calls::CLIENT_USE_HOST_TRANSPORT, client, err, |client| {
-        Ok(client.use_host_transport(on != 0)?)
+        Ok(client.use_custom_transport(on != 0)?)
     })
 }
 

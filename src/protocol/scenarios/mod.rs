@@ -234,7 +234,7 @@ impl Scene {
     fn outcomes(&self) -> Vec<(u64, &Outcome)> {
         let mut outcomes = Vec::new();
         for event in &self.events {
-            if let Event::ReportDone { ticket, outcome } = event {
+            if let Event::SendDone { ticket, outcome } = event {
                 outcomes.push((*ticket, outcome));
             }
         }

@@ -60,7 +60,7 @@ fn who_waits_for_a_confirmation_that_came_too_early_gets_one_more_message() {
     assert!(
         scene
             .events
-            .contains(&Event::ReportDone { ticket: 1, outcome })
+            .contains(&Event::SendDone { ticket: 1, outcome })
     );
 }
 
