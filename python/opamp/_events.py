@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from .transport.exceptions import OpAMPException
 
 # enum opamp_event_kind_code
-CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, SEND_DONE, NEW_UID, WARNING, LOG, STOPPED = 1, 2, 3, 4, 5, 6, 8, 9, 10, 11
+CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, SEND_DONE, NEW_INSTANCE_UID, WARNING, LOG, STOPPED = 1, 2, 3, 4, 5, 6, 8, 9, 10, 11
 NAMES = {CONNECTED: "connected", CONNECT_FAILED: "connect_failed", SERVER_ERROR: "server_error", MESSAGE: "message",
-         NEW_UID: "new_uid", WARNING: "warning", STOPPED: "stopped"}
+         NEW_INSTANCE_UID: "new_uid", WARNING: "warning", STOPPED: "stopped"}
 # Parts of a message beside a configuration, each with the capabilities of which one must be declared for it to be handed on.
 NEEDED = {"packages_available": 0x8, "connection_settings": 0x3E0, "command": 0x400, "custom_message": 0}
 
@@ -76,7 +76,7 @@ class Taken:
             event.message = self._handed_on(answer, capabilities)
         elif self.kind == SERVER_ERROR:
             event.error_response = answer.error_response if answer is not None else self._error_response()
-        elif self.kind == NEW_UID:
+        elif self.kind == NEW_INSTANCE_UID:
             piece = h.Slice()
             self._lib.event_instance_uid(self._event.pointer, ctypes.byref(piece))
             event.instance_uid = bytes(h.view_of(self._event, piece))

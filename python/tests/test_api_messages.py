@@ -255,7 +255,7 @@ class TheHeader(unittest.TestCase):
             self.assertEqual(getattr(_library, name), self.number(f"OPTION_{name}"), name)
 
     def test_kinds_of_events_and_levels_of_the_log(self):
-        for name in ("CONNECTED", "CONNECT_FAILED", "SERVER_ERROR", "MESSAGE", "REQUEST", "SEND_DONE", "NEW_UID", "WARNING", "LOG", "STOPPED"):
+        for name in ("CONNECTED", "CONNECT_FAILED", "SERVER_ERROR", "MESSAGE", "REQUEST", "SEND_DONE", "NEW_INSTANCE_UID", "WARNING", "LOG", "STOPPED"):
             self.assertEqual(getattr(_events, name), self.number(f"EVENT_{name}"), name)
         for level, name in ((40, "ERROR"), (30, "WARN"), (20, "INFO"), (10, "DEBUG")):
             self.assertEqual(_log.LEVELS[self.number(f"LOG_{name}")], level)

@@ -8,7 +8,7 @@
 
 #define COPY_FUNCTIONS(EACH) \
   EACH(version) EACH(client_new) EACH(client_unref) EACH(client_set_ca_file) EACH(client_set_description) EACH(client_set_header) \
-  EACH(attributes_new) EACH(attributes_set_string) EACH(attributes_free) EACH(agent_new) EACH(agent_set_delivery) EACH(agent_set_interval) \
+  EACH(attributes_new) EACH(attributes_set_string) EACH(attributes_free) EACH(agent_new) EACH(agent_set_delivery) EACH(agent_set_heartbeat_interval) \
   EACH(agent_start) EACH(agent_next_event) EACH(agent_stop) EACH(agent_free) EACH(event_kind) EACH(event_free)
 
 typedef struct copy {

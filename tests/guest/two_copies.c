@@ -20,7 +20,7 @@ static pair started(const copy *of, const char *name) {
   of->attributes_free(who);
   OK(of->agent_new(it.client, NULL, NULL, NULL, &it.agent, NULL));
   OK(of->agent_set_delivery(it.agent, OPAMP_DELIVERY_POLL, NULL));
-  OK(of->agent_set_interval(it.agent, 10, NULL));
+  OK(of->agent_set_heartbeat_interval(it.agent, 10, NULL));
   OK(of->agent_start(it.agent, NULL));
   return it;
 }
