@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ._events import Event as Event
     from .callbacks import MessageData as MessageData
+    from .version import __version__ as __version__
 
     #: Whether libopamp.so was found and loaded; without it `OpAMPAgent.start` warns once and does nothing.
     available: bool
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     unavailable_reason: str | None
 
 __all__ = ["Event", "MessageData", "OpAMPAgent", "OpAMPCallbacks", "OpAMPClient", "available", "install_as", "unavailable_reason"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
@@ -40,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from ._events import Event
 
         return Event
+    if name == "__version__":
+        from .version import __version__
+
+        return __version__
     if name in ("available", "unavailable_reason"):
         from . import _library
 

@@ -6,21 +6,16 @@ import time
 from . import _log
 from ._sends import Sends, is_reported, parts_of
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .client import OpAMPClient
-
 BUILDERS = ("build_full_state_message", "build_heartbeat_message")
 
 
 class Overridden:
-    """The builders of a client that are not OpAMPClient's own."""
+    """The builders of a client that are not its `base`'s own."""
 
-    def __init__(self, client: OpAMPClient, interval_s: float, tries: int) -> None:
-        from .client import OpAMPClient
-
-        self._builders = [getattr(client, name) for name in BUILDERS
-                          if getattr(getattr(client, name), "__func__", None) is not getattr(OpAMPClient, name)]
+    def __init__(self, client: object, base: type, interval_s: float, tries: int) -> None:
+        builders = {name: getattr(client, name) for name in BUILDERS}
+        self._builders = [build for name, build in builders.items()
+                          if getattr(build, "__func__", None) is not getattr(base, name)]
         self._interval_s, self._tries = interval_s, tries
         self._said: dict[int, bytes] = {}
         self._next = time.monotonic()
@@ -41,7 +36,8 @@ class Overridden:
                 news.update(parts_of(build()))
             except Exception:
                 _log.logger("agent").exception("building a message failed")
-        news = {number: part for number, part in news.items() if self._said.get(number) != part and is_reported(number)}
+        news = {number: part for number, part in news.items()
+                if self._said.get(number) != part and is_reported(number)}
         if news:
             self._said.update(news)
             sends.send(b"".join(news.values()), self._tries, None)

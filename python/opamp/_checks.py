@@ -1,6 +1,8 @@
 """What an argument may be: whatever is wrong with one is a TypeError or a ValueError that names it."""
 from __future__ import annotations
 
+from .proto._names import STATUSES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,14 +83,16 @@ def status(name: str, given: Any) -> int:
     """A status of an offer that can be reported."""
     if not isinstance(given, int):
         raise TypeError(f"{name} must be an int, not {type(given).__name__}")
-    if given not in (0, 1, 2, 3):
-        raise ValueError(f"{name} is {given}, must be UNSET (0), APPLIED (1), APPLYING (2) or FAILED (3)")
+    if given not in STATUSES.values():
+        *known, last = (f"{each} ({number})" for each, number in
+                        sorted(STATUSES.items(), key=lambda pair: pair[1]))
+        raise ValueError(f"{name} is {given}, must be {', '.join(known)} or {last}")
     return int(given)
 
 
 def status_hash(name: str, given: Any, status: int) -> bytes:
     """The hash that goes with a status: UNSET is about no offer."""
-    if status != 0:
+    if status != STATUSES["UNSET"]:
         return content(name, given)
     if not isinstance(given, (bytes, bytearray, memoryview)):
         raise TypeError(f"{name} must be bytes, not {type(given).__name__}")

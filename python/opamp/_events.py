@@ -5,6 +5,7 @@ import ctypes
 
 from . import _handle as h, _library, _log, messages
 from ._message import message_class
+from .proto._names import capabilities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,14 @@ CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, SEND_DONE, NEW_INSTAN
 NAMES = {CONNECTED: "connected", CONNECT_FAILED: "connect_failed", SERVER_ERROR: "server_error", MESSAGE: "message",
          NEW_INSTANCE_UID: "new_uid", WARNING: "warning", STOPPED: "stopped"}
 # Parts of a message beside a configuration, each with the capabilities of which one must be declared for it to be handed on.
-NEEDED = {"packages_available": 0x8, "connection_settings": 0x3E0, "command": 0x400, "custom_message": 0}
+NEEDED = {
+    "packages_available": capabilities("AcceptsPackages"),
+    "connection_settings": capabilities(
+        "ReportsOwnTraces", "ReportsOwnMetrics", "ReportsOwnLogs",
+        "AcceptsOpAMPConnectionSettings", "AcceptsOtherConnectionSettings"),
+    "command": capabilities("AcceptsRestartCommand"),
+    "custom_message": capabilities(),
+}
 
 
 class Event:
@@ -69,11 +77,11 @@ class Taken:
             return None
         return messages.decode_message(h.bytes_of(self._lib.message_bytes, self._message(borrowed)))
 
-    def event(self, answer: Any, capabilities: int) -> Event:
+    def event(self, answer: Any, declared: int) -> Event:
         """For the host; `answer` is what the method of that name gave."""
         event = Event(NAMES[self.kind], error=self.error)
         if self.kind == MESSAGE:
-            event.message = self._handed_on(answer, capabilities)
+            event.message = self._handed_on(answer, declared)
         elif self.kind == SERVER_ERROR:
             event.error_response = answer.error_response if answer is not None else self._error_response()
         elif self.kind == NEW_INSTANCE_UID:
@@ -91,7 +99,7 @@ class Taken:
             type=self.error.server_type or 0, error_message=self.error.server_message,
             retry_info=None if wait is None else {"retry_after_nanoseconds": int(wait * 1e9)})
 
-    def _handed_on(self, answer: Any, capabilities: int) -> MessageData:
+    def _handed_on(self, answer: Any, declared: int) -> MessageData:
         """The parts that passed the library's filters."""
         from ._data import MessageData
 
@@ -99,7 +107,7 @@ class Taken:
         if not self._lib.message_remote_config(self._lib.event_message(self._event.pointer), None):
             data.remote_config = None
         for name, bits in NEEDED.items():
-            if not capabilities & bits:
+            if not declared & bits:
                 setattr(data, name, None)
         return data
 

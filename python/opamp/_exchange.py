@@ -1,10 +1,9 @@
 """Exchanges that Python carries out: `OpAMPClient.send`, and a transport of the host's own."""
-# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import ctypes
 
-from . import __version__, _checks, _handle as h, _library, messages
+from . import _checks, _handle as h, _library, _told, messages
 from ._message import message_class
 from .exceptions import OpAMPTimeoutError
 from .transport.base import base_headers
@@ -13,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .client import OpAMPClient
+    from ._state import State
     from .transport.base import HttpTransport
 
 
@@ -36,59 +35,65 @@ class Suppressed:
             self._context.detach(self._token)
 
 
-def by_transport(client: OpAMPClient, transport: HttpTransport, headers: dict[str, str], data: bytes, timeout_millis: int) -> Any:
-    """One call of the host's own transport."""
-    trust, certificate, key = client._tls
+def by_transport(state: State, transport: HttpTransport, headers: dict[str, str], data: bytes,
+                 timeout_millis: int) -> Any:
+    """One call of the application's own transport."""
+    trust, certificate, key = state.tls
     with Suppressed():
-        return transport.send(url=client._endpoint, headers=headers, data=data, timeout_millis=timeout_millis,
-                                      tls_certificate=trust, tls_client_certificate=certificate, tls_client_key=key)
+        return transport.send(
+            url=state.endpoint, headers=headers, data=data, timeout_millis=timeout_millis,
+            tls_certificate=trust, tls_client_certificate=certificate, tls_client_key=key)
 
 
-def numbered(client: OpAMPClient, data: bytes) -> bytes:
+def numbered(state: State, data: bytes) -> bytes:
     """An AgentToServer with the client's uid, next number and capabilities. Raises ValueError."""
     message = message_class("AgentToServer").FromString(data)
-    message.instance_uid, message.capabilities = client.instance_uid, client._capabilities
-    message.sequence_num = client._numbers.take()
+    message.instance_uid, message.capabilities = state.uid(), state.capabilities
+    message.sequence_num = state.numbers.take()
     return bytes(message.SerializeToString())
 
 
-def own_headers(client: OpAMPClient) -> dict[str, str]:
+def own_headers(state: State) -> dict[str, str]:
     """What the library puts into a request of an agent's."""
-    uid = client.instance_uid.hex()
+    from .version import __version__
+
+    uid = state.uid().hex()
     uid = "-".join((uid[:8], uid[8:12], uid[12:16], uid[16:20], uid[20:]))
-    given = {name: value for name, value in client._headers.items() if name.lower() != "content-type"}
+    given = {name: value for name, value in state.headers.items()
+             if name.lower() != "content-type"}
     own = {"User-Agent": f"libopamp/{__version__}", **base_headers, "OpAMP-Instance-UID": uid}
     names = {name.lower() for name in given}
     return {**{name: value for name, value in own.items() if name.lower() not in names}, **given}
 
 
-def send_by(client: OpAMPClient, transport: HttpTransport, data: bytes) -> Any:
+def send_by(state: State, transport: HttpTransport, data: bytes) -> Any:
     """One exchange without an agent."""
     try:
-        return by_transport(client, transport, own_headers(client), data, client._timeout_millis)
+        return by_transport(state, transport, own_headers(state), data, state.timeout_millis)
     except BaseException as error:
         if not is_reached(causes(error)):
-            client._numbers.give_back()
+            state.numbers.give_back()
         raise
 
 
-def send(client: OpAMPClient, data: bytes) -> Any:
+def send(state: State, data: bytes) -> Any:
     """What `OpAMPClient.send` promises."""
-    client._check_process()
-    agent, transport = client._agent, client._transport
+    state.check_process()
+    running, transport = state.running, state.transport
     try:
-        if agent is not None:
-            return agent._exchange(data)
+        if running is not None:
+            return running.exchange(data)
         if transport is not None:
-            data = numbered(client, data)
+            data = numbered(state, data)
     except ValueError as error:
         raise ValueError(f"data: {error}") from None
     if transport is not None:
-        return send_by(client, transport, data)
-    lib, handle = _library.required(), client._open()
+        return send_by(state, transport, data)
+    lib, handle = _library.required(), _told.opened(state)
     out = ctypes.c_void_p()
     try:
-        client._call_with_authorities(lib.client_exchange, handle.pointer, data, len(data), -1, ctypes.byref(out))
+        _told.call_with_authorities(state, lib.client_exchange, handle.pointer, data, len(data),
+                                    -1, ctypes.byref(out))
     except h.Refused as error:
         if error.status == _library.E_TIMEOUT:
             raise OpAMPTimeoutError(str(error.why)) from None
@@ -99,29 +104,29 @@ def send(client: OpAMPClient, data: bytes) -> Any:
     return messages.decode_message(h.bytes_of(lib.message_bytes, message))
 
 
-def serve(client: OpAMPClient, request: h.Handle) -> None:
+def serve(state: State, request: h.Handle) -> None:
     """Carries out one opamp_request and ends it."""
-    lib, transport = _library.required(), client._transport
+    lib, transport = _library.required(), state.transport
     if transport is None:
         return
     wait = ctypes.c_uint64()
     lib.request_timeout_ms(request.pointer, ctypes.byref(wait))
     headers: dict[str, str] = {}
-    as_given = {name.lower(): name for name in [*base_headers, *client._headers]}
+    as_given = {name.lower(): name for name in [*base_headers, *state.headers]}
     name, value = h.Slice(), h.Slice()
     while lib.request_header_at(request.pointer, len(headers), ctypes.byref(name), ctypes.byref(value)) == 0:
         its_name = bytes(h.view_of(request, name)).decode()
         headers[as_given.get(its_name.lower(), its_name)] = bytes(h.view_of(request, value)).decode("latin-1")
     number = None
     try:
-        limit = max(1, min(int(client._timeout_millis), wait.value))
-        body, number = client._numbers.adjusted(bytes(h.bytes_of(lib.request_body, request)))
-        answer = by_transport(client, transport, headers, body, limit)
+        limit = max(1, min(int(state.timeout_millis), wait.value))
+        body, number = state.numbers.adjusted(bytes(h.bytes_of(lib.request_body, request)))
+        answer = by_transport(state, transport, headers, body, limit)
         encoded = _checks.encoded("the transport's answer", answer)
     except BaseException as error:  # nobody is above this thread, and later requests need it
         try:
             if not _fail(lib, request, error) and number is not None:
-                client._numbers.is_unused(number)
+                state.numbers.is_unused(number)
         except Exception:  # an exception that can not be told
             lib.request_fail(request.pointer, 1, type(error).__name__.encode())
         return

@@ -4,7 +4,6 @@ started anew.
 A fork by `os.fork` is heard of at once, by a hook. Clients and agents know their process, too, and look when they are used: a fork in C may
 run no hooks.
 """
-# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import os
@@ -13,17 +12,19 @@ from . import _threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .agent import OpAMPAgent
+    from collections.abc import Callable
 
-_agents: dict[int, OpAMPAgent] = {}
-_state = {"registered": False}
+# What each agent does at the end of the process, and what in a child.
+_watched: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
+_hooks = {"registered": False}
 
 
-def watch(agent: OpAMPAgent) -> None:
-    """Keeps a started agent alive, to be stopped at exit and left behind by a fork."""
-    _agents[id(agent)] = agent
-    if not _state["registered"]:
-        _state["registered"] = True
+def watch(agent: object, at_exit: Callable[[], None], in_child: Callable[[], None]) -> None:
+    """Keeps a started agent alive, to be stopped at exit and left behind by a fork: the two are
+    methods of it."""
+    _watched[id(agent)] = at_exit, in_child
+    if not _hooks["registered"]:
+        _hooks["registered"] = True
         import atexit
         # The hooks of these two must come before ours: then their locks are good again in the child.
         import logging  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -36,17 +37,17 @@ def watch(agent: OpAMPAgent) -> None:
         os.register_at_fork(after_in_child=_in_child)
 
 
-def forget(agent: OpAMPAgent) -> None:
-    _agents.pop(id(agent), None)
+def forget(agent: object) -> None:
+    _watched.pop(id(agent), None)
 
 
 def _at_exit() -> None:
-    for agent in list(_agents.values()):
-        agent._at_exit()
+    for at_exit, _ in list(_watched.values()):
+        at_exit()
 
 
 def _in_child() -> None:
-    agents = list(_agents.values())
-    _agents.clear()
-    for agent in agents:
-        agent._in_child()
+    watched = list(_watched.values())
+    _watched.clear()
+    for _, in_child in watched:
+        in_child()

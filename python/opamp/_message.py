@@ -360,7 +360,7 @@ class Files(Message):
             kind = message_class("AgentConfigFile")
             make = kind.__new__
             for number, value, _, _ in fields:
-                if number == 1:
+                if number in self._takers:
                     entry = _view(value)
                     key, content = pair(entry if len(entry) > SMALL else bytes(entry))
                     file = files[_text(key)] = make(kind)

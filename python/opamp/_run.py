@@ -3,14 +3,13 @@
 One thread takes events and calls the host's callbacks, in turn. Where a callback may not hold up the taking (a transport of the host's is
 served through events; somebody waits for the end of a message while a callback runs) a second one takes from then on.
 """
-# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import ctypes
 import time
 
-from . import _events, _exchange, _handle as h, _library, _log, _threads
-from ._events import Event, Taken
+from . import _exchange, _handle as h, _library, _log, _threads
+from ._events import LOG, NAMES, SEND_DONE, REQUEST, STOPPED, WARNING, Event, Taken
 from ._message import message_class
 from .exceptions import OpAMPTimeoutError
 from .transport.exceptions import OpAMPException
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
 
     from ._builders import Overridden
     from ._sends import Done, Sends
-    from .agent import OpAMPAgent
-    from .callbacks import OpAMPCallbacks
-    from .client import OpAMPClient
+    from ._state import State
 
 #: What one `dispatch` serves at most, so that it ends under a flood, and the ends of messages that wait for a busy callback.
 MANY = 64
@@ -35,10 +32,11 @@ CALLBACK_S = 2.0
 
 
 class Run:
-    """`handle`: the library's agent; None where it could not start, which is told as an event and stays so until `stop`."""
+    """`handle`: the library's agent; None where it could not start, which is told as an event and
+    stays so until `stop`. `tell` calls the callback of an event, `on_over` hears of the end."""
 
-    def __init__(self, agent: OpAMPAgent, client: OpAMPClient, callbacks: OpAMPCallbacks, handle: h.Handle | None, sends: Sends,
-                 builders: Overridden) -> None:
+    def __init__(self, state: State, handle: h.Handle | None, sends: Sends, builders: Overridden,
+                 tell: Callable[[Event], None], on_over: Callable[[Run], None]) -> None:
         self.handle = handle
         self.is_over = self.is_stopping = self.has_thread = False
         self.drained = _threads.Gate()
@@ -46,7 +44,8 @@ class Run:
         self.on_end: list[Callable[[], None]] = []
         # A lock of asyncio's for each loop in which events are iterated over.
         self.turns: dict[Any, Any] = {}
-        self._agent, self._client, self._callbacks, self._sends, self._builders = agent, client, callbacks, sends, builders
+        self._state, self._sends, self._builders = state, sends, builders
+        self._tell, self._on_over = tell, on_over
         self._lock = _threads.new_lock()
         self._caller = _threads.ident()
         self._is_calling = self._is_split = False
@@ -56,7 +55,6 @@ class Run:
         self._requests: _threads.Slot | None = None
         # Who waits for the answer of a message.
         self._awaited: list[Ended] = []
-        self._capabilities: int = client._capabilities
 
     # The threads.
 
@@ -70,7 +68,7 @@ class Run:
         self.has_thread = True
         self._caller = 0
         try:
-            if self._client._transport is not None and self.handle is not None:
+            if self._state.transport is not None and self.handle is not None:
                 self._split()
             _threads.spawn(self._call_on, "opamp-events")
         except RuntimeError:
@@ -140,13 +138,13 @@ class Run:
             self.end()
             return False, None
         taken = Taken(h.Handle(out.value or 0, lib.event_free))
-        if taken.kind == _events.REQUEST:
+        if taken.kind == REQUEST:
             self._serve(taken.request())
-        elif taken.kind == _events.LOG:
+        elif taken.kind == LOG:
             taken.write_log_line()
-        elif taken.kind == _events.SEND_DONE:
+        elif taken.kind == SEND_DONE:
             self._on_send_done(taken)
-        elif taken.kind in _events.NAMES:
+        elif taken.kind in NAMES:
             return True, self._noted(taken)
         return True, None
 
@@ -155,10 +153,10 @@ class Run:
         if answer is not None:
             for each in list(self._awaited):
                 each.hear(answer)
-        if taken.kind == _events.WARNING:
+        if taken.kind == WARNING:
             _log.logger("agent").warning("%s", taken.error)
-        event = taken.event(answer, self._capabilities)
-        if taken.kind == _events.STOPPED:
+        event = taken.event(answer, self._state.capabilities)
+        if taken.kind == STOPPED:
             if taken.error is not None:
                 _log.logger("agent").error("the agent ended: %s", taken.error)
             self.end()
@@ -183,14 +181,14 @@ class Run:
     def _serve(self, request: h.Handle) -> None:
         """On a thread of its own, so that a slow transport delays no callback."""
         if self._requests is None:
-            requests, client = _threads.Slot(), self._client
+            requests, state = _threads.Slot(), self._state
 
             def serve() -> None:
                 while True:
                     taken = requests.take()
                     if taken is None:
                         return
-                    _exchange.serve(client, taken)
+                    _exchange.serve(state, taken)
 
             try:
                 _threads.spawn(serve, "opamp-transport")
@@ -211,7 +209,7 @@ class Run:
     def deliver(self, event: Event) -> None:
         """Calls the callback of an event, or leaves it to the thread that does, where the newest of a kind waits."""
         if self.is_caller():
-            self._tell(event)
+            self._call_for(event)
         else:
             self.keep(event)
             self._something_waits.put(None)
@@ -234,23 +232,14 @@ class Run:
         """Calls what was kept for the calling thread. How many events there were."""
         events = self.kept()
         for event in events:
-            self._tell(event)
+            self._call_for(event)
         while self._ends:
             self._call(*self._ends.pop(0))
         return len(events)
 
-    def _tell(self, event: Event) -> None:
-        callbacks, agent, client = self._callbacks, self._agent, self._client
-        if self.is_stopping:
-            return
-        if event.kind == "connected":
-            self._call(callbacks.on_connect, agent, client)
-        elif event.kind == "connect_failed":
-            self._call(callbacks.on_connect_failed, agent, client, event.error)
-        elif event.kind == "server_error":
-            self._call(callbacks.on_error, agent, client, event.error_response)
-        elif event.kind == "message":
-            self._call(callbacks.on_message, agent, client, event.message)
+    def _call_for(self, event: Event) -> None:
+        if not self.is_stopping:
+            self._call(self._tell, event)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         self._is_calling = True
@@ -273,10 +262,14 @@ class Run:
             if not came:
                 break
             if event is not None:
-                self._tell(event)
+                self._call_for(event)
             served += 1
         self.report_due()
         return served
+
+    def forget(self, number: int) -> None:
+        """A newer value of that field of AgentToServer went another way than through `exchange`."""
+        self._sends.forget(number)
 
     def exchange(self, data: bytes) -> Any:
         """One message and its answer, through the running agent. Raises OpAMPException and its kin, ValueError."""
@@ -287,7 +280,9 @@ class Run:
         finally:
             self._awaited.remove(ended)
         if not ended.is_done:
-            raise OpAMPException("the agent stopped") if self.is_over else OpAMPTimeoutError("no answer within the time of an exchange")
+            if self.is_over:
+                raise OpAMPException("the agent stopped")
+            raise OpAMPTimeoutError("no answer within the time of an exchange")
         if ended.why is not None and (ended.why.kind != "server" or ended.answer is None):
             raise ended.why
         return message_class("ServerToAgent")() if ended.answer is None else ended.answer
@@ -307,7 +302,7 @@ class Run:
 
     def _exchange_s(self) -> float:
         out = ctypes.c_uint64()
-        client = self._client._handle
+        client = self._state.handle
         if client is not None:
             _library.required().client_option(client.pointer, _library.EXCHANGE_TIMEOUT_MS, ctypes.byref(out))
         return out.value / 1000
@@ -359,7 +354,7 @@ class Run:
                 wake()
             except RuntimeError:
                 pass  # its loop was closed, and nobody waits there any more
-        self._agent._on_end(self)
+        self._on_over(self)
 
 
 class Ended:

@@ -1,11 +1,11 @@
 """Messages that the host made itself: their tickets, and what waits while the library takes none."""
-# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import ctypes
 
 from . import _handle as h, _library, _log, _threads
 from ._wire import fields_of
+from .proto._names import FIELDS
 from .transport.exceptions import OpAMPException
 
 TYPE_CHECKING = False
@@ -13,19 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .client import OpAMPClient
+    from ._state import Told
 
     #: Hears once how a message ended: None when it was confirmed.
     Done = Callable[["OpAMPException | None"], Any]
 
 #: Completions that are kept while messages wait.
 WAITING = 64
-# Fields of AgentToServer: the library sets uid, number and capabilities itself, and says goodbye only when it stops.
-OURS = {1, 2, 4, 9}
-EFFECTIVE_CONFIG = 6
+# The library sets uid, number and capabilities itself, and says goodbye only when it stops.
+OURS = {FIELDS[name] for name in (
+    "instance_uid", "sequence_num", "capabilities", "agent_disconnect")}
+EFFECTIVE_CONFIG = FIELDS["effective_config"]
 # What this release of the library does not report.
-NOT_REPORTED = {5: "health", 8: "package_statuses", 11: "connection_settings_request", 12: "custom_capabilities", 13: "custom_message",
-                14: "available_components", 15: "connection_settings_status"}
+NOT_REPORTED = {FIELDS[name]: name for name in (
+    "health", "package_statuses", "connection_settings_request", "custom_capabilities",
+    "custom_message", "available_components", "connection_settings_status")}
 
 
 def is_reported(number: int) -> bool:
@@ -49,8 +51,8 @@ class Sends:
     """Hands messages to the library while an agent runs. What it can not take now (none runs yet, or 64 ends wait to be taken) becomes
     one message of the newest parts, so that nothing is lost and no more than one of each waits."""
 
-    def __init__(self, client: OpAMPClient) -> None:
-        self._client = client
+    def __init__(self, told: Told) -> None:
+        self._told = told
         self._lock = _threads.new_lock()
         self._agent: h.Handle | None = None
         self._open: dict[int, Done] = {}
@@ -84,9 +86,9 @@ class Sends:
             if not is_reported(number):
                 pass
             elif number == EFFECTIVE_CONFIG and isinstance(value, memoryview):
-                told = self._client._told_config
+                told = self._told.config
                 if told is None or len(value) != len(told) or not data.startswith(told, end - len(told)):
-                    self._client._told_config = None
+                    self._told.config = None
                     continue
             else:
                 continue

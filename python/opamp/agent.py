@@ -1,10 +1,10 @@
 """A running connection to the server, and the delivery of what happens on it."""
-# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import os
 
 from . import _checks, _fork, _library, _log
+from ._state import Told
 from .callbacks import OpAMPCallbacks
 from .client import OpAMPClient
 
@@ -76,8 +76,7 @@ class OpAMPAgent:
         self._check_process()
         if self._run is not None:
             raise RuntimeError("the agent is already started")
-        # Of its type, as a mock's class is what the mock says: ctypes would look for a pointer in a mock without an end.
-        if not issubclass(type(self._client), OpAMPClient):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not _is_a_client(self._client):
             raise TypeError(f"client must be an OpAMPClient, not {type(self._client).__name__}")
         if _library.library() is None:
             _log.warn_once("agent", f"no OpAMP agent runs: {_library.reason()}")
@@ -86,15 +85,18 @@ class OpAMPAgent:
         from ._events import Event
         from ._run import Run
 
-        builders = Overridden(self._client, self._interval_ms / 1000, self._heartbeat_tries)
+        state = self._client.__opamp_state__
+        builders = Overridden(self._client, OpAMPClient, self._interval_ms / 1000,
+                              self._heartbeat_tries)
         refused = self._begin()
-        run = self._run = Run(self, self._client, self._callbacks, None if refused else self._handle, self._sends, builders)
-        _fork.watch(self)
+        run = self._run = Run(state, None if refused else self._handle, self._sends, builders,
+                              self._tell, self._on_over)
+        _fork.watch(self, self._at_exit, self._in_child)
         if refused is not None:
             _log.logger("agent").error("the agent can not start: %s", refused)
             run.keep(Event("connect_failed", error=refused))
         elif self._handle is not None:
-            self._client._agent = self
+            state.running = run
             self._sends.begin(self._handle)
             run.report_due()
         if thread:
@@ -106,17 +108,17 @@ class OpAMPAgent:
 
     def _begin(self) -> OpAMPException | None:
         """Starts the library's agent; what refused it otherwise."""
-        from . import _handle as h
+        from . import _handle as h, _told
         from .transport.exceptions import OpAMPException
 
-        lib = _library.required()
+        lib, state = _library.required(), self._client.__opamp_state__
         try:
             if self._handle is None:
-                self._handle = self._made(self._client._open())
+                self._handle = self._made(_told.opened(state))
             # Its end was told, but its thread may be on its way out yet.
             lib.agent_stop(self._handle.pointer, -1)
             h.call(lib.agent_set_log_events, self._handle.pointer, _log.library_level())
-            self._client._call_with_authorities(lib.agent_start, self._handle.pointer)
+            _told.call_with_authorities(state, lib.agent_start, self._handle.pointer)
         except h.Refused as error:
             return error.why
         except OpAMPException as error:
@@ -143,7 +145,8 @@ class OpAMPAgent:
         if self._made_sends is None:
             from ._sends import Sends
 
-            self._made_sends = Sends(self._client)
+            known = _is_a_client(self._client)
+            self._made_sends = Sends(self._client.__opamp_state__.told if known else Told())
         return self._made_sends
 
     def send(self, payload: Any, max_retries: int | None = None, callback: Callable[[], Any] | None = None) -> None:
@@ -184,13 +187,32 @@ class OpAMPAgent:
         if self._run is not None:
             self._run.stop(timeout, goodbye)
 
-    def _on_end(self, run: Run) -> None:
+    @property
+    def __opamp_parties__(self) -> tuple[OpAMPClient, OpAMPCallbacks]:
+        """Who reports and who hears, for this package alone."""
+        return self._client, self._callbacks
+
+    def _tell(self, event: Event) -> None:
+        callbacks, client = self._callbacks, self._client
+        # Which of an event's attributes are there goes with its kind.
+        told: Any = event
+        if event.kind == "connected":
+            callbacks.on_connect(self, client)
+        elif event.kind == "connect_failed":
+            callbacks.on_connect_failed(self, client, told.error)
+        elif event.kind == "server_error":
+            callbacks.on_error(self, client, told.error_response)
+        elif event.kind == "message":
+            callbacks.on_message(self, client, told.message)
+
+    def _on_over(self, run: Run) -> None:
         """The run is over, by `stop` or because the library's agent ended."""
         if self._run is run:
             self._run = None
             _fork.forget(self)
-        if self._client._agent is self:
-            self._client._agent = None
+        state = self._client.__opamp_state__
+        if state.running is run:
+            state.running = None
 
     def _at_exit(self) -> None:
         """The process ends: a goodbye within a second, with the interpreter free for a transport of the host's."""
@@ -312,19 +334,18 @@ class OpAMPAgent:
             raise RuntimeError("the agent delivers on its own thread; start(thread=False) leaves that to you")
         return self._run
 
-    def _exchange(self, data: bytes) -> Any:
-        """`OpAMPClient.send` while the agent runs."""
-        run = self._run
-        if run is None:
-            raise RuntimeError("the agent does not run")
-        return run.exchange(data)
-
     def __enter__(self) -> OpAMPAgent:
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _is_a_client(client: object) -> bool:
+    """Of its type, as a mock's class is what the mock says: ctypes would look for a pointer in a
+    mock without an end."""
+    return issubclass(type(client), OpAMPClient)
 
 
 def _without_argument(callback: Callable[[], Any]) -> Done:

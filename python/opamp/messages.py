@@ -7,11 +7,24 @@ from . import _log
 from ._message import message_class
 from ._wire import encoded_number
 from .exceptions import OpAMPRemoteConfigDecodeException, OpAMPRemoteConfigParseException
+from .proto._names import fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
+
+
+def _begin(number: int) -> bytes:
+    """What stands before the length of a field of bytes."""
+    return encoded_number(number << 3 | 2)
+
+
+_MAP = _begin(fields("EffectiveConfig")["config_map"])
+_ENTRY = _begin(fields("AgentConfigMap")["config_map"])
+# Of each entry of a map, whatever the schema says.
+_KEY, _VALUE = _begin(1), _begin(2)
+_BODY, _TYPE = (_begin(fields("AgentConfigFile")[name]) for name in ("body", "content_type"))
 
 
 def decode_message(data: bytes | memoryview) -> Any:
@@ -89,7 +102,7 @@ def build_effective_config_message(config: Mapping[str, Any], content_type: str)
     # Field by field: a view for each of a thousand files would take longer than all else.
     entries: list[bytes] = []
     kind = content_type.encode("utf-8", "replace")
-    kind = b"\x12" + encoded_number(len(kind)) + kind if kind else b""
+    kind = _TYPE + encoded_number(len(kind)) + kind if kind else b""
     encoded = _body_encoder(content_type)
     for name, value in config.items():
         key = name.encode("utf-8", "replace")
@@ -98,13 +111,14 @@ def build_effective_config_message(config: Mapping[str, Any], content_type: str)
         except ValueError as error:
             _log.logger("messages").error("%s is left out of the effective configuration: %s", name, error)
             continue
-        head = b"\x0a" + encoded_number(len(key)) + key + b"\x12"
-        size = b"\x0a" + encoded_number(len(body))
+        head = _KEY + encoded_number(len(key)) + key + _VALUE
+        size = _BODY + encoded_number(len(body))
         length = len(size) + len(body) + len(kind)
         head += encoded_number(length) + size
-        entries += (b"\x0a", encoded_number(len(head) + length - len(size)), head, body, kind)
+        entries += (_ENTRY, encoded_number(len(head) + length - len(size)), head, body, kind)
     whole = sum(map(len, entries))
-    return message_class("EffectiveConfig").FromString(b"".join([b"\x0a", encoded_number(whole), *entries]))
+    encoded_map = b"".join([_MAP, encoded_number(whole), *entries])
+    return message_class("EffectiveConfig").FromString(encoded_map)
 
 
 def encode_effective_config_body(content_type: str, value: Any) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from devserver import Devserver
 
-from opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient, _log
+from opamp import OpAMPAgent, OpAMPCallbacks, OpAMPClient, _log, _told
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent
@@ -61,6 +61,11 @@ class Recorder(OpAMPCallbacks):
             message = self.next("message")[1]
             if message.remote_config:
                 return message.remote_config
+
+
+def opened(client):
+    """The library's client of one of ours, as its first use makes it."""
+    return _told.opened(client.__opamp_state__)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import threading
 import unittest
 from unittest import mock
 
-from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, python, running
+from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, opened, python, running
 
 from opamp import MessageData, OpAMPAgent, OpAMPCallbacks, OpAMPClient, _events, _run
 from opamp.exceptions import OpAMPException
@@ -79,7 +79,7 @@ class WhatIsHeard(unittest.TestCase):
     def test_a_capability_that_is_not_there_is_left_out_and_named(self):
         with log_lines() as lines:
             client = client_of("http://127.0.0.1:9/", capabilities=1 | 2 | 8 | 1 << 40)
-            client._open()
+            opened(client)
         self.assertIn("ACCEPTS_PACKAGES", " ".join(lines))
         self.assertIn("0x10000000000", " ".join(lines))
 

@@ -5,7 +5,7 @@ import threading
 import unittest
 from unittest import mock
 
-from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, running
+from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, opened, running
 
 from opamp import OpAMPCallbacks, _library, messages
 from opamp.exceptions import OpAMPException
@@ -130,7 +130,8 @@ class Served(unittest.TestCase):
             return opamp_pb2.ServerToAgent()
 
         client, callbacks = client_of("url", transport=Told(answer)), Recorder()
-        _library.required().client_set_option(client._open().pointer, _library.EXCHANGE_TIMEOUT_MS, 200, None)
+        _library.required().client_set_option(
+            opened(client).pointer, _library.EXCHANGE_TIMEOUT_MS, 200, None)
         with running(client, callbacks):
             self.assertEqual(callbacks.next("connect_failed")[1].kind, "timeout")
             self.assertFalse(release.is_set())

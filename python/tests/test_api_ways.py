@@ -7,7 +7,7 @@ import traceback
 import unittest
 from unittest import mock
 
-from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, running
+from kit import PATIENCE_S, Devserver, Recorder, client_of, log_lines, opened, running
 from relays import HttpProxy, SocksProxy, UnixRelay
 
 from opamp.exceptions import OpAMPException
@@ -145,7 +145,7 @@ class Proxies(Ways):
     def test_a_transport_of_the_hosts_own_takes_no_notice_and_one_warning_says_so(self):
         with log_lines() as lines:
             for _ in range(2):
-                client_of("url", transport=mock.Mock(), proxy="http://127.0.0.1:9")._open()
+                opened(client_of("url", transport=mock.Mock(), proxy="http://127.0.0.1:9"))
         self.assertEqual(len([line for line in lines if "given transport carries" in line]), 1, lines)
 
 

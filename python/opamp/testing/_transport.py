@@ -79,7 +79,7 @@ class FakeTransport(HttpTransport):
     def exchange(self, agent: OpAMPAgent) -> None:
         """One report of an agent that was not started, its answer, and the callbacks for it, on this thread. What a callback raises is
         the test's to see."""
-        client, callbacks = agent._client, agent._callbacks  # pyright: ignore[reportPrivateUsage]
+        client, callbacks = agent.__opamp_parties__
         try:
             got = client.send(client.build_full_state_message())
         except Exception as error:
