@@ -10,6 +10,7 @@ import tempfile
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import closing  # noqa: E402
+import documents  # noqa: E402
 from conformance import every_id_is_a_row_and_every_row_is_tested  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -165,6 +166,10 @@ def what_is_missing_is_named_in_one_line():
 CHECKS = [exports_exactly_the_header, archive_is_one_object_with_hidden_names, names_no_folder_of_this_machine,
           nothing_is_linked_twice, has_its_soname_and_stays_mapped, is_small, readme_shows_the_minimal_examples,
           documents_name_files_that_exist, promises_name_tests_that_exist,
+          documents.readme_lists_the_capabilities_that_can_be_declared,
+          documents.readme_lists_the_schemes_that_are_accepted,
+          documents.readme_lists_the_languages_that_are_tested,
+          documents.architecture_names_the_files_that_are_there,
           every_id_is_a_row_and_every_row_is_tested, what_is_missing_is_named_in_one_line]
 
 
