@@ -20,6 +20,7 @@ sys.path[:0] = [str(ROOT / "tests/conformance"), str(ROOT / "tests")]
 sys.dont_write_bytecode = True
 import closing  # noqa: E402
 from devserver import Devserver  # noqa: E402
+from guide import GuideTest  # noqa: E402, F401 (found among the tests of this module)
 from loopback import forget_proxies  # noqa: E402
 
 PROGRAMS = ROOT / "build/examples"
