@@ -139,6 +139,7 @@ class GuideTest(unittest.TestCase):
     @unittest.skipIf(importlib.util.find_spec("cffi") is None, "no cffi")
     def test_the_block_of_cffi(self):
         block = re.search(r"^```python\n(.*?)^```$", GUIDE, re.M | re.S).group(1)
-        command = [sys.executable, "-c", block, LIBRARY / "libopamp.so", ROOT / "include/opamp.ffi.h"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        files = [LIBRARY / "libopamp.so", ROOT / "include/opamp.ffi.h"]
+        done = subprocess.run([sys.executable, "-c", block, *files], check=True,
+                              capture_output=True, text=True)
         self.assertIn("ftp", done.stdout)
