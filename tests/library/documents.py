@@ -3,6 +3,8 @@ import ctypes
 import pathlib
 import re
 
+import imports
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SO = ROOT / "target/release/libopamp.so"
 SOURCES = ROOT / "src"
@@ -131,6 +133,20 @@ def architecture_names_the_files_that_are_there():
     assert locks == found, f"the lock order and src disagree about {sorted(locks ^ found)}"
     return f"docs/architecture.md: {len(named)} files, {len(locks)} locks, all there"
 
+
+
+def architecture_names_the_circles_that_are_there():
+    """One bullet for each set of files that name each other, and none without."""
+    section = read("docs/architecture.md").split("\n## Files that use each other\n")[1]
+    section = section.split("\n## ")[0]
+    bullets = [frozenset(re.findall(r"`([a-z_/]+\.rs)`", bullet))
+               for bullet in section.split("\n- ")[1:]]
+    found = {frozenset(circle) for circle in imports.circles()}
+    new = [sorted(circle) for circle in found - set(bullets)]
+    gone = [sorted(bullet) for bullet in set(bullets) - found]
+    assert not new, f"files use each other, which docs/architecture.md does not say: {new}"
+    assert not gone, f"docs/architecture.md names circles that are not there: {gone}"
+    return f"docs/architecture.md: {len(found)} circles of files, as the imports have them"
 
 
 def locks_of(path):

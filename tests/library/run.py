@@ -170,6 +170,7 @@ CHECKS = [exports_exactly_the_header, archive_is_one_object_with_hidden_names, n
           documents.readme_lists_the_schemes_that_are_accepted,
           documents.readme_lists_the_languages_that_are_tested,
           documents.architecture_names_the_files_that_are_there,
+          documents.architecture_names_the_circles_that_are_there,
           every_id_is_a_row_and_every_row_is_tested, what_is_missing_is_named_in_one_line]
 
 
