@@ -113,7 +113,7 @@ def readme_lists_the_languages_that_are_tested():
 
 
 def architecture_names_the_files_that_are_there():
-    """Each file that it names exists; each file of the core, and each directory, is named."""
+    """Files, functions and locks that it names exist; each file of the core is named."""
     text = read("docs/architecture.md")
     named = set(re.findall(r"`([a-z_/]+\.rs)`", text))
     there = [path.relative_to(ROOT).as_posix() for top in ("src", "devserver/src", "tests")
@@ -121,6 +121,10 @@ def architecture_names_the_files_that_are_there():
     missing = [name for name in named
                if not any(f"/{path}".endswith(f"/{name}") for path in there)]
     assert not missing, f"docs/architecture.md names files that are not there: {sorted(missing)}"
+    words = {word for path in SOURCES.rglob("*.rs")
+             for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+    stale = {word for word in re.findall(r"`([A-Za-z]+_\w+)`", text)} - words
+    assert not stale, f"docs/architecture.md names what src does not: {sorted(stale)}"
     core = {path.name for path in (SOURCES / "protocol").glob("*.rs")} - {"mod.rs"}
     unnamed = core - {name.rsplit("/", 1)[-1] for name in named}
     assert not unnamed, f"docs/architecture.md leaves out {sorted(unnamed)} of src/protocol"
