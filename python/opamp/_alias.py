@@ -25,7 +25,7 @@ def install_as(name: str = "opentelemetry._opamp") -> None:
         sys.modules[f"{name}.{module}"] = importlib.import_module(f"{package.__name__}.{module}")
     from . import _log
 
-    _log.prefix = name
+    _log.log_under(name)
 
 
 def _parent(name: str) -> ModuleType:

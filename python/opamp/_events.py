@@ -5,7 +5,7 @@ import ctypes
 
 from . import _handle as h, _library, _log, messages
 from ._message import message_class
-from .proto._names import capabilities
+from .proto._names import capabilities, values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ NEEDED = {
     "command": capabilities("AcceptsRestartCommand"),
     "custom_message": capabilities(),
 }
+UNKNOWN = values("ServerErrorResponseType")["Unknown"]
 
 
 class Event:
@@ -96,7 +97,7 @@ class Taken:
             return message_class("ServerErrorResponse")()
         wait = self.error.retry_in
         return message_class("ServerErrorResponse")(
-            type=self.error.server_type or 0, error_message=self.error.server_message,
+            type=self.error.server_type or UNKNOWN, error_message=self.error.server_message,
             retry_info=None if wait is None else {"retry_after_nanoseconds": int(wait * 1e9)})
 
     def _handed_on(self, answer: Any, declared: int) -> MessageData:

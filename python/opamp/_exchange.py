@@ -114,7 +114,8 @@ def serve(state: State, request: h.Handle) -> None:
     headers: dict[str, str] = {}
     as_given = {name.lower(): name for name in [*base_headers, *state.headers]}
     name, value = h.Slice(), h.Slice()
-    while lib.request_header_at(request.pointer, len(headers), ctypes.byref(name), ctypes.byref(value)) == 0:
+    while lib.request_header_at(request.pointer, len(headers), ctypes.byref(name),
+                                ctypes.byref(value)) == _library.OK:
         its_name = bytes(h.view_of(request, name)).decode()
         headers[as_given.get(its_name.lower(), its_name)] = bytes(h.view_of(request, value)).decode("latin-1")
     number = None

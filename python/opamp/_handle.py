@@ -48,11 +48,11 @@ def exception_of(error: int) -> OpAMPException:
     made.reason = lib.error_reason_name(lib.error_reason(error)).decode()
     made.capabilities = lib.error_capabilities(error)
     of_server = ctypes.c_int32()
-    if lib.error_server_type(error, ctypes.byref(of_server)) == 0:
+    if lib.error_server_type(error, ctypes.byref(of_server)) == _library.OK:
         made.server_type = of_server.value
         made.server_message = lib.error_server_message(error).decode("utf-8", "replace")
     wait = ctypes.c_uint64()
-    if lib.error_retry_in_ms(error, ctypes.byref(wait)) == 0:
+    if lib.error_retry_in_ms(error, ctypes.byref(wait)) == _library.OK:
         made.retry_in = wait.value / 1000
     return made
 

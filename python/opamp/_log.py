@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
 
-prefix = "opamp"
+_prefix = "opamp"
 _said: set[str] = set()
 # Levels of the library, by number: error, warning, info, debug.
 LEVELS = (0, 40, 30, 20, 10)
@@ -17,7 +17,13 @@ def logger(name: str) -> logging.Logger:
     """The logger of one of our modules."""
     import logging
 
-    return logging.getLogger(f"{prefix}.{name}")
+    return logging.getLogger(f"{_prefix}.{name}")
+
+
+def log_under(name: str) -> None:
+    """Logs under another name than `opamp` from now on."""
+    global _prefix
+    _prefix = name
 
 
 def warn_once(name: str, text: str) -> None:

@@ -131,8 +131,8 @@ class State:
         if self.handle is not None:
             import ctypes
 
-            out = ctypes.create_string_buffer(16)
-            if _library.required().client_instance_uid(self.handle.pointer, out, 16) == 0:
+            lib, out = _library.required(), ctypes.create_string_buffer(16)
+            if lib.client_instance_uid(self.handle.pointer, out, 16) == _library.OK:
                 self._uid = out.raw
         return self._uid
 
