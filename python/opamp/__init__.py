@@ -1,11 +1,13 @@
-"""An OpAMP agent in this process: takes configurations from a server, applies what your callbacks apply, reports what became of it.
+"""An OpAMP agent in this process: takes configurations from a server, applies what your callbacks
+apply, reports what became of it.
 
     agent = opamp.OpAMPAgent(callbacks=MyCallbacks(), client=opamp.OpAMPClient(
         endpoint="https://server/v1/opamp", agent_identifying_attributes={"service.name": "shop"}))
     agent.start()
 
-Names, keywords and defaults are those of OpenTelemetry Python's `opentelemetry._opamp`. The work is done by libopamp.so, on a thread
-of its own that never holds the interpreter; callbacks come on one daemon thread.
+Names, keywords and defaults are those of OpenTelemetry Python's `opentelemetry._opamp`. The work is
+done by libopamp.so, on a thread of its own that never holds the interpreter; callbacks come on one
+daemon thread.
 """
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from .callbacks import MessageData as MessageData
     from .version import __version__ as __version__
 
-    #: Whether libopamp.so was found and loaded; without it `OpAMPAgent.start` warns once and does nothing.
+    #: Whether libopamp.so was found and loaded; without it `OpAMPAgent.start` warns once and does
+    #: nothing.
     available: bool
     #: Why not; None where it is available.
     unavailable_reason: str | None

@@ -10,9 +10,11 @@ MODULES = ("agent", "callbacks", "client", "exceptions", "messages", "proto", "p
 
 
 def install_as(name: str = "opentelemetry._opamp") -> None:
-    """Registers this package and its modules as `name`, in this process, and logs under that name from now on.
+    """Registers this package and its modules as `name`, in this process, and logs under that name
+    from now on.
 
-    To be called before anything imports `name`. Raises RuntimeError if another package of that name is loaded already.
+    To be called before anything imports `name`. Raises RuntimeError if another package of that name
+    is loaded already.
     """
     package = importlib.import_module(__package__ or "opamp")
     if sys.modules.get(name, package) is not package:

@@ -1,4 +1,5 @@
-"""Messages that a client's class builds in its own way: what they add to the library's is reported at start and at each interval."""
+"""Messages that a client's class builds in its own way: what they add to the library's is reported
+at start and at each interval."""
 from __future__ import annotations
 
 import time

@@ -1,4 +1,5 @@
-"""What an argument may be: whatever is wrong with one is a TypeError or a ValueError that names it."""
+"""What an argument may be: whatever is wrong with one is a TypeError or a ValueError that names
+it."""
 from __future__ import annotations
 
 from .proto._names import STATUSES
@@ -102,7 +103,8 @@ def status_hash(name: str, given: Any, status: int) -> bytes:
 
 
 def free_text(name: str, given: Any) -> str:
-    """A text for people, as the library sends it: mended and cut, never refused for what it says."""
+    """A text for people, as the library sends it: mended and cut, never refused for what it
+    says."""
     if isinstance(given, (bytes, bytearray, memoryview)):
         # What is cut away anyway is not decoded.
         begin = bytes(given[:4 * MOST_TEXT])  # pyright: ignore[reportUnknownArgumentType]

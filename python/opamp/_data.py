@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 class MessageData:
     """What an answer of the server asks the host to act on; a part that it did not bring is None.
 
-    The parts are views with protobuf's attribute names, with or without protobuf; `to_proto()` makes the real message where protobuf
-    is installed. They may be kept; they keep the received buffer alive.
+    The parts are views with protobuf's attribute names, with or without protobuf; `to_proto()`
+    makes the real message where protobuf is installed. They may be kept; they keep the received
+    buffer alive.
     """
 
-    #: AgentRemoteConfig: `config.config_map` (name to `body`, `content_type`), `config_hash`, and `files`, the bodies without a copy.
+    #: AgentRemoteConfig: `config.config_map` (name to `body`, `content_type`), `config_hash`, and
+    #: `files`, the bodies without a copy.
     remote_config: Any = None
     #: PackagesAvailable, where AcceptsPackages is declared.
     packages_available: Any = None

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, SEND_DONE, NEW_INSTANCE_UID, WARNING, LOG, STOPPED = 1, 2, 3, 4, 5, 6, 8, 9, 10, 11
 NAMES = {CONNECTED: "connected", CONNECT_FAILED: "connect_failed", SERVER_ERROR: "server_error", MESSAGE: "message",
          NEW_INSTANCE_UID: "new_uid", WARNING: "warning", STOPPED: "stopped"}
-# Parts of a message beside a configuration, each with the capabilities of which one must be declared for it to be handed on.
+# Parts of a message beside a configuration, each with the capabilities of which one must be
+# declared for it to be handed on.
 NEEDED = {
     "packages_available": capabilities("AcceptsPackages"),
     "connection_settings": capabilities(
@@ -33,9 +34,11 @@ UNKNOWN = values("ServerErrorResponseType")["Unknown"]
 class Event:
     """One thing that happened.
 
-    `kind` is "connected", "connect_failed", "server_error", "message", "new_uid", "warning" or "stopped"; later releases may add more.
-    `message` is the MessageData of a "message"; `error` the OpAMPException of "connect_failed", "server_error", "warning", and of a
-    "stopped" that a bug caused; `error_response` the ServerErrorResponse of a "server_error"; `instance_uid` the 16 bytes of a "new_uid".
+    `kind` is "connected", "connect_failed", "server_error", "message", "new_uid", "warning" or
+    "stopped"; later releases may add more. `message` is the MessageData of a "message"; `error` the
+    OpAMPException of "connect_failed", "server_error", "warning", and of a "stopped" that a bug
+    caused; `error_response` the ServerErrorResponse of a "server_error"; `instance_uid` the 16
+    bytes of a "new_uid".
     """
 
     __slots__ = ("kind", "message", "error", "error_response", "instance_uid")

@@ -155,7 +155,8 @@ def is_reached(chain: list[Any]) -> bool:
 
 
 def _fail(lib: Any, request: Any, error: BaseException) -> bool:
-    """An answer with a bad status is told with its Retry-After; else: not reached where that is sure. Returns whether it may have been."""
+    """An answer with a bad status is told with its Retry-After; else: not reached where that is
+    sure. Returns whether it may have been."""
     chain = causes(error)
     for each in chain:
         response = getattr(each, "response", None)

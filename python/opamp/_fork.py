@@ -1,8 +1,8 @@
-"""What a forked child does with the agents of its parent: they stay there, and the child says so once; one with `restart_after_fork` is
-started anew.
+"""What a forked child does with the agents of its parent: they stay there, and the child says so
+once; one with `restart_after_fork` is started anew.
 
-A fork by `os.fork` is heard of at once, by a hook. Clients and agents know their process, too, and look when they are used: a fork in C may
-run no hooks.
+A fork by `os.fork` is heard of at once, by a hook. Clients and agents know their process, too, and
+look when they are used: a fork in C may run no hooks.
 """
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def watch(agent: object, at_exit: Callable[[], None], in_child: Callable[[], Non
     if not _hooks["registered"]:
         _hooks["registered"] = True
         import atexit
-        # The hooks of these two must come before ours: then their locks are good again in the child.
+        # The hooks of these two must come before ours: then their locks are good again in the
+        # child.
         import logging  # noqa: F401  # pyright: ignore[reportUnusedImport]
         import threading
 

@@ -1,4 +1,5 @@
-"""Calls into the library: handles that free themselves, errors as exceptions, borrowed buffers as memoryviews."""
+"""Calls into the library: handles that free themselves, errors as exceptions, borrowed buffers as
+memoryviews."""
 from __future__ import annotations
 
 import ctypes

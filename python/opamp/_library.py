@@ -1,7 +1,8 @@
 """Finds and loads libopamp.so, and knows the prototypes of what this package calls.
 
-Looked for once, when first needed: the file that OPAMP_LIBRARY names, else `libopamp.so` beside this package. Where neither
-is there, everything can be imported and built, but no agent runs; `reason()` says why.
+Looked for once, when first needed: the file that OPAMP_LIBRARY names, else `libopamp.so` beside
+this package. Where neither is there, everything can be imported and built, but no agent runs;
+`reason()` says why.
 """
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     import ctypes
     from typing import Any
 
-# name without "opamp_": result, parameters. i int32, I int64, u uint32, U uint64, z size_t, d double, s char *, p pointer, v nothing.
+# name without "opamp_": result, parameters. i int32, I int64, u uint32, U uint64, z size_t, d
+# double, s char *, p pointer, v nothing.
 PROTOTYPES = {
     "status_name": "si", "error_kind_name": "si", "error_reason_name": "si",
     "client_new": "ispp", "client_unref": "vp",

@@ -1,4 +1,5 @@
-"""Logging under `opamp`, or under the name that `install_as` gave. `logging` is imported when there is something to say."""
+"""Logging under `opamp`, or under the name that `install_as` gave. `logging` is imported when there
+is something to say."""
 from __future__ import annotations
 
 import sys
@@ -34,7 +35,8 @@ def warn_once(name: str, text: str) -> None:
 
 
 def library_level() -> int:
-    """What the library is asked to tell, by the level of the agent's logger: 0 (nothing) to 4 (debug)."""
+    """What the library is asked to tell, by the level of the agent's logger: 0 (nothing) to 4
+    (debug)."""
     if "logging" not in sys.modules:
         return 2  # as an unconfigured logging would say
     log = logger("agent")

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from ._wire import Bytes
 
-    # Name, number, kind; "" or "repeated" or "map" or the name of a oneof; the message or kind inside.
+    # Name, number, kind; "" or "repeated" or "map" or the name of a oneof; the message or kind
+    # inside.
     Field = tuple[str, int, str, str, str]
     Taker = Callable[["Message", "int | Bytes"], None]
     _List = list[Any]
@@ -55,7 +56,8 @@ class Map(_Dict):
 
 
 class Message:
-    """One message of the schema. Attributes, HasField, FromString and so on are as protobuf's; `to_proto()` makes a real one."""
+    """One message of the schema. Attributes, HasField, FromString and so on are as protobuf's;
+    `to_proto()` makes a real one."""
 
     __slots__ = ("_raw", "_set", "_present")
     _name = ""
@@ -134,7 +136,8 @@ class Message:
         return self._fields[name]
 
     def HasField(self, name: str) -> bool:
-        """Whether a message or a member of a oneof is there. Raises ValueError for a field that has no such state, or is not there at all."""
+        """Whether a message or a member of a oneof is there. Raises ValueError for a field that has
+        no such state, or is not there at all."""
         field = self._fields.get(name)
         if field is None or field[3] in ("map", "repeated") or (not field[3] and field[2] != "message"):
             raise ValueError(f"{self._name} has no field {name!r} that may be absent")

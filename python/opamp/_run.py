@@ -1,7 +1,8 @@
 """One run of an agent, from its start to its end: takes what the library tells, and hands it on.
 
-One thread takes events and calls the host's callbacks, in turn. Where a callback may not hold up the taking (a transport of the host's is
-served through events; somebody waits for the end of a message while a callback runs) a second one takes from then on.
+One thread takes events and calls the host's callbacks, in turn. Where a callback may not hold up
+the taking (a transport of the host's is served through events; somebody waits for the end of a
+message while a callback runs) a second one takes from then on.
 """
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from ._sends import Done, Sends
     from ._state import State
 
-#: What one `dispatch` serves at most, so that it ends under a flood, and the ends of messages that wait for a busy callback.
+#: What one `dispatch` serves at most, so that it ends under a flood, and the ends of messages that
+#: wait for a busy callback.
 MANY = 64
 # How often who waits for the end of a message looks whether a callback holds it up, in seconds.
 LOOK_S = 0.2
@@ -59,8 +61,10 @@ class Run:
     # The threads.
 
     def spawn(self) -> None:
-        """Delivers on a thread of its own from now on. Raises RuntimeError where none can be had."""
-        # Not first on that thread: a child forked in the middle of an import has half a module for ever.
+        """Delivers on a thread of its own from now on. Raises RuntimeError where none can be
+        had."""
+        # Not first on that thread: a child forked in the middle of an import has half a module for
+        # ever.
         import json  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
         from . import _data  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -99,7 +103,8 @@ class Run:
             _log.logger("agent").exception("an event was lost")
 
     def _split(self) -> None:
-        """From now on events are taken on another thread than the one that calls. Raises RuntimeError where none can be had."""
+        """From now on events are taken on another thread than the one that calls. Raises
+        RuntimeError where none can be had."""
         with self._lock:
             if not self._is_split:
                 _threads.spawn(self._take_on, "opamp-taker")
@@ -115,7 +120,8 @@ class Run:
         return self._caller == _threads.ident()
 
     def descriptor(self) -> int:
-        """Readable while something waits to be taken. Raises RuntimeError for an agent that could not start."""
+        """Readable while something waits to be taken. Raises RuntimeError for an agent that could
+        not start."""
         out = ctypes.c_int32()
         if self.handle is None:
             raise RuntimeError("the agent could not start")
@@ -125,7 +131,8 @@ class Run:
     # What comes.
 
     def take(self, timeout_ms: int) -> tuple[bool, Event | None]:
-        """Whether something came in that time, and what of it is for the host; the rest is dealt with here."""
+        """Whether something came in that time, and what of it is for the host; the rest is dealt
+        with here."""
         handle = self.handle
         if handle is None or self.is_over:
             return False, None
@@ -199,7 +206,8 @@ class Run:
         self._requests.put(request)
 
     def report_due(self) -> int:
-        """Reports what the client's own builders add, if it is time; in how many milliseconds it will be (-1: never)."""
+        """Reports what the client's own builders add, if it is time; in how many milliseconds it
+        will be (-1: never)."""
         if not self.is_stopping:
             self._builders.report_due(self._sends)
         return self._builders.wait_ms()
@@ -207,7 +215,8 @@ class Run:
     # What is called.
 
     def deliver(self, event: Event) -> None:
-        """Calls the callback of an event, or leaves it to the thread that does, where the newest of a kind waits."""
+        """Calls the callback of an event, or leaves it to the thread that does, where the newest of
+        a kind waits."""
         if self.is_caller():
             self._call_for(event)
         else:
@@ -272,7 +281,8 @@ class Run:
         self._sends.forget(number)
 
     def exchange(self, data: bytes) -> Any:
-        """One message and its answer, through the running agent. Raises OpAMPException and its kin, ValueError."""
+        """One message and its answer, through the running agent. Raises OpAMPException and its kin,
+        ValueError."""
         ended = Ended()
         self._awaited.append(ended)
         try:
@@ -358,7 +368,8 @@ class Run:
 
 
 class Ended:
-    """How a message ended that a thread waits for, and the answer. A newer answer may take the place of its own, and come after its end."""
+    """How a message ended that a thread waits for, and the answer. A newer answer may take the
+    place of its own, and come after its end."""
 
     def __init__(self) -> None:
         self.gate = _threads.Gate()

@@ -1,4 +1,5 @@
-"""Messages that the host made itself: their tickets, and what waits while the library takes none."""
+"""Messages that the host made itself: their tickets, and what waits while the library takes
+none."""
 from __future__ import annotations
 
 import ctypes
@@ -38,7 +39,8 @@ def is_reported(number: int) -> bool:
 
 
 def parts_of(data: bytes) -> dict[int, bytes]:
-    """The encoded parts of an AgentToServer by field number, without those that the library sets itself. Raises ValueError."""
+    """The encoded parts of an AgentToServer by field number, without those that the library sets
+    itself. Raises ValueError."""
     parts: dict[int, bytes] = {}
     view = memoryview(data)
     for number, _, begin, end in fields_of(view):
@@ -48,8 +50,9 @@ def parts_of(data: bytes) -> dict[int, bytes]:
 
 
 class Sends:
-    """Hands messages to the library while an agent runs. What it can not take now (none runs yet, or 64 ends wait to be taken) becomes
-    one message of the newest parts, so that nothing is lost and no more than one of each waits."""
+    """Hands messages to the library while an agent runs. What it can not take now (none runs yet,
+    or 64 ends wait to be taken) becomes one message of the newest parts, so that nothing is lost
+    and no more than one of each waits."""
 
     def __init__(self, told: Told) -> None:
         self._told = told
@@ -74,21 +77,23 @@ class Sends:
         return left
 
     def send(self, data: bytes, tries: int, done: Done | None) -> None:
-        """Raises ValueError for what is no AgentToServer. Calls `done` itself when the library refuses the message."""
+        """Raises ValueError for what is no AgentToServer. Calls `done` itself when the library
+        refuses the message."""
         dones = [] if done is None else [done]
         self._send(self._news(data), tries, dones)
 
     def _news(self, data: bytes) -> bytes:
-        """The message without what is not reported, and without a configuration that the library has got already: a whole state that was
-        built after an update would bring it a second time, however large it is."""
+        """The message without what is not reported, and without a configuration that the library
+        has got already: a whole state that was built after an update would bring it a second time,
+        however large it is."""
         news = data
         for number, value, begin, end in reversed(fields_of(memoryview(data))):
             if not is_reported(number):
                 pass
             elif number == EFFECTIVE_CONFIG and isinstance(value, memoryview):
-                told = self._told.config
+                told = self._told.told_config
                 if told is None or len(value) != len(told) or not data.startswith(told, end - len(told)):
-                    self._told.config = None
+                    self._told.told_config = None
                     continue
             else:
                 continue
@@ -128,7 +133,8 @@ class Sends:
                     _log.logger("agent").exception("a callback failed")
 
     def _hand_over(self, data: bytes, tries: int, done: list[Done]) -> OpAMPException | None:
-        """To the library, or, where it takes none now, to what is held; what refused it otherwise."""
+        """To the library, or, where it takes none now, to what is held; what refused it
+        otherwise."""
         ticket = ctypes.c_uint64()
         if self._agent is not None:
             try:

@@ -70,21 +70,21 @@ class Numbers:
 class Told:
     """What the library was told."""
 
-    __slots__ = ("config",)
+    __slots__ = ("told_config",)
 
     def __init__(self) -> None:
         #: The EffectiveConfig, encoded; None when that is not known.
-        self.config: bytes | None = None
+        self.told_config: bytes | None = None
 
 
-class State:
+class State(Told):
     """One client: its settings, which `OpAMPClient` fills in and nobody changes, and what became
     of it since."""
 
     __slots__ = (
         "endpoint", "headers", "timeout_millis", "attributes", "description", "capabilities",
         "transport", "tls", "accepts_expired_ca", "proxy", "proxy_headers", "redirect_origins",
-        "status", "config", "told", "handle", "numbers", "running", "_uid", "_process")
+        "status", "config", "handle", "numbers", "running", "_uid", "_process")
 
     endpoint: str
     headers: dict[str, str]
@@ -102,10 +102,10 @@ class State:
     redirect_origins: tuple[str, ...]
 
     def __init__(self, uid: bytes | None) -> None:
+        super().__init__()
         #: The RemoteConfigStatus and the EffectiveConfig that are true now.
         self.status: Any = None
         self.config: Any = None
-        self.told = Told()
         #: The library's client, made when first needed.
         self.handle: Handle | None = None
         self.numbers = Numbers()

@@ -1,5 +1,6 @@
-"""Threads and locks of the system's own. Under gevent and eventlet the usual names stand for green ones, which would stop every other
-green thread of the process in a blocking call, and can not be woken from a thread of the system."""
+"""Threads and locks of the system's own. Under gevent and eventlet the usual names stand for green
+ones, which would stop every other green thread of the process in a blocking call, and can not be
+woken from a thread of the system."""
 from __future__ import annotations
 
 import sys
@@ -35,7 +36,8 @@ def ident() -> int:
 
 
 def has_daemons() -> bool:
-    """Whether this interpreter may have daemon threads: an isolated sub-interpreter may not (Python 3.12)."""
+    """Whether this interpreter may have daemon threads: an isolated sub-interpreter may not (Python
+    3.12)."""
     import _thread
 
     return bool(getattr(_thread, "daemon_threads_allowed", lambda: True)())
@@ -76,7 +78,8 @@ class Gate:
 
 
 class Slot:
-    """Hands items from one thread to another; one waits, and the newest takes the place of an older one."""
+    """Hands items from one thread to another; one waits, and the newest takes the place of an older
+    one."""
 
     def __init__(self) -> None:
         self._items: list[Any] = []

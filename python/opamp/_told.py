@@ -184,7 +184,7 @@ def report_status(state: State) -> None:
 
 def _report_config(state: State, handle: Handle) -> None:
     lib, raw = _library.required(), state.config.SerializeToString()
-    state.told.config = raw
+    state.told_config = raw
     files = h.explained(lib.config_map_decode, lib.config_map_unref, *_map_in(raw))
     if state.running is not None:
         state.running.forget(FIELDS["effective_config"])

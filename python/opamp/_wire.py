@@ -73,7 +73,8 @@ def encoded_number(value: int) -> bytes:
 
 
 def pair(view: Bytes) -> tuple[Bytes, Bytes]:
-    """The fields 1 and 2 of a message that has no others, both with a length: an entry of a map, or a file. Raises DecodeError."""
+    """The fields 1 and 2 of a message that has no others, both with a length: an entry of a map, or
+    a file. Raises DecodeError."""
     end = len(view)
     # As everybody writes it: the one, then the other.
     if end > 3 and view[0] == 10:

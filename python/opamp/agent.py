@@ -31,13 +31,16 @@ EXIT_S = 1.0
 class OpAMPAgent:
     """Keeps a client in touch with its server. All parameters are keywords.
 
-    `interval`: seconds from the last message to the next one when there is no news (at least 0.01, at most a day; the server may ask for
-    another). `callbacks`: hears what happens; None where events are iterated over. `initial_backoff`: the first retry comes within these
-    seconds, later ones back off. `max_retries`: how often a message of `send` is tried again before its callback comes; what it reports
-    is kept and goes out once the server is back. `heartbeat_max_retries` is taken for compatibility: heartbeats never pile up.
-    `restart_after_fork`: a child forked while the agent runs starts it too, as another agent, with a uid of its own; otherwise the child
-    has none until it calls `start`, and says so once in the log. `name`: stands in the agent's log lines, which have the instance uid
-    otherwise, and in the names of the library's threads; at most 64 bytes.
+    `interval`: seconds from the last message to the next one when there is no news (at least 0.01,
+    at most a day; the server may ask for another). `callbacks`: hears what happens; None where
+    events are iterated over. `initial_backoff`: the first retry comes within these seconds, later
+    ones back off. `max_retries`: how often a message of `send` is tried again before its callback
+    comes; what it reports is kept and goes out once the server is back. `heartbeat_max_retries` is
+    taken for compatibility: heartbeats never pile up.
+    `restart_after_fork`: a child forked while the agent runs starts it too, as another agent, with
+    a uid of its own; otherwise the child has none until it calls `start`, and says so once in the
+    log. `name`: stands in the agent's log lines, which have the instance uid otherwise, and in the
+    names of the library's threads; at most 64 bytes.
 
     Raises ValueError for a negative number, TypeError for what is none.
     """
@@ -66,12 +69,14 @@ class OpAMPAgent:
         self._made_sends: Sends | None = None
 
     def start(self, *, thread: bool = True) -> None:
-        """Starts in the background, also again after `stop`. Never fails because of the network or the endpoint: that is told by
-        `on_connect_failed` and in the log. With `thread=False` nothing is called by itself: call `dispatch`, or iterate over `events`.
+        """Starts in the background, also again after `stop`. Never fails because of the network or
+        the endpoint: that is told by `on_connect_failed` and in the log. With `thread=False`
+        nothing is called by itself: call `dispatch`, or iterate over `events`.
 
-        A started agent lives until `stop`, even when nothing refers to it; at a normal end of the process it says goodbye, within a second.
-        Where the library is missing (`opamp.available`) one warning is logged and nothing starts. Raises RuntimeError when it runs already,
-        or where no thread can be had, TypeError for a client that is a mock or anything else.
+        A started agent lives until `stop`, even when nothing refers to it; at a normal end of the
+        process it says goodbye, within a second. Where the library is missing (`opamp.available`)
+        one warning is logged and nothing starts. Raises RuntimeError when it runs already, or where
+        no thread can be had, TypeError for a client that is a mock or anything else.
         """
         self._check_process()
         if self._run is not None:
@@ -146,15 +151,18 @@ class OpAMPAgent:
             from ._sends import Sends
 
             known = _is_a_client(self._client)
-            self._made_sends = Sends(self._client.__opamp_state__.told if known else Told())
+            self._made_sends = Sends(self._client.__opamp_state__ if known else Told())
         return self._made_sends
 
     def send(self, payload: Any, max_retries: int | None = None, callback: Callable[[], Any] | None = None) -> None:
-        """Reports what a message of the client's builders says: its bytes, or the message itself. Does not block.
+        """Reports what a message of the client's builders says: its bytes, or the message itself.
+        Does not block.
 
-        `callback()` comes once, when the server has confirmed it or `max_retries` further tries failed (None: the agent's number). What was
-        sent before `start`, or faster than it can leave, waits as one message of the newest parts. Raises ValueError for what is no
-        AgentToServer, TypeError for what is neither bytes nor a message, and for a callback that can not be called.
+        `callback()` comes once, when the server has confirmed it or `max_retries` further tries
+        failed (None: the agent's number). What was sent before `start`, or faster than it can
+        leave, waits as one message of the newest parts. Raises ValueError for what is no
+        AgentToServer, TypeError for what is neither bytes nor a message, and for a callback that
+        can not be called.
         """
         self._check_process()
         encoded = _checks.encoded("payload", payload)
@@ -168,16 +176,18 @@ class OpAMPAgent:
             raise ValueError(f"payload: {error}") from None
 
     def stop(self, timeout: float | None = None) -> None:
-        """Says goodbye to the server, ends, and waits for it at most `timeout` seconds. Repeatable, and safe before `start`.
+        """Says goodbye to the server, ends, and waits for it at most `timeout` seconds. Repeatable,
+        and safe before `start`.
 
-        No callback begins after this call. One that runs is waited for, 2 s without a `timeout`; inside a callback this only asks for the
-        end. Raises ValueError for a negative time.
+        No callback begins after this call. One that runs is waited for, 2 s without a `timeout`;
+        inside a callback this only asks for the end. Raises ValueError for a negative time.
         """
         self._end(timeout, True)
 
     def detach(self, timeout: float | None = None) -> None:
-        """Ends as `stop` does, but does not tell the server that the agent is gone: another process goes on under the same instance
-        uid, as after an exec or a reload, whichever of the two connects or leaves first. What is pending is still reported."""
+        """Ends as `stop` does, but does not tell the server that the agent is gone: another process
+        goes on under the same instance uid, as after an exec or a reload, whichever of the two
+        connects or leaves first. What is pending is still reported."""
         self._end(timeout, False)
 
     def _end(self, timeout: float | None, goodbye: bool) -> None:
@@ -215,7 +225,8 @@ class OpAMPAgent:
             state.running = None
 
     def _at_exit(self) -> None:
-        """The process ends: a goodbye within a second, with the interpreter free for a transport of the host's."""
+        """The process ends: a goodbye within a second, with the interpreter free for a transport of
+        the host's."""
         if self._run is not None:
             self._run.stop(EXIT_S)
 
@@ -236,21 +247,24 @@ class OpAMPAgent:
             _log.warn_once("agent", "this process was forked from one with an OpAMP agent; it has none of its own until start() is called")
 
     def fileno(self) -> int:
-        """A descriptor that is readable while something waits for `dispatch`, for select, epoll or an event loop; after
-        `start(thread=False)`. It stays the same; never read or close it. Raises RuntimeError when the agent does not run so."""
+        """A descriptor that is readable while something waits for `dispatch`, for select, epoll or
+        an event loop; after `start(thread=False)`. It stays the same; never read or close it.
+        Raises RuntimeError when the agent does not run so."""
         return self._own_loop().descriptor()
 
     def dispatch(self, timeout: float = 0) -> int:
-        """Calls the callbacks on this thread for what waits, and waits up to `timeout` seconds for the first; after
-        `start(thread=False)`. Returns how many events there were, those without a callback included; 0 when the agent does not run.
-        Raises RuntimeError when the agent delivers on its own thread."""
+        """Calls the callbacks on this thread for what waits, and waits up to `timeout` seconds for
+        the first; after `start(thread=False)`. Returns how many events there were, those without a
+        callback included; 0 when the agent does not run. Raises RuntimeError when the agent
+        delivers on its own thread."""
         run = self._run
         wait_ms = _checks.milliseconds("timeout", timeout)
         return 0 if run is None else self._own_loop().dispatch(wait_ms)
 
     async def events(self) -> AsyncIterator[Event]:
-        """What happens, in the running asyncio loop, until the agent has stopped; starts the agent if it does not run. No callback is
-        called. Where several tasks iterate, they take turns. Raises RuntimeError when the agent delivers on its own thread."""
+        """What happens, in the running asyncio loop, until the agent has stopped; starts the agent
+        if it does not run. No callback is called. Where several tasks iterate, they take turns.
+        Raises RuntimeError when the agent delivers on its own thread."""
         import asyncio
 
         if self._run is None:
@@ -297,8 +311,8 @@ class OpAMPAgent:
             loop.remove_reader(descriptor)
 
     def snapshot(self) -> dict[str, Any]:
-        """How the agent is doing now, running or not: `state`, `failures`, `messages_sent`, .. as the library tells them, times in
-        milliseconds. {} before the first start."""
+        """How the agent is doing now, running or not: `state`, `failures`, `messages_sent`, .. as
+        the library tells them, times in milliseconds. {} before the first start."""
         import json
 
         from . import _handle as h
@@ -311,13 +325,14 @@ class OpAMPAgent:
         return dict(json.loads(lib.snapshot_json(taken.pointer)))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Waits until the server has confirmed all that was set before, at most `timeout` seconds. False: it has not, or it refused a
-        part. Raises RuntimeError when the agent does not run."""
+        """Waits until the server has confirmed all that was set before, at most `timeout` seconds.
+        False: it has not, or it refused a part. Raises RuntimeError when the agent does not run."""
         wait_ms = -1 if timeout is None else _checks.milliseconds("timeout", timeout)
         return bool(_library.required().agent_flush(self._running().pointer, wait_ms, None) == _library.OK)
 
     def poll_now(self) -> None:
-        """Sends a message now instead of at the next interval. Raises RuntimeError when the agent does not run."""
+        """Sends a message now instead of at the next interval. Raises RuntimeError when the agent
+        does not run."""
         _library.required().agent_poll_now(self._running().pointer)
 
     def _running(self) -> Handle:

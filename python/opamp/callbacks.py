@@ -25,8 +25,9 @@ def __getattr__(name: str) -> Any:
 class OpAMPCallbacks(abc.ABC):
     """Override what you want to hear; each method does nothing by default.
 
-    Called one at a time, on one background thread (or inside `OpAMPAgent.dispatch`). An exception is logged and swallowed; a slow one
-    delays later callbacks and nothing else. For each answer: `on_connect`, then `on_error` or `on_message`.
+    Called one at a time, on one background thread (or inside `OpAMPAgent.dispatch`). An exception
+    is logged and swallowed; a slow one delays later callbacks and nothing else. For each answer:
+    `on_connect`, then `on_error` or `on_message`.
     """
 
     def on_connect(self, agent: OpAMPAgent, client: OpAMPClient) -> None:
@@ -36,7 +37,9 @@ class OpAMPCallbacks(abc.ABC):
         """A try failed; the agent goes on trying. `error` is an OpAMPException."""
 
     def on_error(self, agent: OpAMPAgent, client: OpAMPClient, error_response: Any) -> None:
-        """The server answered with a ServerErrorResponse (`type`, `error_message`, `retry_info`); the agent deals with it."""
+        """The server answered with a ServerErrorResponse (`type`, `error_message`, `retry_info`);
+        the agent deals with it."""
 
     def on_message(self, agent: OpAMPAgent, client: OpAMPClient, message: MessageData) -> None:
-        """The server answered, perhaps with nothing to act on (`message.remote_config` is None then)."""
+        """The server answered, perhaps with nothing to act on (`message.remote_config` is None
+        then)."""

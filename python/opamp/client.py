@@ -20,24 +20,34 @@ DEFAULT_CAPABILITIES = capabilities_of(
 class OpAMPClient:
     """All parameters are keywords.
 
-    `endpoint`: a URL with http, https, ws, wss, http+unix or ws+unix; `user:password@` in it becomes an Authorization header.
-    `timeout_millis`: milliseconds for look-up, connect, TLS and each wait for an answer's first byte, one by one (a whole exchange has 60 s).
-    Attributes map names to None, bool, int, float, str, bytes, and sequences and mappings of these. `capabilities`: bits of
-    `opamp_pb2.AgentCapabilities_*`. `transport`: carries the exchanges instead of the library, whatever the scheme.
-    `tls_certificate`: True for the system's authorities, the path of a PEM file or a folder for those only, False for no verification.
-    `tls_client_certificate`, `tls_client_key`: paths of PEM files; without a key it stands in the certificate's file.
+    `endpoint`: a URL with http, https, ws, wss, http+unix or ws+unix; `user:password@` in it
+    becomes an Authorization header.
+    `timeout_millis`: milliseconds for look-up, connect, TLS and each wait for an answer's first
+    byte, one by one (a whole exchange has 60 s). Attributes map names to None, bool, int, float,
+    str, bytes, and sequences and mappings of these. `capabilities`: bits of
+    `opamp_pb2.AgentCapabilities_*`. `transport`: carries the exchanges instead of the library,
+    whatever the scheme.
+    `tls_certificate`: True for the system's authorities, the path of a PEM file or a folder for
+    those only, False for no verification.
+    `tls_client_certificate`, `tls_client_key`: paths of PEM files; without a key it stands in the
+    certificate's file.
     `tls_accept_expired_ca`: expired CA certificates that are trusted still vouch for servers.
-    `proxy`: `[scheme://][user[:password]@]host[:port]` with http (the default), https, socks5 or socks5h (which looks the server's name
-    up), whatever the environment says; None: as the usual variables say; False: none, and the variables are not read. User and password
-    are percent-encoded, and in no log line or exception. `proxy_headers`: for http and https proxies alone; the server never sees them.
-    `allow_redirects_to`: origins (`https://gateway.example:8443`) beside the endpoint's own that a redirect may lead to; they get neither
-    `headers` nor the client certificate. A `transport` of your own takes no notice of these three, nor of `tls_accept_expired_ca`.
+    `proxy`: `[scheme://][user[:password]@]host[:port]` with http (the default), https, socks5 or
+    socks5h (which looks the server's name up), whatever the environment says; None: as the usual
+    variables say; False: none, and the variables are not read. User and password are
+    percent-encoded, and in no log line or exception. `proxy_headers`: for http and https proxies
+    alone; the server never sees them.
+    `allow_redirects_to`: origins (`https://gateway.example:8443`) beside the endpoint's own that a
+    redirect may lead to; they get neither `headers` nor the client certificate. A `transport` of
+    your own takes no notice of these three, nor of `tls_accept_expired_ca`.
 
-    `instance_uid`: the 16 bytes under which an earlier process was known, where this one goes on in its place; None: new ones.
+    `instance_uid`: the 16 bytes under which an earlier process was known, where this one goes on in
+    its place; None: new ones.
 
-    Nothing of the endpoint, the proxy, the origins or the files is checked here: what is wrong with them is told by `on_connect_failed`
-    after the agent's `start()`, or raised by the first `send`. Raises ValueError for capabilities without ReportsStatus, a timeout that is
-    not positive, and attributes that are none or have a NUL, TypeError for an argument of another type.
+    Nothing of the endpoint, the proxy, the origins or the files is checked here: what is wrong with
+    them is told by `on_connect_failed` after the agent's `start()`, or raised by the first `send`.
+    Raises ValueError for capabilities without ReportsStatus, a timeout that is not positive, and
+    attributes that are none or have a NUL, TypeError for an argument of another type.
     """
 
     def __init__(
@@ -93,7 +103,8 @@ class OpAMPClient:
         return self.__opamp_state__.uid()
 
     def _built(self, kind: str, *parts: Any) -> bytes:
-        """Bytes of a message of that kind. Its number is the library's affair: it is set as the bytes leave."""
+        """Bytes of a message of that kind. Its number is the library's affair: it is set as the
+        bytes leave."""
         from . import messages
 
         head, declared = (self.instance_uid, 0), self.__opamp_state__.capabilities
@@ -105,7 +116,8 @@ class OpAMPClient:
         return messages.encode_message(build(*head, declared, *parts))
 
     def build_heartbeat_message(self) -> bytes:
-        """Bytes for `OpAMPAgent.send`; what an override adds is reported at start and at each interval."""
+        """Bytes for `OpAMPAgent.send`; what an override adds is reported at start and at each
+        interval."""
         return self._built("heartbeat")
 
     def build_agent_disconnect_message(self) -> bytes:
@@ -122,9 +134,10 @@ class OpAMPClient:
         return self._built("full_state", state.description, state.status, state.config)
 
     def update_effective_config(self, effective_config: Mapping[str, Any], content_type: str) -> Any:
-        """Keeps and reports the configuration in force, name to value; values are encoded as JSON for `application/json`, else they are
-        text or bytes. One that can not be encoded is left out, and an error is logged. Returns the EffectiveConfig. Raises TypeError for
-        names or a content type that are no text."""
+        """Keeps and reports the configuration in force, name to value; values are encoded as JSON
+        for `application/json`, else they are text or bytes. One that can not be encoded is left
+        out, and an error is logged. Returns the EffectiveConfig. Raises TypeError for names or a
+        content type that are no text."""
         from . import messages
 
         state = self.__opamp_state__
@@ -136,11 +149,13 @@ class OpAMPClient:
         return state.config
 
     def update_remote_config_status(self, remote_config_hash: bytes, status: int, error_message: str | bytes = "") -> Any:
-        """Keeps and reports the status of an offer: APPLIED, APPLYING or FAILED of `opamp_pb2.RemoteConfigStatuses_*`. Returns the
-        RemoteConfigStatus, or None when nothing changed. The text goes with FAILED alone and is never refused: bytes that are no UTF-8
-        and NUL become U+FFFD, and it is cut at 8 KiB with ` [cut]`. Before the first offer, UNSET with b"" says that there is none: a
-        server that remembers one of an earlier run under this instance uid then offers again. Raises TypeError and ValueError for a
-        hash that is no bytes or empty and for another status, before anything is kept."""
+        """Keeps and reports the status of an offer: APPLIED, APPLYING or FAILED of
+        `opamp_pb2.RemoteConfigStatuses_*`. Returns the RemoteConfigStatus, or None when nothing
+        changed. The text goes with FAILED alone and is never refused: bytes that are no UTF-8 and
+        NUL become U+FFFD, and it is cut at 8 KiB with ` [cut]`. Before the first offer, UNSET with
+        b"" says that there is none: a server that remembers one of an earlier run under this
+        instance uid then offers again. Raises TypeError and ValueError for a hash that is no bytes
+        or empty and for another status, before anything is kept."""
         from . import messages
 
         status = _checks.status("status", status)
@@ -160,9 +175,10 @@ class OpAMPClient:
         return new
 
     def send(self, data: bytes) -> Any:
-        """One exchange, here and now; returns the ServerToAgent. While an agent runs the message goes through it. Blocks, a minute at most.
-        Raises OpAMPException and its kin when it fails, ValueError for bytes that are no AgentToServer, TypeError for what is neither bytes
-        nor a message."""
+        """One exchange, here and now; returns the ServerToAgent. While an agent runs the message
+        goes through it. Blocks, a minute at most. Raises OpAMPException and its kin when it fails,
+        ValueError for bytes that are no AgentToServer, TypeError for what is neither bytes nor a
+        message."""
         from . import _exchange
 
         return _exchange.send(self.__opamp_state__, _checks.encoded("data", data))

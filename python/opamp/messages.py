@@ -1,4 +1,5 @@
-"""Builds and reads protocol messages, without protobuf; both our views and real protobuf messages are taken."""
+"""Builds and reads protocol messages, without protobuf; both our views and real protobuf messages
+are taken."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -96,7 +97,8 @@ def build_remote_config_status_response_message(instance_uid: bytes, sequence_nu
 
 
 def build_effective_config_message(config: Mapping[str, Any], content_type: str) -> Any:
-    """An EffectiveConfig of named values. One that can not be encoded is left out, and an error is logged."""
+    """An EffectiveConfig of named values. One that can not be encoded is left out, and an error is
+    logged."""
     if not isinstance(content_type, str) or not all(isinstance(name, str) for name in config):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError("the names of configurations and their content_type must be text")
     # Field by field: a view for each of a thousand files would take longer than all else.
@@ -122,7 +124,8 @@ def build_effective_config_message(config: Mapping[str, Any], content_type: str)
 
 
 def encode_effective_config_body(content_type: str, value: Any) -> bytes:
-    """JSON for `application/json`, else text or bytes as they are. Raises ValueError for anything else."""
+    """JSON for `application/json`, else text or bytes as they are. Raises ValueError for anything
+    else."""
     return _body_encoder(content_type)(value)
 
 
@@ -158,8 +161,8 @@ def build_full_state_message(instance_uid: bytes, sequence_num: int, agent_descr
 
 
 def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
-    """Name and decoded value of each JSON file. Raises OpAMPRemoteConfigParseException for another content type, and
-    OpAMPRemoteConfigDecodeException for what is no JSON."""
+    """Name and decoded value of each JSON file. Raises OpAMPRemoteConfigParseException for another
+    content type, and OpAMPRemoteConfigDecodeException for what is no JSON."""
     import json
 
     decoder = json.JSONDecoder()

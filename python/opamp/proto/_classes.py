@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 class Enumeration:
-    """An enumeration as protobuf's modules have them: `Name`, `Value`, `keys`, `values`, `items`, and its values as attributes."""
+    """An enumeration as protobuf's modules have them: `Name`, `Value`, `keys`, `values`, `items`,
+    and its values as attributes."""
 
     def __init__(self, name: str, numbers: dict[str, int]) -> None:
         self._name, self._numbers = name, numbers
@@ -47,7 +48,8 @@ _enumerations = {name: Enumeration(name, dict(sorted(numbers.items(), key=lambda
 
 
 def lookup(module: str, name: str) -> Any:
-    """An attribute of one of the two modules. Without protobuf a message class is our own, which has the same attributes."""
+    """An attribute of one of the two modules. Without protobuf a message class is our own, which
+    has the same attributes."""
     if module == "opamp_pb2" and name in _enumerations:
         return _enumerations[name]
     if name in MESSAGES and MESSAGES[name][0] == module:

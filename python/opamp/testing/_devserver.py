@@ -18,7 +18,8 @@ class DevserverNotFound(RuntimeError):
 
 
 def binary() -> str:
-    """The program: what OPAMP_DEVSERVER names, else that of the wheel `libopamp-devserver`, else the first on the PATH.
+    """The program: what OPAMP_DEVSERVER names, else that of the wheel `libopamp-devserver`, else
+    the first on the PATH.
 
     Raises DevserverNotFound.
     """
@@ -45,10 +46,11 @@ def _of_wheel() -> str | None:
 
 
 class Devserver:
-    """An OpAMP server of its own on a free port of 127.0.0.1, started by `with` and ended with it; all it knows is in memory.
+    """An OpAMP server of its own on a free port of 127.0.0.1, started by `with` and ended with it;
+    all it knows is in memory.
 
-    `tls=True`: it speaks TLS with certificates that it makes; `client_auth=True`: an agent must show one too. `more` are further
-    options of the program. Raises DevserverNotFound.
+    `tls=True`: it speaks TLS with certificates that it makes; `client_auth=True`: an agent must
+    show one too. `more` are further options of the program. Raises DevserverNotFound.
     """
 
     #: For `OpAMPClient(endpoint=..)`.
@@ -97,7 +99,8 @@ class Devserver:
 
     @property
     def tls_options(self) -> dict[str, str]:
-        """Arguments of `OpAMPClient` that trust this server, with a client certificate under `client_auth`. {} without TLS."""
+        """Arguments of `OpAMPClient` that trust this server, with a client certificate under
+        `client_auth`. {} without TLS."""
         if self._folder is None:
             return {}
         path = os.path.join(self._folder, "")
@@ -107,8 +110,8 @@ class Devserver:
         return options
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """One call of the control API (see the program's README); the answer. Raises AssertionError with the server's text when it
-        refuses, or when what was waited for did not come."""
+        """One call of the control API (see the program's README); the answer. Raises AssertionError
+        with the server's text when it refuses, or when what was waited for did not come."""
         import urllib.error
         import urllib.parse
         import urllib.request
@@ -125,8 +128,8 @@ class Devserver:
             raise AssertionError(f"{method} {path} {query}: {error.code} {error.read().decode()}") from None
 
     def offer(self, files: Mapping[str, File], *, config_hash: bytes | None = None, agent: str | None = None) -> str:
-        """Offers a configuration of these files to every agent that accepts one, or to that one (its uid as text), until it reports a
-        status. Returns the hash in hex."""
+        """Offers a configuration of these files to every agent that accepts one, or to that one
+        (its uid as text), until it reports a status. Returns the hash in hex."""
         from base64 import b64encode
 
         listed: list[dict[str, str]] = []
@@ -146,23 +149,27 @@ class Devserver:
         self.call("DELETE", "config")
 
     def next(self, answer: Mapping[str, Any], *, times: int = 1, agent: str | None = None) -> None:
-        """Lays these fields of a ServerToAgent over the next answers, e.g. `{"error_response": {"type": "BadRequest"}}`."""
+        """Lays these fields of a ServerToAgent over the next answers, e.g.
+        `{"error_response": {"type": "BadRequest"}}`."""
         self.call("POST", "next", {"answer": answer, "times": times, **({} if agent is None else {"agent": agent})})
 
     def faults(self, *rules: Mapping[str, Any]) -> None:
-        """Spoils what comes next, e.g. `{"times": 2, "do": {"status": 503, "retry_after": 1}}`; without a rule all is well again."""
+        """Spoils what comes next, e.g. `{"times": 2, "do": {"status": 503, "retry_after": 1}}`;
+        without a rule all is well again."""
         if rules:
             self.call("POST", "faults", {"rules": list(rules)})
         else:
             self.call("DELETE", "faults")
 
     def wait(self, until: str, *, timeout: float = 10, since: int = 0, agent: str | None = None) -> Any:
-        """Waits at most `timeout` seconds for a condition, e.g. `"messages>=2"`, `"disconnected"`, `"status=APPLIED:offered"`; the entry of
-        the timeline that fulfils it. Raises AssertionError when it does not come."""
+        """Waits at most `timeout` seconds for a condition, e.g. `"messages>=2"`, `"disconnected"`,
+        `"status=APPLIED:offered"`; the entry of the timeline that fulfils it. Raises AssertionError
+        when it does not come."""
         return self.call("GET", "wait", until=until, timeout=f"{int(timeout * 1000)}ms", since=since, agent=agent)["entry"]
 
     def timeline(self, **filters: Any) -> list[dict[str, Any]]:
-        """What happened, oldest first; filters as `kind="received"`, `agent=`, `part=`, `since=`, `limit=`."""
+        """What happened, oldest first; filters as `kind="received"`, `agent=`, `part=`, `since=`,
+        `limit=`."""
         return list(self.call("GET", "timeline", **filters)["entries"])
 
     def messages(self, **filters: Any) -> list[dict[str, Any]]:

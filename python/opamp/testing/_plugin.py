@@ -21,7 +21,8 @@ def opamp_devserver() -> Iterator[Devserver]:
 
 @pytest.fixture
 def opamp_transport() -> FakeTransport:
-    """A transport that needs no server: `OpAMPClient(endpoint="url", transport=opamp_transport, ..)`."""
+    """A transport that needs no server:
+    `OpAMPClient(endpoint="url", transport=opamp_transport, ..)`."""
     from . import FakeTransport
 
     return FakeTransport()

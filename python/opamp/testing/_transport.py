@@ -23,7 +23,8 @@ class Request(NamedTuple):
 
 
 def answer(files: Mapping[str, File] | None = None, *, config_hash: bytes = b"offered", **parts: Any) -> Any:
-    """A ServerToAgent: with a configuration of these files, and whatever other field is given (`error_response={"type": 1}`)."""
+    """A ServerToAgent: with a configuration of these files, and whatever other field is given
+    (`error_response={"type": 1}`)."""
     if files is not None:
         made: dict[str, dict[str, Any]] = {}
         for name, file in files.items():
@@ -34,8 +35,9 @@ def answer(files: Mapping[str, File] | None = None, *, config_hash: bytes = b"of
 
 
 class FakeTransport(HttpTransport):
-    """For `OpAMPClient(transport=..)`: answers with what it was given, one per request and in order (an exception is raised), then with
-    empty answers. An agent that was started runs on it as on any other; `exchange` needs no library and no `start`."""
+    """For `OpAMPClient(transport=..)`: answers with what it was given, one per request and in order
+    (an exception is raised), then with empty answers. An agent that was started runs on it as on
+    any other; `exchange` needs no library and no `start`."""
 
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)
@@ -70,15 +72,16 @@ class FakeTransport(HttpTransport):
         return given
 
     def wait(self, requests: int = 1, timeout: float = 10) -> list[Any]:
-        """Waits at most `timeout` seconds until there were so many requests; all messages. Raises AssertionError."""
+        """Waits at most `timeout` seconds until there were so many requests; all messages. Raises
+        AssertionError."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= requests, timeout):
                 raise AssertionError(f"{len(self.requests)} requests within {timeout} s, not {requests}")
             return [request.message for request in self.requests]
 
     def exchange(self, agent: OpAMPAgent) -> None:
-        """One report of an agent that was not started, its answer, and the callbacks for it, on this thread. What a callback raises is
-        the test's to see."""
+        """One report of an agent that was not started, its answer, and the callbacks for it, on
+        this thread. What a callback raises is the test's to see."""
         client, callbacks = agent.__opamp_parties__
         try:
             got = client.send(client.build_full_state_message())

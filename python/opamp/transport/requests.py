@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 class RequestsTransport(HttpTransport):
-    """Posts with a `requests.Session`: the given one, or one of its own. Raises ImportError where requests is not installed."""
+    """Posts with a `requests.Session`: the given one, or one of its own. Raises ImportError where
+    requests is not installed."""
 
     def __init__(self, session: Any = None) -> None:
         if session is None:
