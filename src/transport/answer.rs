@@ -114,7 +114,7 @@ impl Head<'_> {
     }
 
     /// The begin of a body that is only shown, without gzip.
-    pub(crate) fn readable(&self, body: Vec<u8>) -> Vec<u8> {
+    fn readable(&self, body: Vec<u8>) -> Vec<u8> {
         if !self.is_gzip() {
             return body;
         }
@@ -137,20 +137,21 @@ impl Head<'_> {
     }
 
     /// For [`Plan::Show`]: the text with an excerpt of the body. An empty 200 is fine whatever its
-    /// content type says.
+    /// content type says, if `is_ended`: what did not come is not empty.
     pub(crate) fn shown(
         &self,
         kind: FailKind,
         text: String,
-        body: &[u8],
+        body: Vec<u8>,
+        is_ended: bool,
     ) -> Result<Answer, Failure> {
-        if body.is_empty() && kind == FailKind::Decode {
+        if body.is_empty() && is_ended && kind == FailKind::Decode {
             return Ok(Answer {
                 status: self.status,
                 body: Bytes::new(),
             });
         }
-        let excerpt = excerpt(body);
+        let excerpt = excerpt(&self.readable(body));
         let text = if excerpt.is_empty() {
             text
         } else {
@@ -255,7 +256,7 @@ pub(crate) fn drain(source: &mut impl Read, head: &Head<'_>, limit: usize) -> Ve
     if is_short && body.len() as u64 == most {
         let _ = source.read(&mut [0]);
     }
-    head.readable(body)
+    body
 }
 
 pub(crate) fn status_text(status: u16) -> String {

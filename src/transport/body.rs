@@ -82,6 +82,10 @@ impl<'a, 'v> Body<'a, 'v> {
         self.wire.hurry();
     }
 
+    pub(crate) fn has_failed(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// Why a read failed.
     pub(crate) fn into_broken(self) -> Broken {
         self.broken.unwrap_or(Broken::Ended)
@@ -179,7 +183,9 @@ impl Chunks {
     /// Consumes one line between the chunks; `false` while it is not whole.
     fn line(&mut self) -> Result<bool, Broken> {
         let waiting = self.waiting();
-        let Some(end) = waiting.iter().position(|&byte| byte == b'\n') else {
+        let end = waiting.iter().position(|&byte| byte == b'\n');
+        // However much has come at once.
+        let Some(end) = end.filter(|&end| end < BUFFER) else {
             return self.unfinished();
         };
         // Some end a line at a bare LF, some do not: what they find behind it is not the same.
@@ -197,7 +203,9 @@ impl Chunks {
             Phase::DataEnd if line.is_empty() => Phase::Size,
             Phase::DataEnd => return malformed("a chunk is longer than it says"),
             _ if line.is_empty() => Phase::Over,
-            _ if !is_field(line) => return malformed("a trailer is not a header field"),
+            phase if !is_field(line) && !is_fold(line, phase) => {
+                return malformed("a trailer is not a header field");
+            }
             Phase::Trailer(come) if come + end < MOST_HEAD => Phase::Trailer(come + end + 1),
             _ => return malformed("a trailer without an end"),
         };
@@ -259,6 +267,12 @@ fn is_field(line: &[u8]) -> bool {
     };
     let (name, value) = line.split_at(colon);
     colon > 0 && name.iter().all(|&b| is_token(b)) && value.iter().all(|&b| is_text(b))
+}
+
+/// RFC 9112, 5.2: more of the trailer before.
+fn is_fold(line: &[u8], phase: Phase) -> bool {
+    let is_blank = matches!(line.first(), Some(b' ' | b'\t'));
+    is_blank && phase != Phase::Trailer(0) && line.iter().all(|&b| is_text(b))
 }
 
 fn malformed<T>(why: &str) -> Result<T, Broken> {

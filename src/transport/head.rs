@@ -38,6 +38,8 @@ pub(crate) enum Framing {
 /// nothing odd is borne; `Err` names the field.
 pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
     let (mut start, mut before, mut has_begun) = (0, None, false);
+    // Where a line begins that has no colon yet.
+    let mut nameless = None;
     while let Some(length) = bytes[start..].iter().position(|&byte| byte == b'\n') {
         let end = start + length;
         let line = &mut bytes[start..end];
@@ -54,8 +56,16 @@ pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
                 let is_break = |&&byte: &&u8| byte == b'\r' || byte == b'\n';
                 let breaks = bytes[..start].iter().rev().take_while(is_break).count();
                 bytes[start - breaks..start].fill(b' ');
+                // The fold may be in the middle of a name.
+                if let Some(begin) = nameless.filter(|_| bytes[start..line_end].contains(&b':')) {
+                    strict_name(&bytes[begin..line_end])?;
+                    nameless = None;
+                }
             }
-            line => before = Some(strict_name(line)?),
+            line => {
+                before = Some(strict_name(line)?);
+                nameless = (!line.contains(&b':')).then_some(start);
+            }
         }
         if has_begun {
             let is_value = matches!(bytes[start], b' ' | b'\t');

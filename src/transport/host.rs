@@ -275,10 +275,7 @@ fn judge(
             Err(head.body_failure(BodyError::TooLarge, limit))
         }
         Plan::Take { .. } => Ok(Answer { status, body }),
-        Plan::Show { kind, text } => {
-            let plain = head.readable(body.into());
-            head.shown(kind, text, &plain)
-        }
+        Plan::Show { kind, text } => head.shown(kind, text, body.into(), true),
         Plan::Leave { kind, text } => Err(head.failure(kind, text)),
     }
 }

@@ -331,12 +331,12 @@ fn said(
         }
         Plan::Show { kind, text } => {
             body.hurry();
-            let excerpt = answer::drain(&mut body, &head, limit);
+            let come = answer::drain(&mut body, &head, limit);
             let kind = match head.status {
                 407 if is_through_proxy => FailKind::Proxy,
                 _ => kind,
             };
-            head.shown(kind, text, &excerpt)
+            head.shown(kind, text, come, !body.has_failed())
         }
         Plan::Leave { kind, text } => Err(head.failure(kind, text)),
     };

@@ -51,10 +51,7 @@ fn framing_that_can_be_read_in_two_ways_ends_the_connection() {
         ("3\r\nabc\r\n0\r\nno field\r\n\r\n", "not a header field"),
         ("3\r\nabc\r\n0\r\nX : y\r\n\r\n", "not a header field"),
         ("3\r\nabc\r\n0\r\n: y\r\n\r\n", "not a header field"),
-        (
-            "3\r\nabc\r\n0\r\nX: y\r\n folded\r\n\r\n",
-            "not a header field",
-        ),
+        ("3\r\nabc\r\n0\r\n folded\r\n\r\n", "not a header field"),
         ("3\r\nabc\r\n0\r\nX: a\0b\r\n\r\n", "not a header field"),
     ] {
         let text = refused(format!("{head}{pieces}").as_bytes());
@@ -84,6 +81,9 @@ fn more_extensions_than_data_end_the_connection() {
         text.contains("chunk extensions larger than the chunks"),
         "{text}"
     );
+    let long = format!("0\r\nX: {}\r\n\r\n", "x".repeat(5000));
+    let text = refused(format!("{head}{long}").as_bytes());
+    assert!(text.contains("a line between chunks is too long"), "{text}");
     let tiny = "1\r\na\r\n".repeat(200_000);
     let server = Server::answering(vec![format!("{head}{tiny}0\r\n\r\n").into_bytes()]);
     assert_eq!(
@@ -152,6 +152,21 @@ fn a_folded_line_is_one_line_byte_by_byte_too() {
     server.join();
 }
 
+/// [HTTP-25]
+#[test]
+fn a_folded_trailer_is_one_trailer() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = "3\r\nabc\r\n0\r\nX: y\r\n folded\r\n\ttwice\r\n\r\n";
+    let response = format!("{head}{body}").into_bytes();
+    let server = Server::answering(vec![response.clone(), response]);
+    let mut rig = Rig::new(&server.url());
+    for _ in 0..2 {
+        assert_eq!(rig.post(b"x").unwrap().body, &b"abc"[..]);
+    }
+    assert_eq!(rig.connections(), 1);
+    server.join();
+}
+
 /// [HTTP-25] Who reads these fields otherwise reads another's answer.
 #[test]
 fn fields_that_frame_the_answer_stay_strict_and_are_named() {
@@ -164,6 +179,14 @@ fn fields_that_frame_the_answer_stay_strict_and_are_named() {
         ),
         ("Content-Length 3", "Content-Length has no colon"),
         ("Content-Length", "Content-Length has no colon"),
+        (
+            "Content-Leng\r\n th: 3",
+            "Content-Length has an invalid character in its name",
+        ),
+        (
+            "Transfer-\r\n\tEnc\r\n oding: chunked",
+            "Transfer-Encoding has an invalid character in its name",
+        ),
         (
             "\u{1}Content-Length: 3",
             "Content-Length has an invalid character in its name",

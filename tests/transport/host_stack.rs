@@ -131,6 +131,9 @@ fn answers_follow_the_rules_of_http() {
         kind(of(200, named("content-type", "text/html"), b"<p>".to_vec())),
         FailKind::Decode
     );
+    let mut page = named("content-type", "text/html");
+    page.extend(named("content-encoding", "gzip"));
+    assert_eq!(kind(of(200, page, b"not gzip".to_vec())), FailKind::Decode);
     assert_eq!(kind(of(201, Vec::new(), Vec::new())), FailKind::Status);
     let busy = of(503, named("RETRY-AFTER", "9"), b"busy".to_vec()).unwrap_err();
     assert_eq!((busy.kind, busy.status), (FailKind::Status, Some(503)));

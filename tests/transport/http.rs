@@ -259,6 +259,11 @@ fn what_is_not_a_server_to_agent_is_reported_with_an_excerpt() {
     let server = Server::answering(vec![
         answer("200 OK", "Content-Type: text/html; charset=utf-8\r\n", html),
         answer("200 OK", "Content-Encoding: br\r\n", b"xx"),
+        answer(
+            "200 OK",
+            "Content-Type: text/html\r\nContent-Encoding: gzip\r\n",
+            b"not gzip at all",
+        ),
         answer("200 OK", "Content-Encoding: gzip\r\n", b"not gzip at all"),
         answer(
             "200 OK",
@@ -284,7 +289,7 @@ fn what_is_not_a_server_to_agent_is_reported_with_an_excerpt() {
         "{page}"
     );
     assert_eq!(page.reached, Reached::Maybe);
-    for what in ["br", "gzip", "gzip", "gzip"] {
+    for what in ["br", "text/html", "gzip", "gzip", "gzip"] {
         let failure = rig.fail();
         assert_eq!(
             (failure.kind, failure.status),
@@ -298,6 +303,23 @@ fn what_is_not_a_server_to_agent_is_reported_with_an_excerpt() {
         assert_eq!(rig.post(b"x").unwrap().body, &body[..]);
     }
     server.join();
+}
+
+/// [HTTP-16] What did not come is not empty: nothing is confirmed by it.
+#[test]
+fn a_page_that_ends_before_its_first_byte_is_no_empty_message() {
+    let type_ = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n";
+    for cut in [
+        "Content-Length: 5\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nno size\r\n",
+    ] {
+        let server = Server::answering(vec![format!("{type_}{cut}").into_bytes()]);
+        let failure = Rig::new(&server.url()).fail();
+        let kind = (failure.kind, failure.status);
+        assert_eq!(kind, (FailKind::Decode, Some(200)), "{cut:?}: {failure}");
+        server.join();
+    }
 }
 
 /// [HTTP-07] [HTTP-20]

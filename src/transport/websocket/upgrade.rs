@@ -147,9 +147,9 @@ impl Upgrade<'_> {
         let head = head.judged(framing);
         let mut body = Body::new(wire, framing, behind);
         body.hurry();
-        let excerpt = answer::drain(&mut body, &head, self.settings.limits.message);
+        let come = answer::drain(&mut body, &head, self.settings.limits.message);
         let text = format!("WebSocket upgrade: {}", status_text(head.status));
-        match head.shown(FailKind::Status, text, &excerpt) {
+        match head.shown(FailKind::Status, text, come, true) {
             Err(failure) => Refusal::Answer { failure, location },
             Ok(_) => Broken::Ended.into(),
         }
