@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     #: Why not; None where it is available.
     unavailable_reason: str | None
 
-__all__ = ["Event", "MessageData", "OpAMPAgent", "OpAMPCallbacks", "OpAMPClient", "available", "install_as", "unavailable_reason"]
+__all__ = ["Event", "MessageData", "OpAMPAgent", "OpAMPCallbacks", "OpAMPClient", "available",
+           "install_as", "unavailable_reason"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,8 +5,9 @@ import importlib
 import sys
 from types import ModuleType
 
-MODULES = ("agent", "callbacks", "client", "exceptions", "messages", "proto", "proto.anyvalue_pb2", "proto.opamp_pb2", "transport",
-           "transport.base", "transport.exceptions", "transport.requests", "version")
+MODULES = ("agent", "callbacks", "client", "exceptions", "messages", "proto", "proto.anyvalue_pb2",
+           "proto.opamp_pb2", "transport", "transport.base", "transport.exceptions",
+           "transport.requests", "version")
 
 
 def install_as(name: str = "opentelemetry._opamp") -> None:

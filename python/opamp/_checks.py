@@ -143,13 +143,14 @@ def encoded(name: str, message: Any) -> bytes:
     try:
         return data if isinstance(data, bytes) else bytes(memoryview(data))
     except TypeError:
-        raise TypeError(f"{name} must be bytes or a message, not {type(message).__name__}") from None
+        kind = type(message).__name__
+        raise TypeError(f"{name} must be bytes or a message, not {kind}") from None
 
 
 def headers(name: str, given: Mapping[Any, Any] | None) -> dict[str, str]:
     """Names and values as text; a header whose value is None is not sent, as requests has it."""
-    return {_text(name, key, (str, bytes)): _text(name, value, (str, bytes, int, float)) for key, value in dict(given or {}).items()
-            if value is not None}
+    return {_text(name, key, (str, bytes)): _text(name, value, (str, bytes, int, float))
+            for key, value in dict(given or {}).items() if value is not None}
 
 
 def _text(name: str, given: Any, kinds: tuple[type, ...]) -> str:
@@ -160,7 +161,8 @@ def _text(name: str, given: Any, kinds: tuple[type, ...]) -> str:
 
 def path(name: str, given: Any) -> Any:
     """A path as `os` takes them, or None."""
-    if given is not None and not isinstance(given, (str, bytes)) and not hasattr(given, "__fspath__"):
+    is_path = given is None or isinstance(given, (str, bytes)) or hasattr(given, "__fspath__")
+    if not is_path:
         raise TypeError(f"{name} must be a path, not {type(given).__name__}")
     return given
 

@@ -34,7 +34,8 @@ class MessageData:
     @classmethod
     def from_server_message(cls, message: Any) -> MessageData:
         """The parts of a ServerToAgent, a view or a real protobuf message; nothing is filtered."""
-        return cls(**{name: getattr(message, name) for name in cls.__dataclass_fields__ if message.HasField(name)})
+        return cls(**{name: getattr(message, name) for name in cls.__dataclass_fields__
+                      if message.HasField(name)})
 
 
 MessageData.__module__ = "opamp.callbacks"

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from .transport.exceptions import OpAMPException
 
 # enum opamp_event_kind_code
-CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, SEND_DONE, NEW_INSTANCE_UID, WARNING, LOG, STOPPED = 1, 2, 3, 4, 5, 6, 8, 9, 10, 11
-NAMES = {CONNECTED: "connected", CONNECT_FAILED: "connect_failed", SERVER_ERROR: "server_error", MESSAGE: "message",
+CONNECTED, CONNECT_FAILED, SERVER_ERROR, MESSAGE, REQUEST, SEND_DONE = 1, 2, 3, 4, 5, 6
+NEW_INSTANCE_UID, WARNING, LOG, STOPPED = 8, 9, 10, 11
+NAMES = {CONNECTED: "connected", CONNECT_FAILED: "connect_failed",
+         SERVER_ERROR: "server_error", MESSAGE: "message",
          NEW_INSTANCE_UID: "new_uid", WARNING: "warning", STOPPED: "stopped"}
 # Parts of a message beside a configuration, each with the capabilities of which one must be
 # declared for it to be handed on.
@@ -43,8 +45,9 @@ class Event:
 
     __slots__ = ("kind", "message", "error", "error_response", "instance_uid")
 
-    def __init__(self, kind: str, message: MessageData | None = None, error: OpAMPException | None = None,
-                 error_response: Any = None, instance_uid: bytes = b"") -> None:
+    def __init__(self, kind: str, message: MessageData | None = None,
+                 error: OpAMPException | None = None, error_response: Any = None,
+                 instance_uid: bytes = b"") -> None:
         self.kind, self.message, self.error = kind, message, error
         self.error_response, self.instance_uid = error_response, instance_uid
 
@@ -62,7 +65,8 @@ class Taken:
         self.error = h.exception_of(error) if error else None
 
     def request(self) -> h.Handle:
-        return h.Handle(self._lib.request_ref(self._lib.event_request(self._event.pointer)), self._lib.request_unref)
+        borrowed = self._lib.event_request(self._event.pointer)
+        return h.Handle(self._lib.request_ref(borrowed), self._lib.request_unref)
 
     def ticket(self) -> int:
         out = ctypes.c_uint64()
@@ -72,7 +76,8 @@ class Taken:
     def write_log_line(self) -> None:
         level, line = ctypes.c_int32(), ctypes.c_char_p()
         self._lib.event_log(self._event.pointer, ctypes.byref(level), ctypes.byref(line))
-        _log.logger("agent").log(_log.LEVELS[min(4, level.value)], "%s", (line.value or b"").decode("utf-8", "replace"))
+        text = (line.value or b"").decode("utf-8", "replace")
+        _log.logger("agent").log(_log.LEVELS[min(4, level.value)], "%s", text)
 
     def answer(self) -> Any:
         """The ServerToAgent as it came, a view; None where there is none."""
@@ -87,7 +92,8 @@ class Taken:
         if self.kind == MESSAGE:
             event.message = self._handed_on(answer, declared)
         elif self.kind == SERVER_ERROR:
-            event.error_response = answer.error_response if answer is not None else self._error_response()
+            event.error_response = (
+                answer.error_response if answer is not None else self._error_response())
         elif self.kind == NEW_INSTANCE_UID:
             piece = h.Slice()
             self._lib.event_instance_uid(self._event.pointer, ctypes.byref(piece))

@@ -117,7 +117,8 @@ def serve(state: State, request: h.Handle) -> None:
     while lib.request_header_at(request.pointer, len(headers), ctypes.byref(name),
                                 ctypes.byref(value)) == _library.OK:
         its_name = bytes(h.view_of(request, name)).decode()
-        headers[as_given.get(its_name.lower(), its_name)] = bytes(h.view_of(request, value)).decode("latin-1")
+        its_value = bytes(h.view_of(request, value)).decode("latin-1")
+        headers[as_given.get(its_name.lower(), its_name)] = its_value
     number = None
     try:
         limit = max(1, min(int(state.timeout_millis), wait.value))
@@ -151,7 +152,8 @@ def causes(error: BaseException) -> list[Any]:
 def is_reached(chain: list[Any]) -> bool:
     """Whether the server may have got the message."""
     names = {type(each).__name__ for each in chain}
-    return not names & {"NewConnectionError", "ConnectionRefusedError", "gaierror", "NameResolutionError", "ConnectTimeout"}
+    return not names & {"NewConnectionError", "ConnectionRefusedError", "gaierror",
+                        "NameResolutionError", "ConnectTimeout"}
 
 
 def _fail(lib: Any, request: Any, error: BaseException) -> bool:
@@ -162,9 +164,11 @@ def _fail(lib: Any, request: Any, error: BaseException) -> bool:
         response = getattr(each, "response", None)
         status = getattr(response, "status_code", None)
         if isinstance(status, int) and 300 <= status <= 999:
-            after = {k: str(v) for k, v in dict(getattr(response, "headers", {})).items() if str(k).lower() == "retry-after"}
+            after = {k: str(v) for k, v in dict(getattr(response, "headers", {})).items()
+                     if str(k).lower() == "retry-after"}
             _complete(lib, request, status, after, b"")
             return True
     may_be = is_reached(chain)
-    lib.request_fail(request.pointer, int(may_be), f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "replace"))
+    why = f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "replace")
+    lib.request_fail(request.pointer, int(may_be), why)
     return may_be

@@ -44,7 +44,8 @@ def exception_of(error: int) -> OpAMPException:
     """A borrowed opamp_error."""
     lib = _library.required()
     kind = lib.error_kind_name(lib.error_kind(error)).decode()
-    made = (OpAMPTimeoutError if kind == "timeout" else OpAMPException)(lib.error_text(error).decode("utf-8", "replace"))
+    made = (OpAMPTimeoutError if kind == "timeout" else OpAMPException)(
+        lib.error_text(error).decode("utf-8", "replace"))
     made.kind, made.http_status = kind, lib.error_http_status(error)
     made.reason = lib.error_reason_name(lib.error_reason(error)).decode()
     made.capabilities = lib.error_capabilities(error)
@@ -109,7 +110,8 @@ def attributes(values: dict[str, Any]) -> Handle:
     lib = _library.required()
     handle = made(lib.attributes_new, lib.attributes_free)
     for key, value in values.items():
-        _put("attributes_set_", handle, (text(key, "an attribute's key"),), value, f"the attribute {key!r}")
+        encoded = text(key, "an attribute's key")
+        _put("attributes_set_", handle, (encoded,), value, f"the attribute {key!r}")
     return handle
 
 

@@ -139,17 +139,22 @@ class Message:
         """Whether a message or a member of a oneof is there. Raises ValueError for a field that has
         no such state, or is not there at all."""
         field = self._fields.get(name)
-        if field is None or field[3] in ("map", "repeated") or (not field[3] and field[2] != "message"):
+        if (field is None or field[3] in ("map", "repeated")
+                or (not field[3] and field[2] != "message")):
             raise ValueError(f"{self._name} has no field {name!r} that may be absent")
         value = self._read().get(name)
-        return value is not None and (field[2] != "message" or bool(field[3]) or value._has_content())
+        return value is not None and (
+            field[2] != "message" or bool(field[3]) or value._has_content())
 
     def _has_content(self) -> bool:
-        return self._present or any(v._has_content() if isinstance(v, Message) else bool(v) for v in self._read().values())
+        return self._present or any(
+            value._has_content() if isinstance(value, Message) else bool(value)
+            for value in self._read().values())
 
     def WhichOneof(self, oneof: str) -> str | None:
         """The member of the oneof that is set."""
-        return next((f[0] for f in self._fields.values() if f[3] == oneof and f[0] in self._read()), None)
+        return next((field[0] for field in self._fields.values()
+                     if field[3] == oneof and field[0] in self._read()), None)
 
     def SetInParent(self) -> None:
         """Makes the message present though nothing is set in it."""
@@ -168,13 +173,16 @@ class Message:
         """Of an AgentRemoteConfig or EffectiveConfig: name to body, without a copy."""
         message: Any = self
         holder = message.config if "config" in self._fields else message.config_map
-        return {name: memoryview(file._read().get("body", b"")) for name, file in holder.config_map.items()}
+        return {name: memoryview(file._read().get("body", b""))
+                for name, file in holder.config_map.items()}
 
     def SerializeToString(self) -> bytes:
         """The encoded message."""
         if self._raw is not None:
             whole: object = self._raw.obj if isinstance(self._raw, memoryview) else self._raw
-            return whole if isinstance(whole, bytes) and len(whole) == len(self._raw) else bytes(self._raw)
+            if isinstance(whole, bytes) and len(whole) == len(self._raw):
+                return whole
+            return bytes(self._raw)
         out: list[bytes | memoryview] = []
         self._write(out)
         return b"".join(out)
@@ -247,7 +255,8 @@ class Message:
     def _content(self) -> dict[str, Any]:
         """What is set and is not the default."""
         return {name: value for name, value in self._read().items()
-                if (value._has_content() if isinstance(value, Message) else bool(value)) or self._is_of_a_oneof(name)}
+                if (value._has_content() if isinstance(value, Message) else bool(value))
+                or self._is_of_a_oneof(name)}
 
     def _is_of_a_oneof(self, name: str) -> bool:
         return self._fields[name][3] not in ("", "map", "repeated")
@@ -298,7 +307,8 @@ class Message:
 
     def __repr__(self) -> str:
         def shown_of(value: Any) -> str:
-            return f"<{len(value)} bytes>" if type(value).__name__ in ("bytes", "bytearray", "memoryview") else repr(value)
+            is_binary = type(value).__name__ in ("bytes", "bytearray", "memoryview")
+            return f"<{len(value)} bytes>" if is_binary else repr(value)
 
         shown = (f"{name}={shown_of(value)}" for name, value in self._read().items())
         return f"{self._name}({', '.join(shown)})"
@@ -398,11 +408,14 @@ def _decoded(kind: str, value: int | Bytes, inside: str) -> Any:
         return struct.unpack("<d" if kind == "double" else "<Q", _view(value))[0]
     if not isinstance(value, int):
         raise DecodeError("bytes where a number belongs")
-    return bool(value) if kind == "bool" else value - 2**64 if kind in ("int64", "int32") and value >= 2**63 else value
+    if kind == "bool":
+        return bool(value)
+    return value - 2**64 if kind in ("int64", "int32") and value >= 2**63 else value
 
 
 def _checked(name: str, kind: str, value: Any) -> Any:
-    wanted: Any = {"bytes": (bytes, bytearray, memoryview), "string": str, "double": (int, float)}.get(kind, int)
+    wanted: Any = {"bytes": (bytes, bytearray, memoryview), "string": str,
+                   "double": (int, float)}.get(kind, int)
     if not isinstance(value, wanted):
         raise TypeError(f"{name} takes {kind}, not {type(value).__name__}")
     return value

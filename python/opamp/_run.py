@@ -314,7 +314,8 @@ class Run:
         out = ctypes.c_uint64()
         client = self._state.handle
         if client is not None:
-            _library.required().client_option(client.pointer, _library.EXCHANGE_TIMEOUT_MS, ctypes.byref(out))
+            _library.required().client_option(
+                client.pointer, _library.EXCHANGE_TIMEOUT_MS, ctypes.byref(out))
         return out.value / 1000
 
     # The end.

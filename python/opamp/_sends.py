@@ -92,7 +92,8 @@ class Sends:
                 pass
             elif number == EFFECTIVE_CONFIG and isinstance(value, memoryview):
                 told = self._told.told_config
-                if told is None or len(value) != len(told) or not data.startswith(told, end - len(told)):
+                if (told is None or len(value) != len(told)
+                        or not data.startswith(told, end - len(told))):
                     self._told.told_config = None
                     continue
             else:
@@ -138,7 +139,8 @@ class Sends:
         ticket = ctypes.c_uint64()
         if self._agent is not None:
             try:
-                h.call(_library.required().agent_send, self._agent.pointer, data, len(data), tries, ctypes.byref(ticket))
+                h.call(_library.required().agent_send, self._agent.pointer, data, len(data),
+                       tries, ctypes.byref(ticket))
             except h.Refused as error:
                 if error.status not in (_library.E_AGAIN, _library.E_STATE):
                     return error.why
@@ -152,7 +154,8 @@ class Sends:
     def _hold(self, parts: dict[int, bytes], tries: int, done: list[Done]) -> None:
         self._held, self._held_tries, self._held_done = parts, tries, done[-WAITING:]
         if len(done) > WAITING:
-            _log.warn_once("agent", f"more than {WAITING} callbacks of messages wait; the oldest are dropped, their parts are not")
+            _log.warn_once("agent", f"more than {WAITING} callbacks of messages wait; "
+                                    "the oldest are dropped, their parts are not")
 
 
 def _all(done: list[Done]) -> Done:

@@ -137,7 +137,8 @@ class OpAMPAgent:
 
         lib, out = _library.required(), ctypes.c_void_p()
         h.call(lib.client_set_option, client.pointer, _library.FIRST_RETRY_MAX_MS, self._backoff_ms)
-        h.call(lib.client_set_option, client.pointer, _library.BACKOFF_BASE_MS, min(_checks.DAY_S * 1000, max(1, 2 * self._backoff_ms)))
+        base_ms = min(_checks.DAY_S * 1000, max(1, 2 * self._backoff_ms))
+        h.call(lib.client_set_option, client.pointer, _library.BACKOFF_BASE_MS, base_ms)
         h.call(lib.agent_new, client.pointer, None, None, None, ctypes.byref(out))
         handle = h.Handle(out.value or 0, lib.agent_free)
         h.call(lib.agent_set_name, handle.pointer, self._name)
@@ -154,7 +155,8 @@ class OpAMPAgent:
             self._made_sends = Sends(self._client.__opamp_state__ if known else Told())
         return self._made_sends
 
-    def send(self, payload: Any, max_retries: int | None = None, callback: Callable[[], Any] | None = None) -> None:
+    def send(self, payload: Any, max_retries: int | None = None,
+             callback: Callable[[], Any] | None = None) -> None:
         """Reports what a message of the client's builders says: its bytes, or the message itself.
         Does not block.
 
@@ -166,7 +168,9 @@ class OpAMPAgent:
         """
         self._check_process()
         encoded = _checks.encoded("payload", payload)
-        tries = self._tries if max_retries is None else 1 + _checks.count("max_retries", max_retries)
+        tries = self._tries
+        if max_retries is not None:
+            tries = 1 + _checks.count("max_retries", max_retries)
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, not {type(callback).__name__}")
         done = None if callback is None else _without_argument(callback)
@@ -244,7 +248,8 @@ class OpAMPAgent:
         if self._restart_after_fork:
             self.start(thread=run.has_thread)
         else:
-            _log.warn_once("agent", "this process was forked from one with an OpAMP agent; it has none of its own until start() is called")
+            _log.warn_once("agent", "this process was forked from one with an OpAMP agent; "
+                                    "it has none of its own until start() is called")
 
     def fileno(self) -> int:
         """A descriptor that is readable while something waits for `dispatch`, for select, epoll or
@@ -328,7 +333,8 @@ class OpAMPAgent:
         """Waits until the server has confirmed all that was set before, at most `timeout` seconds.
         False: it has not, or it refused a part. Raises RuntimeError when the agent does not run."""
         wait_ms = -1 if timeout is None else _checks.milliseconds("timeout", timeout)
-        return bool(_library.required().agent_flush(self._running().pointer, wait_ms, None) == _library.OK)
+        status = _library.required().agent_flush(self._running().pointer, wait_ms, None)
+        return bool(status == _library.OK)
 
     def poll_now(self) -> None:
         """Sends a message now instead of at the next interval. Raises RuntimeError when the agent
@@ -346,7 +352,8 @@ class OpAMPAgent:
         if self._run is None:
             raise RuntimeError("the agent does not run")
         if self._run.has_thread:
-            raise RuntimeError("the agent delivers on its own thread; start(thread=False) leaves that to you")
+            raise RuntimeError("the agent delivers on its own thread; "
+                               "start(thread=False) leaves that to you")
         return self._run
 
     def __enter__(self) -> OpAMPAgent:

@@ -133,7 +133,8 @@ class OpAMPClient:
         state = self.__opamp_state__
         return self._built("full_state", state.description, state.status, state.config)
 
-    def update_effective_config(self, effective_config: Mapping[str, Any], content_type: str) -> Any:
+    def update_effective_config(self, effective_config: Mapping[str, Any],
+                                content_type: str) -> Any:
         """Keeps and reports the configuration in force, name to value; values are encoded as JSON
         for `application/json`, else they are text or bytes. One that can not be encoded is left
         out, and an error is logged. Returns the EffectiveConfig. Raises TypeError for names or a
@@ -148,7 +149,8 @@ class OpAMPClient:
             _told.report_config(state)
         return state.config
 
-    def update_remote_config_status(self, remote_config_hash: bytes, status: int, error_message: str | bytes = "") -> Any:
+    def update_remote_config_status(self, remote_config_hash: bytes, status: int,
+                                    error_message: str | bytes = "") -> Any:
         """Keeps and reports the status of an offer: APPLIED, APPLYING or FAILED of
         `opamp_pb2.RemoteConfigStatuses_*`. Returns the RemoteConfigStatus, or None when nothing
         changed. The text goes with FAILED alone and is never refused: bytes that are no UTF-8 and
@@ -193,7 +195,8 @@ class OpAMPClient:
 
 def _split_user(endpoint: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
     """Takes `user:password@` out of a URL and makes a header of it."""
-    if not isinstance(endpoint, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # told when it is used
+    # Of another type: told when it is used.
+    if not isinstance(endpoint, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         return endpoint, headers
     scheme, mark, rest = endpoint.partition("://")
     end = min((rest.find(c) for c in "/?#" if c in rest), default=len(rest))
@@ -203,5 +206,6 @@ def _split_user(endpoint: str, headers: dict[str, str]) -> tuple[str, dict[str, 
     import base64
     from urllib.parse import unquote
 
-    headers.setdefault("Authorization", "Basic " + base64.b64encode(unquote(user).encode()).decode())
+    login = base64.b64encode(unquote(user).encode()).decode()
+    headers.setdefault("Authorization", "Basic " + login)
     return f"{scheme}://{host}{rest[end:]}", headers

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from .transport.exceptions import OpAMPException
 
-__all__ = ["OpAMPException", "OpAMPRemoteConfigDecodeException", "OpAMPRemoteConfigParseException", "OpAMPTimeoutError"]
+__all__ = ["OpAMPException", "OpAMPRemoteConfigDecodeException",
+           "OpAMPRemoteConfigParseException", "OpAMPTimeoutError"]
 
 
 class OpAMPTimeoutError(OpAMPException):

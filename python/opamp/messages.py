@@ -55,9 +55,12 @@ def any_value(value: Any, depth: int = 0) -> dict[str, Any]:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"bytes_value": bytes(value)}  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, Mapping):
-        return {"kvlist_value": {"values": key_values(value, depth + 1)}}  # pyright: ignore[reportUnknownArgumentType]
+        pairs = key_values(value, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
+        return {"kvlist_value": {"values": pairs}}
     if isinstance(value, Sequence):
-        return {"array_value": {"values": [any_value(each, depth + 1) for each in value]}}  # pyright: ignore[reportUnknownVariableType]
+        several = [any_value(each, depth + 1)
+                   for each in value]  # pyright: ignore[reportUnknownVariableType]
+        return {"array_value": {"values": several}}
     raise ValueError(f"Invalid type {type(value)} of value {value!r}")
 
 
@@ -65,15 +68,18 @@ def key_values(values: Mapping[str, Any], depth: int = 0) -> list[dict[str, Any]
     return [{"key": key, "value": any_value(value, depth)} for key, value in values.items()]
 
 
-def build_agent_description(identifying_attributes: Mapping[str, Any], non_identifying_attributes: Mapping[str, Any] | None = None) -> Any:
+def build_agent_description(identifying_attributes: Mapping[str, Any],
+                            non_identifying_attributes: Mapping[str, Any] | None = None) -> Any:
     """An AgentDescription. Raises ValueError for values that are no attribute."""
     return message_class("AgentDescription")(
         identifying_attributes=key_values(identifying_attributes),
         non_identifying_attributes=key_values(non_identifying_attributes or {}))
 
 
-def _agent_to_server(instance_uid: bytes, sequence_num: int, capabilities: int, **parts: Any) -> Any:
-    return message_class("AgentToServer")(instance_uid=instance_uid, sequence_num=sequence_num, capabilities=capabilities, **parts)
+def _agent_to_server(instance_uid: bytes, sequence_num: int, capabilities: int,
+                     **parts: Any) -> Any:
+    return message_class("AgentToServer")(
+        instance_uid=instance_uid, sequence_num=sequence_num, capabilities=capabilities, **parts)
 
 
 def build_heartbeat_message(instance_uid: bytes, sequence_num: int, capabilities: int) -> Any:
@@ -81,25 +87,33 @@ def build_heartbeat_message(instance_uid: bytes, sequence_num: int, capabilities
     return _agent_to_server(instance_uid, sequence_num, capabilities)
 
 
-def build_agent_disconnect_message(instance_uid: bytes, sequence_num: int, capabilities: int) -> Any:
+def build_agent_disconnect_message(instance_uid: bytes, sequence_num: int,
+                                   capabilities: int) -> Any:
     """An AgentToServer that says goodbye."""
     return _agent_to_server(instance_uid, sequence_num, capabilities, agent_disconnect={})
 
 
-def build_remote_config_status_message(last_remote_config_hash: bytes, status: int, error_message: str = "") -> Any:
+def build_remote_config_status_message(last_remote_config_hash: bytes, status: int,
+                                       error_message: str = "") -> Any:
     """A RemoteConfigStatus."""
-    return message_class("RemoteConfigStatus")(last_remote_config_hash=last_remote_config_hash, status=status, error_message=error_message)
+    return message_class("RemoteConfigStatus")(
+        last_remote_config_hash=last_remote_config_hash, status=status,
+        error_message=error_message)
 
 
-def build_remote_config_status_response_message(instance_uid: bytes, sequence_num: int, capabilities: int, remote_config_status: Any) -> Any:
+def build_remote_config_status_response_message(
+        instance_uid: bytes, sequence_num: int, capabilities: int,
+        remote_config_status: Any) -> Any:
     """An AgentToServer with a RemoteConfigStatus."""
-    return _agent_to_server(instance_uid, sequence_num, capabilities, remote_config_status=remote_config_status)
+    return _agent_to_server(instance_uid, sequence_num, capabilities,
+                            remote_config_status=remote_config_status)
 
 
 def build_effective_config_message(config: Mapping[str, Any], content_type: str) -> Any:
     """An EffectiveConfig of named values. One that can not be encoded is left out, and an error is
     logged."""
-    if not isinstance(content_type, str) or not all(isinstance(name, str) for name in config):  # pyright: ignore[reportUnnecessaryIsInstance]
+    names: list[object] = [content_type, *config]
+    if not all(isinstance(name, str) for name in names):
         raise TypeError("the names of configurations and their content_type must be text")
     # Field by field: a view for each of a thousand files would take longer than all else.
     entries: list[bytes] = []
@@ -111,7 +125,8 @@ def build_effective_config_message(config: Mapping[str, Any], content_type: str)
         try:
             body = encoded(value)
         except ValueError as error:
-            _log.logger("messages").error("%s is left out of the effective configuration: %s", name, error)
+            _log.logger("messages").error(
+                "%s is left out of the effective configuration: %s", name, error)
             continue
         head = _KEY + encoded_number(len(key)) + key + _VALUE
         size = _BODY + encoded_number(len(body))
@@ -153,11 +168,13 @@ def _body_encoder(content_type: str) -> Callable[[Any], bytes]:
     return as_it_is
 
 
-def build_full_state_message(instance_uid: bytes, sequence_num: int, agent_description: Any, capabilities: int,
-                             remote_config_status: Any, effective_config: Any) -> Any:
+def build_full_state_message(instance_uid: bytes, sequence_num: int, agent_description: Any,
+                             capabilities: int, remote_config_status: Any,
+                             effective_config: Any) -> Any:
     """An AgentToServer with everything."""
-    return _agent_to_server(instance_uid, sequence_num, capabilities, agent_description=agent_description,
-                            remote_config_status=remote_config_status, effective_config=effective_config)
+    return _agent_to_server(
+        instance_uid, sequence_num, capabilities, agent_description=agent_description,
+        remote_config_status=remote_config_status, effective_config=effective_config)
 
 
 def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
@@ -177,5 +194,6 @@ def decode_remote_config(remote_config: Any) -> Iterator[tuple[str, Any]]:
             if end != len(text):
                 value = decoder.decode(text)
         except (ValueError, RecursionError) as error:
-            raise OpAMPRemoteConfigDecodeException(f"Failed to decode {name} with content type {kind}: {error}") from error
+            raise OpAMPRemoteConfigDecodeException(
+                f"Failed to decode {name} with content type {kind}: {error}") from error
         yield name, value

@@ -44,7 +44,9 @@ class Enumeration:
         raise AttributeError(f"Enum {self.__dict__.get('_name')} has no value with name {name!r}")
 
 
-_enumerations = {name: Enumeration(name, dict(sorted(numbers.items(), key=lambda pair: pair[1]))) for name, numbers in ENUMS.items()}
+_enumerations = {
+    name: Enumeration(name, dict(sorted(numbers.items(), key=lambda pair: pair[1])))
+    for name, numbers in ENUMS.items()}
 
 
 def lookup(module: str, name: str) -> Any:

@@ -30,7 +30,8 @@ def binary() -> str:
         return named
     found = _of_wheel() or shutil.which("opamp-devserver")
     if not found:
-        raise DevserverNotFound("no opamp-devserver here: install libopamp[testing], or name one with OPAMP_DEVSERVER")
+        raise DevserverNotFound("no opamp-devserver here: install libopamp[testing], "
+                                "or name one with OPAMP_DEVSERVER")
     return found
 
 
@@ -60,7 +61,8 @@ class Devserver:
 
     def __init__(self, *more: str, tls: bool = False, client_auth: bool = False) -> None:
         # However this process ends, the server ends with it.
-        self._command = [binary(), "--port", "0", "--ready-json", "--parent-pid", str(os.getpid()), *more]
+        self._command = [binary(), "--port", "0", "--ready-json",
+                         "--parent-pid", str(os.getpid()), *more]
         self._folder: str | None = None
         if tls or client_auth:
             self._folder = tempfile.mkdtemp(prefix="opamp-devserver-")
@@ -106,7 +108,8 @@ class Devserver:
         path = os.path.join(self._folder, "")
         options = {"tls_certificate": f"{path}ca.pem"}
         if self._client_auth:
-            options.update(tls_client_certificate=f"{path}client.pem", tls_client_key=f"{path}client.key")
+            options.update(tls_client_certificate=f"{path}client.pem",
+                           tls_client_key=f"{path}client.key")
         return options
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
@@ -116,18 +119,22 @@ class Devserver:
         import urllib.parse
         import urllib.request
 
-        words = urllib.parse.urlencode({name: value for name, value in query.items() if value is not None})
+        words = urllib.parse.urlencode(
+            {name: value for name, value in query.items() if value is not None})
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
-            f"{self.api}/{path}" + (f"?{words}" if words else ""), data, {"Content-Type": "application/json"}, method=method)
+            f"{self.api}/{path}" + (f"?{words}" if words else ""), data,
+            {"Content-Type": "application/json"}, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=600) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise AssertionError(f"{method} {path} {query}: {error.code} {error.read().decode()}") from None
+            said = error.read().decode()
+            raise AssertionError(f"{method} {path} {query}: {error.code} {said}") from None
 
-    def offer(self, files: Mapping[str, File], *, config_hash: bytes | None = None, agent: str | None = None) -> str:
+    def offer(self, files: Mapping[str, File], *, config_hash: bytes | None = None,
+              agent: str | None = None) -> str:
         """Offers a configuration of these files to every agent that accepts one, or to that one
         (its uid as text), until it reports a status. Returns the hash in hex."""
         from base64 import b64encode
@@ -136,7 +143,8 @@ class Devserver:
         for name, file in files.items():
             content_type, body = file if isinstance(file, tuple) else ("", file)
             octets = body.encode() if isinstance(body, str) else body
-            listed.append({"name": name, "content_type": content_type, "body_base64": b64encode(octets).decode()})
+            listed.append({"name": name, "content_type": content_type,
+                           "body_base64": b64encode(octets).decode()})
         spec: dict[str, Any] = {"files": listed}
         if config_hash is not None:
             spec["hash"] = config_hash.hex()
@@ -151,7 +159,8 @@ class Devserver:
     def next(self, answer: Mapping[str, Any], *, times: int = 1, agent: str | None = None) -> None:
         """Lays these fields of a ServerToAgent over the next answers, e.g.
         `{"error_response": {"type": "BadRequest"}}`."""
-        self.call("POST", "next", {"answer": answer, "times": times, **({} if agent is None else {"agent": agent})})
+        to_one = {} if agent is None else {"agent": agent}
+        self.call("POST", "next", {"answer": answer, "times": times, **to_one})
 
     def faults(self, *rules: Mapping[str, Any]) -> None:
         """Spoils what comes next, e.g. `{"times": 2, "do": {"status": 503, "retry_after": 1}}`;
@@ -161,11 +170,14 @@ class Devserver:
         else:
             self.call("DELETE", "faults")
 
-    def wait(self, until: str, *, timeout: float = 10, since: int = 0, agent: str | None = None) -> Any:
+    def wait(self, until: str, *, timeout: float = 10, since: int = 0,
+             agent: str | None = None) -> Any:
         """Waits at most `timeout` seconds for a condition, e.g. `"messages>=2"`, `"disconnected"`,
         `"status=APPLIED:offered"`; the entry of the timeline that fulfils it. Raises AssertionError
         when it does not come."""
-        return self.call("GET", "wait", until=until, timeout=f"{int(timeout * 1000)}ms", since=since, agent=agent)["entry"]
+        limit = f"{int(timeout * 1000)}ms"
+        return self.call(
+            "GET", "wait", until=until, timeout=limit, since=since, agent=agent)["entry"]
 
     def timeline(self, **filters: Any) -> list[dict[str, Any]]:
         """What happened, oldest first; filters as `kind="received"`, `agent=`, `part=`, `since=`,
@@ -174,7 +186,8 @@ class Devserver:
 
     def messages(self, **filters: Any) -> list[dict[str, Any]]:
         """The AgentToServer messages as they came, decoded."""
-        return [entry["message"] for entry in self.timeline(kind="received", **filters) if "message" in entry]
+        return [entry["message"] for entry in self.timeline(kind="received", **filters)
+                if "message" in entry]
 
     def agents(self) -> list[dict[str, Any]]:
         """What the server knows of each agent."""

@@ -22,14 +22,16 @@ class Request(NamedTuple):
     headers: dict[str, str]
 
 
-def answer(files: Mapping[str, File] | None = None, *, config_hash: bytes = b"offered", **parts: Any) -> Any:
+def answer(files: Mapping[str, File] | None = None, *, config_hash: bytes = b"offered",
+           **parts: Any) -> Any:
     """A ServerToAgent: with a configuration of these files, and whatever other field is given
     (`error_response={"type": 1}`)."""
     if files is not None:
         made: dict[str, dict[str, Any]] = {}
         for name, file in files.items():
             content_type, body = file if isinstance(file, tuple) else ("", file)
-            made[name] = {"content_type": content_type, "body": body.encode() if isinstance(body, str) else body}
+            octets = body.encode() if isinstance(body, str) else body
+            made[name] = {"content_type": content_type, "body": octets}
         parts["remote_config"] = {"config": {"config_map": made}, "config_hash": config_hash}
     return message_class("ServerToAgent")(**parts)
 
@@ -65,7 +67,8 @@ class FakeTransport(HttpTransport):
         message = message_class("AgentToServer").FromString(data)
         with self._changed:
             self.requests.append(Request(message, url, dict(headers)))
-            given = self._answers.pop(0) if self._answers else answer(instance_uid=message.instance_uid)
+            given = (self._answers.pop(0) if self._answers
+                     else answer(instance_uid=message.instance_uid))
             self._changed.notify_all()
         if isinstance(given, BaseException):
             raise given
@@ -76,7 +79,8 @@ class FakeTransport(HttpTransport):
         AssertionError."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= requests, timeout):
-                raise AssertionError(f"{len(self.requests)} requests within {timeout} s, not {requests}")
+                came = len(self.requests)
+                raise AssertionError(f"{came} requests within {timeout} s, not {requests}")
             return [request.message for request in self.requests]
 
     def exchange(self, agent: OpAMPAgent) -> None:

@@ -35,10 +35,12 @@ class RequestsTransport(HttpTransport):
         """As `HttpTransport.send`. Raises OpAMPException, with the cause, for every failure."""
         from ..messages import decode_message
 
-        pair = (tls_client_certificate, tls_client_key) if tls_client_key else tls_client_certificate
+        pair = ((tls_client_certificate, tls_client_key) if tls_client_key
+                else tls_client_certificate)
         try:
             response = self.session.post(
-                url, headers={**base_headers, **headers}, data=data, timeout=timeout_millis / 1000, verify=tls_certificate, cert=pair)
+                url, headers={**base_headers, **headers}, data=data,
+                timeout=timeout_millis / 1000, verify=tls_certificate, cert=pair)
             response.raise_for_status()
             return decode_message(response.content)
         except Exception as error:
