@@ -371,9 +371,9 @@ class Files(Message):
         if self._raw is not None:
             fields, files = fields_of(self._raw), Map("AgentConfigFile")
             kind = message_class("AgentConfigFile")
-            make = kind.__new__
+            make, known = kind.__new__, self._takers
             for number, value, _, _ in fields:
-                if number in self._takers:
+                if number in known:
                     entry = _view(value)
                     key, content = pair(entry if len(entry) > SMALL else bytes(entry))
                     file = files[_text(key)] = make(kind)
