@@ -9,7 +9,8 @@ use std::{
 use opamp::{
     proto::{AgentConfigFile, AgentConfigMap},
     protocol::{
-        Action, Carry, Change, Config, Core, Fact, FailKind, Failure, Input, Policy, Reached, Time,
+        Action, Change, Config, Core, Fact, FailKind, Failure, Input, PersistentState, Policy,
+        ReachedServer, Time,
     },
 };
 
@@ -45,7 +46,7 @@ fn feed(core: &mut Core, now: Time, input: Input, out: &mut Vec<u8>) -> Option<I
     loop {
         match core.poll(out) {
             Action::Send { id, .. } => {
-                let failure = Failure::new(FailKind::Connect, Reached::No, "refused");
+                let failure = Failure::new(FailKind::Connect, ReachedServer::No, "refused");
                 answer = Some(Input::Link {
                     id,
                     fact: Fact::Over(failure),
@@ -62,7 +63,12 @@ fn feed(core: &mut Core, now: Time, input: Input, out: &mut Vec<u8>) -> Option<I
 #[test]
 fn memory_is_flat_over_10000_changes_while_offline() {
     let start = Time::from_micros(1_000_000_000_000);
-    let mut core = Core::new(Config::new(Policy::Http), Carry::new([1; 16]), start, 1);
+    let mut core = Core::new(
+        Config::new(Policy::Http),
+        PersistentState::new([1; 16]),
+        start,
+        1,
+    );
     let mut out = Vec::with_capacity(4096);
     let mut answer = feed(
         &mut core,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use opamp::protocol::{
-    Action, Carry, Change, Config, Core, Event, Fact, FailKind, Failure, Input, Policy, Reached,
-    Time, TryId,
+    Action, AttemptId, Change, Config, Core, Event, Fact, FailKind, Failure, Input,
+    PersistentState, Policy, ReachedServer, Time,
 };
 
 /// What asks for more than this at once asks for ever.
@@ -15,7 +15,7 @@ struct World {
     core: Core,
     now: Time,
     out: Vec<u8>,
-    open: Option<TryId>,
+    open: Option<AttemptId>,
     is_over: bool,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn messages(input: &[u8]) {
     config.receive_limit = 8 * 1024;
     config.field_limit = 500;
     let now = Time::from_micros(1_000_000_000_000);
-    let mut core = Core::new(config, Carry::new([1; 16]), now, u64::from(first));
+    let mut core = Core::new(config, PersistentState::new([1; 16]), now, u64::from(first));
     core.handle(now, Input::Host(Change::Capabilities(0x3fff)));
     let mut world = World {
         core,
@@ -57,7 +57,7 @@ pub(crate) fn messages(input: &[u8]) {
                 } else {
                     FailKind::Status
                 };
-                let failure = Failure::new(kind, Reached::Maybe, "over");
+                let failure = Failure::new(kind, ReachedServer::Maybe, "over");
                 world.end(Fact::Over(failure));
             }
             _ => {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     proto::AgentDescription,
-    protocol::{Carry, RemoteConfigStatus},
+    protocol::{PersistentState, RemoteConfigStatus},
     transport::{
         Endpoint, Headers, Limits, Proxy, Scheme,
         tls::{Identity, Roots, TlsSettings},
@@ -57,7 +57,7 @@ pub(crate) struct State {
     /// A verdict that was given while no agent ran.
     pub(crate) verdict: Option<RemoteConfigStatus>,
     /// What a restart goes on with.
-    pub(crate) carry: Carry,
+    pub(crate) carry: PersistentState,
     /// The agent that runs on this client.
     running: Option<Running>,
 }
@@ -90,7 +90,7 @@ impl Client {
             description: None,
             effective_config: None,
             verdict: None,
-            carry: Carry::new(identity::new_uid()?),
+            carry: PersistentState::new(identity::new_uid()?),
             running: None,
         };
         Ok(Arc::new(Self {
@@ -347,7 +347,7 @@ impl State {
     }
 
     /// The agent has stopped: `carry` is what it knew, `unread` what came too late for it.
-    pub(crate) fn detach(&mut self, carry: Carry, unread: Mail) {
+    pub(crate) fn detach(&mut self, carry: PersistentState, unread: Mail) {
         self.running = None;
         self.carry = carry;
         self.carry.request_instance_uid |= unread.request_uid;

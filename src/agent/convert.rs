@@ -12,7 +12,8 @@ use super::{
 use crate::{
     proto::ServerErrorResponseType,
     protocol::{
-        self, Change, Event, Fact, Failure, Input, Outcome, Reached, ServerErrorKind, WarningKind,
+        self, Change, Event, Fact, Failure, Input, Outcome, ReachedServer, ServerErrorKind,
+        WarningKind,
     },
     transport::{self, websocket::News},
 };
@@ -210,8 +211,8 @@ pub(crate) fn failure_of(failure: transport::Failure) -> Failure {
     };
     Failure {
         reached: match failure.reached {
-            transport::Reached::No => Reached::No,
-            transport::Reached::Maybe => Reached::Maybe,
+            transport::ReachedServer::No => ReachedServer::No,
+            transport::ReachedServer::Maybe => ReachedServer::Maybe,
         },
         reused: failure.reused,
         kind,

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     proto::ServerToAgent,
     protocol,
-    transport::{Reached, Request, Wake, Watch, http::Http},
+    transport::{ReachedServer, Request, Wake, Watch, http::Http},
 };
 
 /// Ends the exchange when the caller's time is over.
@@ -80,7 +80,7 @@ impl Client {
         match http.exchange(&request) {
             Ok(answer) => read(answer.body, field_limit),
             Err(failure) => {
-                if failure.reached == Reached::No {
+                if failure.reached == ReachedServer::No {
                     self.give_back_number(parts.sequence_num);
                 }
                 Err(convert::error_of(&convert::failure_of(failure)))
@@ -98,7 +98,7 @@ impl Client {
 
 /// The answer as the host sees it; every part passes, because the host asked for it.
 fn read(bytes: Bytes, field_limit: u32) -> Result<Message> {
-    if !protocol::has_at_most(field_limit, &bytes) {
+    if !protocol::has_field_count_at_most(field_limit, &bytes) {
         let text = format!("the answer has more than {field_limit} fields");
         return Err(Error::new(Code::TooLarge, Kind::Size, text));
     }

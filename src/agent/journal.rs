@@ -313,7 +313,7 @@ fn seconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Reached;
+    use crate::protocol::ReachedServer;
 
     const START: Time = Time::from_micros(1_000_000);
 
@@ -327,7 +327,7 @@ mod tests {
     }
 
     fn fail(journal: &mut Journal, now: Time, kind: FailKind, text: &str) -> (Level, String) {
-        let failure = Failure::new(kind, Reached::No, text);
+        let failure = Failure::new(kind, ReachedServer::No, text);
         let retry_in = Some(Duration::from_millis(20));
         journal.on_event(now, &Event::ConnectFailed { failure, retry_in }, || None);
         let (level, line) = journal.take().pop().unwrap();

@@ -41,6 +41,6 @@ pub use snapshot::Snapshot;
 pub(crate) use text::{free as free_text, shown};
 
 pub use crate::transport::{
-    Reached,
+    ReachedServer,
     tls::{Identity, Roots},
 };

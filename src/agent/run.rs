@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        self, Action, Core, Deadline, Fact, FailKind, Input, Outcome, PeerBudget, Snapshot, TryId,
+        self, Action, AttemptId, Core, Deadline, Fact, FailKind, Input, Outcome, ServerRateLimit,
+        Snapshot,
     },
     transport::{Facts, Headers, Hop, Proxies, Secrets, Traffic, Watch},
 };
@@ -72,7 +73,7 @@ struct Shell {
 /// A server that redirects each try is told of ever more rarely (LOG-11).
 #[derive(Default)]
 struct Hops {
-    budget: PeerBudget,
+    budget: ServerRateLimit,
     /// Those of the present try are told.
     are_told: bool,
     left_out: u64,
@@ -80,22 +81,22 @@ struct Hops {
 
 #[derive(Clone, Copy, Debug)]
 struct Try {
-    id: TryId,
+    id: AttemptId,
     /// The core knows that there is a connection, or will be told by the transport.
     is_opened: bool,
     must_end: bool,
 }
 
 enum Order {
-    Exchange(TryId, Vec<u8>),
-    Connect(TryId),
+    Exchange(AttemptId, Vec<u8>),
+    Connect(AttemptId),
     Send(Vec<u8>, Option<u64>),
-    Close(TryId, Option<u16>),
+    Close(AttemptId, Option<u16>),
 }
 
 /// A try to begin, and what its request shows of us.
 pub(crate) struct Begin {
-    pub(crate) id: TryId,
+    pub(crate) id: AttemptId,
     pub(crate) headers: Arc<Headers>,
     pub(crate) instance_uid: String,
     pub(crate) on_new_connection: bool,
@@ -112,7 +113,7 @@ pub(crate) enum Next {
         marker: Option<u64>,
     },
     Close {
-        id: TryId,
+        id: AttemptId,
         code: Option<u16>,
     },
     Rest {
@@ -199,7 +200,7 @@ impl Run {
     }
 
     /// The exchange has ended.
-    pub(crate) fn on_exchange_over(&self, id: TryId, buffer: Vec<u8>, fact: Fact) {
+    pub(crate) fn on_exchange_over(&self, id: AttemptId, buffer: Vec<u8>, fact: Fact) {
         self.with_shell(|shell| {
             shell.take_back(buffer);
             shell.end_try();
@@ -210,7 +211,7 @@ impl Run {
     }
 
     /// WebSocket: what was seen of the connection, and a buffer that is not needed any more.
-    pub(crate) fn on_fact(&self, id: TryId, fact: Fact, buffer: Vec<u8>) {
+    pub(crate) fn on_fact(&self, id: AttemptId, fact: Fact, buffer: Vec<u8>) {
         self.with_shell(|shell| {
             shell.take_back(buffer);
             if let Fact::Over(_) = fact {
@@ -465,12 +466,12 @@ impl Hops {
 }
 
 impl Shell {
-    fn is_present(&self, id: TryId) -> bool {
+    fn is_present(&self, id: AttemptId) -> bool {
         self.present.is_some_and(|present| present.id == id)
     }
 
     /// From here on: a stop that comes before the worker takes it up must find it.
-    fn begin_try(&mut self, id: TryId, is_opened: bool) {
+    fn begin_try(&mut self, id: AttemptId, is_opened: bool) {
         self.present = Some(Try {
             id,
             is_opened,
@@ -484,7 +485,7 @@ impl Shell {
         self.orders.clear();
     }
 
-    fn begin(&mut self, id: TryId) -> Begin {
+    fn begin(&mut self, id: AttemptId) -> Begin {
         self.shown = self.headers.clone();
         Begin {
             id,

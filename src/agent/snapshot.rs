@@ -159,8 +159,9 @@ impl Snapshot {
         self.put(Field::StateAgeMs, ago(core.since));
         if let Some(next) = core.next {
             self.put(Field::NextMs, millis(next.at.since(now)));
-            self.put(Field::NextReason, next.why as u64 + 1);
-            self.wait_reason = Some(reason_name(next.why));
+            let (number, name) = wait_reason(next.why);
+            self.put(Field::NextReason, number);
+            self.wait_reason = Some(name);
         }
         if let Some(time) = core.last_success {
             self.put(Field::LastSuccessAgeMs, ago(time));
@@ -177,8 +178,8 @@ impl Snapshot {
         self.put(Field::BytesReceived, core.bytes_received);
         self.put(Field::SequenceNum, core.sequence_num);
         self.put(Field::ServerCapabilities, core.server_capabilities);
-        self.put(Field::Pending, core.pending.bits().into());
-        self.put(Field::HeldBack, core.held_back.bits().into());
+        self.put(Field::Pending, part_bits(core.pending));
+        self.put(Field::HeldBack, part_bits(core.held_back));
         self.put(Field::IntervalMs, millis(core.interval));
         let is_unanswered = core
             .offer
@@ -233,22 +234,35 @@ impl Snapshot {
 }
 
 /// Why the core wants to be called next, in a host's words.
-fn reason_name(why: protocol::Timer) -> &'static str {
+/// As the C ABI numbers it, and as the JSON text names it.
+pub(crate) fn wait_reason(why: protocol::Timer) -> (u64, &'static str) {
     use protocol::Timer;
     match why {
-        Timer::Stop => "stop",
-        Timer::CloseWait => "close_wait",
-        Timer::Exchange => "exchange",
-        Timer::Patience => "patience",
-        Timer::Verdict => "verdict",
-        Timer::Heartbeat => "heartbeat",
-        Timer::Change => "change",
-        Timer::FullReport => "full_report",
-        Timer::Backoff => "backoff",
-        Timer::NextPoll => "next_poll",
-        Timer::RetryAfter => "retry_after",
-        Timer::Tell => "tell",
+        Timer::Stop => (1, "stop"),
+        Timer::CloseWait => (2, "close_wait"),
+        Timer::Exchange => (3, "exchange"),
+        Timer::Response => (4, "response"),
+        Timer::ConfigStatus => (5, "config_status"),
+        Timer::Heartbeat => (6, "heartbeat"),
+        Timer::Change => (7, "change"),
+        Timer::FullReport => (8, "full_report"),
+        Timer::Backoff => (9, "backoff"),
+        Timer::NextPoll => (10, "next_poll"),
+        Timer::RetryAfter => (11, "retry_after"),
+        Timer::Tell => (12, "tell"),
     }
+}
+
+/// As the C ABI numbers them.
+pub(crate) fn part_bits(parts: protocol::Parts) -> u64 {
+    use protocol::Part;
+    let bit = |part| match part {
+        Part::Description => 1,
+        Part::EffectiveConfig => 2,
+        Part::RemoteConfigStatus => 4,
+        Part::Capabilities => 8,
+    };
+    parts.iter().map(bit).sum()
 }
 
 fn millis(duration: Duration) -> u64 {

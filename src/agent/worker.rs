@@ -8,7 +8,7 @@ use super::{
     stack,
 };
 use crate::{
-    protocol::{Fact, TryId},
+    protocol::{AttemptId, Fact},
     transport::{Answer, Failure, LONG_REST, Request, Traffic, host, http, websocket::WebSocket},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) enum Link {
     Http(Box<http::Http>),
     Host(Box<host::Host>),
-    WebSocket(Box<WebSocket>, Option<TryId>),
+    WebSocket(Box<WebSocket>, Option<AttemptId>),
 }
 
 /// Runs until the core has stopped. `Err`: a bug of ours ended it; its text.
@@ -117,7 +117,7 @@ impl Link {
     }
 
     /// Of an exchange its own watch knows that it is to end.
-    fn close(&mut self, run: &Run, id: TryId, code: Option<u16>) {
+    fn close(&mut self, run: &Run, id: AttemptId, code: Option<u16>) {
         let Self::WebSocket(socket, _) = self else {
             return;
         };

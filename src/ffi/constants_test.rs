@@ -2,7 +2,10 @@
 
 use super::{constants::*, error::opamp_error_kind_code::*, event::opamp_event_kind_code::*};
 use crate::{
-    agent::{EventKind, Kind, Level, snapshot::Field},
+    agent::{
+        EventKind, Kind, Level,
+        snapshot::{Field, part_bits, wait_reason},
+    },
     proto::{
         AgentCapabilities, RemoteConfigStatuses, ServerCapabilities, ServerErrorResponseType,
         ServerToAgentFlags,
@@ -105,21 +108,21 @@ fn snapshots_have_the_cores_numbers() {
         OPAMP_SNAPSHOT_EVENTS_WAITING => Field::EventsWaiting;
         OPAMP_SNAPSHOT_CONNECTIONS => Field::Connections;
         OPAMP_SNAPSHOT_LAST_ERROR_AGE_MS => Field::LastErrorAgeMs;
-        OPAMP_PART_DESCRIPTION => Parts::of(Part::Description).bits();
-        OPAMP_PART_EFFECTIVE_CONFIG => Parts::of(Part::EffectiveConfig).bits();
-        OPAMP_PART_REMOTE_CONFIG_STATUS => Parts::of(Part::RemoteConfigStatus).bits();
-        OPAMP_PART_CAPABILITIES => Parts::of(Part::Capabilities).bits();
-        OPAMP_WAIT_STOP => Timer::Stop as u64 + 1;
-        OPAMP_WAIT_CLOSE => Timer::CloseWait as u64 + 1;
-        OPAMP_WAIT_EXCHANGE => Timer::Exchange as u64 + 1;
-        OPAMP_WAIT_RESPONSE => Timer::Patience as u64 + 1;
-        OPAMP_WAIT_CONFIG_STATUS => Timer::Verdict as u64 + 1;
-        OPAMP_WAIT_HEARTBEAT => Timer::Heartbeat as u64 + 1;
-        OPAMP_WAIT_CHANGE => Timer::Change as u64 + 1;
-        OPAMP_WAIT_FULL_REPORT => Timer::FullReport as u64 + 1;
-        OPAMP_WAIT_BACKOFF => Timer::Backoff as u64 + 1;
-        OPAMP_WAIT_NEXT_POLL => Timer::NextPoll as u64 + 1;
-        OPAMP_WAIT_RETRY_AFTER => Timer::RetryAfter as u64 + 1;
-        OPAMP_WAIT_TELL => Timer::Tell as u64 + 1;
+        OPAMP_PART_DESCRIPTION => part_bits(Parts::of(Part::Description));
+        OPAMP_PART_EFFECTIVE_CONFIG => part_bits(Parts::of(Part::EffectiveConfig));
+        OPAMP_PART_REMOTE_CONFIG_STATUS => part_bits(Parts::of(Part::RemoteConfigStatus));
+        OPAMP_PART_CAPABILITIES => part_bits(Parts::of(Part::Capabilities));
+        OPAMP_WAIT_STOP => wait_reason(Timer::Stop).0;
+        OPAMP_WAIT_CLOSE => wait_reason(Timer::CloseWait).0;
+        OPAMP_WAIT_EXCHANGE => wait_reason(Timer::Exchange).0;
+        OPAMP_WAIT_RESPONSE => wait_reason(Timer::Response).0;
+        OPAMP_WAIT_CONFIG_STATUS => wait_reason(Timer::ConfigStatus).0;
+        OPAMP_WAIT_HEARTBEAT => wait_reason(Timer::Heartbeat).0;
+        OPAMP_WAIT_CHANGE => wait_reason(Timer::Change).0;
+        OPAMP_WAIT_FULL_REPORT => wait_reason(Timer::FullReport).0;
+        OPAMP_WAIT_BACKOFF => wait_reason(Timer::Backoff).0;
+        OPAMP_WAIT_NEXT_POLL => wait_reason(Timer::NextPoll).0;
+        OPAMP_WAIT_RETRY_AFTER => wait_reason(Timer::RetryAfter).0;
+        OPAMP_WAIT_TELL => wait_reason(Timer::Tell).0;
     }
 }

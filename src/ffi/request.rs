@@ -16,7 +16,7 @@ use super::{
     guard::{Handle, Life},
     status::{OPAMP_E_NOT_FOUND, OPAMP_E_STATE, Outcome, Refusal, opamp_status},
 };
-use crate::agent::{HostRequest, Reached, Reason, free_text, shown};
+use crate::agent::{HostRequest, ReachedServer, Reason, free_text, shown};
 
 /// One exchange for the host's own HTTP stack (opamp_client_use_custom_transport). Borrowed in on_request or from its event.
 /// Ended once, from any thread, by opamp_request_complete or opamp_request_fail; to end it later keep it with
@@ -215,9 +215,9 @@ pub unsafe extern "C" fn opamp_request_fail(
             false => free_text(CStr::from_ptr(text).to_bytes()),
         };
         let reached = if reached_server == 0 {
-            Reached::No
+            ReachedServer::No
         } else {
-            Reached::Maybe
+            ReachedServer::Maybe
         };
         ended(request.request.fail(reached, &text))
     })

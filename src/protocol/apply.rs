@@ -4,8 +4,8 @@ use super::{
     config::Policy,
     core::Core,
     event::{Event, Outcome},
-    failure::{FailKind, Failure, Reached},
-    interface::TryId,
+    failure::{FailKind, Failure, ReachedServer},
+    interface::AttemptId,
     link::Link,
     value::Value,
 };
@@ -28,20 +28,20 @@ impl Core {
                     .set_capabilities(value | AgentCapabilities::ReportsStatus as u64);
             }
             Change::Interval(interval) => {
-                self.upstream.beat.set_by_host(interval);
+                self.upstream.heartbeat.set_by_host(interval);
                 self.on_interval();
             }
             Change::InstanceUid(uid) => self.on_uid_of_host(uid),
             Change::RequestInstanceUid => {
-                self.upstream.wishes.poll |= !self.state.identity.wanted;
+                self.upstream.requests.poll |= !self.state.identity.wanted;
                 self.state.identity.wanted = true;
             }
             Change::Headers => self.upstream.gate.on_headers(),
-            Change::PollNow => self.upstream.wishes.poll = true,
+            Change::PollNow => self.upstream.requests.poll = true,
             Change::ReportFullState => self.want_all_by_host(),
             Change::Reconnect => match (self.upstream.policy, &self.upstream.link) {
-                (Policy::Http, _) => self.upstream.wishes.poll = true,
-                (Policy::WebSocket, Link::Open(_)) => self.upstream.wishes.reconnect = true,
+                (Policy::Http, _) => self.upstream.requests.poll = true,
+                (Policy::WebSocket, Link::Open(_)) => self.upstream.requests.reconnect = true,
                 // Not connected: the next try makes a new connection anyway.
                 (Policy::WebSocket, _) => {}
             },
@@ -57,10 +57,10 @@ impl Core {
     }
 
     fn on_report(&mut self, ticket: u64, tries: Option<u32>, force_message: bool) {
-        self.upstream.wishes.poll |= force_message;
+        self.upstream.requests.poll |= force_message;
         let first = match &self.upstream.link {
             Link::Open(session) => session.id,
-            _ => TryId(self.upstream.last_try + 1),
+            _ => AttemptId(self.upstream.last_attempt + 1),
         };
         let message_after = force_message.then_some(self.state.mark);
         let wants = self.state.reported.generations();
@@ -69,7 +69,7 @@ impl Core {
             .tickets
             .add(ticket, tries, wants, message_after, first)
         {
-            let failure = Failure::new(FailKind::Bug, Reached::No, "too many reports wait");
+            let failure = Failure::new(FailKind::Bug, ReachedServer::No, "too many reports wait");
             let outcome = Outcome::GaveUp(failure);
             let done = Event::SendDone { ticket, outcome };
             self.events.push(done, self.now);

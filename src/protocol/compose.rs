@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{
     config::Uid,
     parts::{Part, Parts},
-    reported::Reported,
+    reported::ReportedState,
     wire,
 };
 use crate::proto;
@@ -18,7 +18,7 @@ pub(super) struct Draft<'a> {
     pub(super) parts: Parts,
     pub(super) goodbye: bool,
     pub(super) request_uid: bool,
-    pub(super) reported: &'a Reported,
+    pub(super) reported: &'a ReportedState,
 }
 
 /// Field numbers of AgentToServer, beside those of the parts.
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_draft_decodes_to_its_parts_and_has_the_length_it_says() {
         // given an agent with all parts
-        let mut reported = Reported::new(Default::default());
+        let mut reported = ReportedState::new(Default::default());
         let word = proto::any_value::Value::StringValue("gateway".into());
         let attribute = proto::KeyValue {
             key: "service.name".into(),

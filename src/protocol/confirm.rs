@@ -2,12 +2,12 @@
 use std::time::Duration;
 
 use super::{
-    config::Policy, core::Core, event::Event, event_queue::Kind, interface::TryId, link::Link,
-    reported::Mark, timers::Timer,
+    config::Policy, core::Core, event::Event, event_queue::Kind, interface::AttemptId, link::Link,
+    reported::MessageIndex, timers::Timer,
 };
 
 /// WebSocket: a peer that has read news and says nothing for so long has no answer to them.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Core {
     pub(super) fn on_pong(&mut self, marker: u64) {
@@ -28,7 +28,8 @@ impl Core {
         if is_owed && session.leaving.is_none() && session.silent_since.is_none() {
             session.silent_since = Some(session.ponged);
             session.was_patient = false;
-            self.timers.set(Timer::Patience, self.now + PATIENCE);
+            self.timers
+                .set(Timer::Response, self.now + RESPONSE_TIMEOUT);
         }
     }
 
@@ -49,34 +50,36 @@ impl Core {
             }
             _ => return,
         };
-        self.clear_patience();
+        self.clear_response_timeout();
         self.on_confirmed(upto);
     }
 
     /// The server has taken in all messages up to this one.
-    fn on_confirmed(&mut self, upto: Mark) {
+    fn on_confirmed(&mut self, upto: MessageIndex) {
         self.state.reported.on_confirmed(upto);
         self.state.tickets.on_confirmed(upto);
     }
 
     /// The peer has answered.
-    pub(super) fn clear_patience(&mut self) {
+    pub(super) fn clear_response_timeout(&mut self) {
         if let Link::Open(session) = &mut self.upstream.link {
             if session.silent_since.take().is_some() {
-                self.timers.clear(Timer::Patience);
+                self.timers.clear(Timer::Response);
             }
         }
     }
 
     /// The peer has read news, and neither answered nor refused them nor closed: that is all it has to say. On this
     /// connection nothing waits for answers any more (SYNC-02, SYNC-27).
-    pub(super) fn on_patience_over(&mut self) {
+    pub(super) fn on_response_timeout(&mut self) {
         let Link::Open(session) = &mut self.upstream.link else {
             return;
         };
         if session.thawed && !std::mem::replace(&mut session.was_patient, true) {
             // It may be dead since long: what it does not say counts from now.
-            return self.timers.set(Timer::Patience, self.now + PATIENCE);
+            return self
+                .timers
+                .set(Timer::Response, self.now + RESPONSE_TIMEOUT);
         }
         let Some(read) = session.silent_since.take() else {
             return;
@@ -85,7 +88,8 @@ impl Core {
         session.awaited = None;
         if session.ponged > read {
             session.silent_since = Some(session.ponged);
-            self.timers.set(Timer::Patience, self.now + PATIENCE);
+            self.timers
+                .set(Timer::Response, self.now + RESPONSE_TIMEOUT);
         }
         if !planted!(PongConfirmsNothing) {
             self.on_confirmed(read);
@@ -94,7 +98,7 @@ impl Core {
 
     /// Takes the link down; what was on its way is no longer.
     pub(super) fn take_link(&mut self) -> Link {
-        for timer in [Timer::CloseWait, Timer::Exchange, Timer::Patience] {
+        for timer in [Timer::CloseWait, Timer::Exchange, Timer::Response] {
             self.timers.clear(timer);
         }
         std::mem::take(&mut self.upstream.link)
@@ -106,7 +110,7 @@ impl Core {
         let is_first = !self.upstream.is_answered || self.journal.failures_in_a_row > 0;
         let is_first = is_first && self.upstream.policy == Policy::Http;
         if is_first {
-            self.tell_connected();
+            self.emit_connected();
         } else if self.config.tell_every_answer && self.stop.is_none() {
             let kind = self.upstream.link.is_unasked();
             let kind = kind.then_some(Kind::UnaskedAnswer);
@@ -120,12 +124,12 @@ impl Core {
     }
 
     /// HTTP: the exchange is over.
-    pub(super) fn end_exchange(&mut self) -> TryId {
+    pub(super) fn end_exchange(&mut self) -> AttemptId {
         let id = self
             .upstream
             .link
             .id()
-            .unwrap_or(TryId(self.upstream.last_try));
+            .unwrap_or(AttemptId(self.upstream.last_attempt));
         self.take_link();
         id
     }

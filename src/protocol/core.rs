@@ -6,7 +6,7 @@ use super::{
     event_queue::EventQueue,
     journal::Journal,
     parts::Part,
-    persistent_state::Carry,
+    persistent_state::PersistentState,
     random::Random,
     state::State,
     time::Time,
@@ -55,7 +55,7 @@ impl Core {
     /// An agent that does nothing before [`super::Input::Start`]; set its parts first. `seed` decides all that is random:
     /// two agents with one seed are in step.
     #[must_use]
-    pub fn new(config: Config, carry: Carry, now: Time, seed: u64) -> Self {
+    pub fn new(config: Config, carry: PersistentState, now: Time, seed: u64) -> Self {
         Self {
             random: Random::new(seed),
             now,
@@ -80,11 +80,11 @@ impl Core {
 
     /// What a restart keeps, as of now.
     #[must_use]
-    pub fn carry(&self) -> Carry {
-        let mut carry = Carry::new(self.state.identity.uid);
+    pub fn carry(&self) -> PersistentState {
+        let mut carry = PersistentState::new(self.state.identity.uid);
         carry.request_instance_uid = self.state.identity.wanted;
         carry.sequence_num = self.state.next_number;
-        carry.server_interval = self.upstream.beat.of_server();
+        carry.server_interval = self.upstream.heartbeat.of_server();
         carry.retry_after = self.upstream.gate.asked_until(self.now);
         carry.too_large = self.state.reported.too_large();
         self.state.offers.keep(&mut carry);
@@ -94,7 +94,7 @@ impl Core {
     /// The interval in force, if a server set it.
     #[must_use]
     pub const fn server_interval(&self) -> Option<Duration> {
-        self.upstream.beat.of_server()
+        self.upstream.heartbeat.of_server()
     }
 
     /// The server has taken in the status of the last offer.

@@ -1,7 +1,7 @@
 //! The two calls that drive a core: `handle` takes in what happened, `poll` gives what is to be done.
 use super::{
     core::Core,
-    interface::{Action, FROZEN, Input},
+    interface::{Action, Input, SUSPENSION_GAP},
     plan::Step,
     time::Time,
     timers::Timer,
@@ -19,7 +19,7 @@ impl Core {
         if self
             .asleep_until
             .take()
-            .is_some_and(|at| self.now > at + FROZEN)
+            .is_some_and(|at| self.now > at + SUSPENSION_GAP)
         {
             self.upstream.link.on_thaw();
         }
@@ -94,8 +94,8 @@ impl Core {
         while let Some(timer) = self.timers.take_due(self.now) {
             match timer {
                 Timer::Stop | Timer::CloseWait | Timer::Exchange => self.cut(),
-                Timer::Patience => self.on_patience_over(),
-                Timer::Verdict => self.on_verdict_overdue(),
+                Timer::Response => self.on_response_timeout(),
+                Timer::ConfigStatus => self.on_verdict_overdue(),
                 // Computed, never set.
                 _ => {}
             }

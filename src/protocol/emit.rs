@@ -51,7 +51,7 @@ impl Core {
         self.warn(WarningKind::RequestTooLarge, &text);
     }
 
-    pub(super) fn tell_connected(&mut self) {
+    pub(super) fn emit_connected(&mut self) {
         let after_failures = std::mem::take(&mut self.journal.failures_in_a_row);
         self.events
             .push(Event::Connected { after_failures }, self.now);

@@ -1,12 +1,12 @@
-//! What the host is queue. What a peer can provoke has a budget per kind: the newest waits, those left out are counted
-//! (LOG-11).
+//! Events on their way to the application. What a peer can provoke has a rate limit per kind: the newest waits, those
+//! left out are counted (LOG-11).
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::{
     event::{Event, ServerErrorKind, WarningKind},
-    rate_limit::PeerBudget,
+    rate_limit::ServerRateLimit,
     time::Time,
     timers::{Deadline, Timer},
 };
@@ -43,7 +43,7 @@ impl Kind {
 
 struct Throttle {
     kind: Kind,
-    budget: PeerBudget,
+    budget: ServerRateLimit,
     held: Option<Event>,
     left_out: u64,
 }
@@ -54,7 +54,7 @@ pub(super) struct EventQueue {
     ready: VecDeque<(Event, u64)>,
     /// Of the kinds that came up so far.
     throttles: Vec<Throttle>,
-    /// When the first of what is held may be queue.
+    /// When the first of what is held may be told.
     due: Option<Time>,
 }
 
@@ -112,7 +112,7 @@ impl EventQueue {
         let at = at.unwrap_or_else(|| {
             self.throttles.push(Throttle {
                 kind,
-                budget: PeerBudget::default(),
+                budget: ServerRateLimit::default(),
                 held: None,
                 left_out: 0,
             });

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// Decides about the sequence number of the message that was on its way.
-    pub reached: Reached,
+    pub reached: ReachedServer,
     /// It happened on a kept connection, before a byte of an answer: the try is repeated at once, once (HTTP-14).
     pub reused: bool,
     pub kind: FailKind,
@@ -19,7 +19,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without a status.
     #[must_use]
-    pub fn new(kind: FailKind, reached: Reached, text: impl Into<Arc<str>>) -> Self {
+    pub fn new(kind: FailKind, reached: ReachedServer, text: impl Into<Arc<str>>) -> Self {
         Self {
             reached,
             reused: false,
@@ -35,14 +35,14 @@ impl Failure {
     pub fn of_status(status: u16, text: impl Into<Arc<str>>) -> Self {
         Self {
             status: Some(status),
-            ..Self::new(FailKind::Status, Reached::Maybe, text)
+            ..Self::new(FailKind::Status, ReachedServer::Maybe, text)
         }
     }
 }
 
 /// Whether any byte of the message may have come to the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reached {
+pub enum ReachedServer {
     /// Surely not: its sequence number is used again.
     No,
     Maybe,
@@ -76,7 +76,7 @@ pub enum FailKind {
 
 /// What to do after a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Remedy {
+pub(super) enum RetryPolicy {
     /// 429 and 503: Retry-After, or the backoff with a floor.
     Wait,
     /// 413: what the message carried is held back.
@@ -90,7 +90,7 @@ pub(super) enum Remedy {
     Backoff,
 }
 
-impl Remedy {
+impl RetryPolicy {
     pub(super) const fn of(failure: &Failure) -> Self {
         match failure.status {
             Some(429 | 503) => Self::Wait,

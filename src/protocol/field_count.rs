@@ -57,7 +57,7 @@ static PACKAGE: Type = Type(&[(3, &FILE, 1)]);
 static FILE: Type = Type(&[(4, &HEADERS, 1)]);
 
 /// Whether the message has at most `limit` fields, at any depth. Stops where the bytes make no sense.
-pub fn has_at_most(limit: u32, message: &[u8]) -> bool {
+pub fn has_field_count_at_most(limit: u32, message: &[u8]) -> bool {
     // The dearest field counts for four and has two bytes: most messages are too short for too many.
     if message.len() <= limit as usize / 2 {
         return true;
@@ -130,8 +130,8 @@ mod tests {
             ..Default::default()
         };
         let bytes = message.encode_to_vec();
-        assert!(has_at_most(6, &bytes));
-        assert!(!has_at_most(5, &bytes));
+        assert!(has_field_count_at_most(6, &bytes));
+        assert!(!has_field_count_at_most(5, &bytes));
     }
 
     #[test]
@@ -143,8 +143,8 @@ mod tests {
             ..Default::default()
         };
         let bytes = message.encode_to_vec();
-        assert!(has_at_most(1001, &bytes));
-        assert!(!has_at_most(1000, &bytes));
+        assert!(has_field_count_at_most(1001, &bytes));
+        assert!(!has_field_count_at_most(1000, &bytes));
     }
 
     #[test]
@@ -165,8 +165,8 @@ mod tests {
             ..Default::default()
         };
         // remote_config, config, entry, key, value, body, content_type, hash
-        assert!(has_at_most(8, &message.encode_to_vec()));
-        assert!(!has_at_most(7, &message.encode_to_vec()));
+        assert!(has_field_count_at_most(8, &message.encode_to_vec()));
+        assert!(!has_field_count_at_most(7, &message.encode_to_vec()));
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
             &[0x0A, 5, 1],
             &[7, 7],
         ] {
-            assert!(has_at_most(50, bytes));
+            assert!(has_field_count_at_most(50, bytes));
         }
     }
 }

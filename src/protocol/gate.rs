@@ -1,4 +1,4 @@
-//! The gate: what forbids to send or to connect. Everything else only wishes.
+//! The gate: what forbids to send or to connect. Everything else only asks.
 use super::{time::Time, timers::Timer};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,13 +12,13 @@ pub(super) struct Closed {
 
 /// Open unless something closed it.
 #[derive(Default)]
-pub(super) struct Gate {
+pub(super) struct SendGate {
     closed: Option<Closed>,
     /// Headers came since the last try began: what refused that try has not seen them.
     has_new_headers: bool,
 }
 
-impl Gate {
+impl SendGate {
     pub(super) fn close(&mut self, until: Time, why: Timer) {
         self.close_as(Closed {
             until,

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The interval in force, and when the next message is due by it.
-pub(super) struct Beat {
+pub(super) struct HeartbeatSchedule {
     of_host: Duration,
     of_server: Option<Duration>,
     sent: Option<Time>,
@@ -18,7 +18,7 @@ pub(super) struct Beat {
     percent: u32,
 }
 
-impl Beat {
+impl HeartbeatSchedule {
     pub(super) const fn new(of_host: Duration, of_server: Option<Duration>, percent: u32) -> Self {
         Self {
             of_host,

@@ -30,8 +30,8 @@ impl Core {
     }
 
     pub(super) fn want_full_report(&mut self) {
-        self.upstream.wishes.full_by_server = true;
-        if self.state.limits.full_report.bites_first(self.now) {
+        self.upstream.requests.full_by_server = true;
+        if self.state.limits.full_report.is_first_limited(self.now) {
             self.warn(
                 WarningKind::ServerAsksTooOften,
                 "full state is asked for again and again",
@@ -41,7 +41,7 @@ impl Core {
 
     /// Also what was too large for the way is tried once more, be it by the next run.
     pub(super) fn want_all_by_host(&mut self) {
-        self.upstream.wishes.full_by_host = true;
+        self.upstream.requests.full_by_host = true;
         self.state.reported.try_too_large();
     }
 }

@@ -7,7 +7,7 @@ use super::{change::Change, event::Event, failure::Failure, timers::Deadline};
 
 /// One exchange or one connection. A fact that names an old one is dropped and counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct TryId(pub u64);
+pub struct AttemptId(pub u64);
 
 /// One thing that happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -25,7 +25,7 @@ pub enum Input {
     },
     /// What the transport saw of the try `id`.
     Link {
-        id: TryId,
+        id: AttemptId,
         fact: Fact,
     },
 }
@@ -56,7 +56,7 @@ pub enum Fact {
     /// every close that begins here (WS-15): a `Send` with the goodbye, a `Close` with this code; `failure` is what the
     /// host is told at the end, whatever `Over` then says. Where nothing can be written any more, `Over` is the fact.
     Broken { code: u16, failure: Failure },
-    /// WebSocket: a wait of the transport's own (for its next ping, for a pong) ended more than [`FROZEN`] too late, so the
+    /// WebSocket: a wait of the transport's own (for its next ping, for a pong) ended more than [`SUSPENSION_GAP`] too late, so the
     /// process or the machine stood still. Comes before all that is seen afterwards. The core then takes the loss of the
     /// connection in silence (LIFE-12); the transport gives the peer a new ping and the whole time to answer it. (Of waits
     /// that [`Action::Wait`] named the core sees it itself.)
@@ -75,16 +75,16 @@ pub enum Fact {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Action {
     /// WebSocket: open a connection. There is no other one: `Over` of the last one has come (WS-13).
-    Connect { id: TryId },
+    Connect { id: AttemptId },
     /// Send the message that `poll` has put into `out`. HTTP: begin the exchange `id`. WebSocket: on the connection `id`,
     /// behind its header (a byte 0), and behind it a ping that carries the marker, if there is one; no other `Send` follows
     /// before `Written` or `Over`.
-    Send { id: TryId, marker: Option<u64> },
+    Send { id: AttemptId, marker: Option<u64> },
     /// With a code: send a WebSocket Close frame with it and wait for the peer's, without a time limit of the transport's
     /// own. It comes after `Written`; messages that arrive meanwhile are still facts, a Close of the peer is `Over`.
     /// Without one: cut the exchange or connection now; it may come at any time, also instead of a Close's end. Either way
     /// `Over` is awaited, and nothing else leaves before it.
-    Close { id: TryId, code: Option<u16> },
+    Close { id: AttemptId, code: Option<u16> },
     Tell {
         event: Event,
         /// So many of its kind were left out before it: a peer provoked too many (LOG-11).
@@ -95,4 +95,4 @@ pub enum Action {
 }
 
 /// A clock that jumped this far beyond the time we asked for stood still, or we did (LIFE-12).
-pub const FROZEN: Duration = Duration::from_secs(5);
+pub const SUSPENSION_GAP: Duration = Duration::from_secs(5);

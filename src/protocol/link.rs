@@ -1,5 +1,5 @@
 //! What is open or on its way: at most one exchange or one connection (HTTP-06, WS-13).
-use super::{failure::Failure, interface::TryId, reported::Mark, time::Time};
+use super::{failure::Failure, interface::AttemptId, reported::MessageIndex, time::Time};
 
 /// RFC 6455: a normal end.
 pub(super) const CLOSE_NORMAL: u16 = 1000;
@@ -11,7 +11,7 @@ pub(super) enum Link {
     Exchange(Exchange),
     /// A WebSocket connection is being made.
     Opening {
-        id: TryId,
+        id: AttemptId,
         thawed: bool,
     },
     Open(Session),
@@ -21,8 +21,8 @@ pub(super) enum Link {
 
 /// One HTTP exchange.
 pub(super) struct Exchange {
-    pub(super) id: TryId,
-    pub(super) mark: Mark,
+    pub(super) id: AttemptId,
+    pub(super) mark: MessageIndex,
     /// A connection stands; a stop waits for the answer.
     pub(super) opened: bool,
     /// It repeats one that failed on a kept connection, or that a freeze cut (HTTP-14, LIFE-12).
@@ -35,7 +35,7 @@ pub(super) struct Exchange {
 
 /// One WebSocket connection.
 pub(super) struct Session {
-    pub(super) id: TryId,
+    pub(super) id: AttemptId,
     pub(super) since: Time,
     /// The last `Send` is not in the kernel yet.
     pub(super) unwritten: bool,
@@ -45,21 +45,21 @@ pub(super) struct Session {
     /// verdict does not wait.
     pub(super) awaited: Option<Awaited>,
     /// The last message with news.
-    pub(super) last_news: Mark,
+    pub(super) last_news: MessageIndex,
     /// The last message with news that the peer has surely read.
-    pub(super) ponged: Mark,
+    pub(super) ponged: MessageIndex,
     /// The last message with news when the peer spoke last.
-    pub(super) heard_after: Mark,
+    pub(super) heard_after: MessageIndex,
     /// The peer has read this one and has not spoken since: what it says next is about that.
-    pub(super) unanswered: Option<Mark>,
+    pub(super) unanswered: Option<MessageIndex>,
     /// The last message with news that the peer had read when its silence began to count.
-    pub(super) silent_since: Option<Mark>,
+    pub(super) silent_since: Option<MessageIndex>,
     /// It was given a second more after a freeze.
     pub(super) was_patient: bool,
     /// The peer has left news that it has read without an answer: nothing waits for its answers.
     pub(super) is_quiet: bool,
     /// The last message with news whose confirmation was asked for by one more message.
-    pub(super) prodded: Mark,
+    pub(super) prodded: MessageIndex,
     /// Messages that have no answer yet.
     pub(super) owed: u32,
     /// None had when the last message came.
@@ -77,7 +77,7 @@ pub(super) struct Session {
 }
 
 pub(super) struct Awaited {
-    pub(super) mark: Mark,
+    pub(super) mark: MessageIndex,
     pub(super) ponged: bool,
     pub(super) answered: bool,
     /// No longer than this.
@@ -93,7 +93,7 @@ pub(super) enum Leaving {
 }
 
 pub(super) struct Closing {
-    pub(super) id: TryId,
+    pub(super) id: AttemptId,
     /// We meant to: its end is no failure.
     pub(super) meant: bool,
     /// The failure is this one, whatever the end looks like.
@@ -163,7 +163,7 @@ impl Closing {
 }
 
 impl Link {
-    pub(super) const fn id(&self) -> Option<TryId> {
+    pub(super) const fn id(&self) -> Option<AttemptId> {
         match self {
             Self::Down => None,
             Self::Exchange(Exchange { id, .. })
@@ -227,7 +227,7 @@ impl Link {
 }
 
 impl Session {
-    pub(super) const fn new(id: TryId, since: Time) -> Self {
+    pub(super) const fn new(id: AttemptId, since: Time) -> Self {
         Self {
             id,
             since,

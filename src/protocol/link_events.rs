@@ -5,10 +5,10 @@ use super::{
     config::Policy,
     core::Core,
     event::WarningKind,
-    failure::{FailKind, Failure, Reached, Remedy},
+    failure::{FailKind, Failure, ReachedServer, RetryPolicy},
     interface::Fact,
     link::{Exchange, Leaving, Link, Session},
-    reported::Mark,
+    reported::MessageIndex,
     timers::Timer,
 };
 
@@ -45,7 +45,7 @@ impl Core {
                 self.upstream.link = Link::Open(session);
                 self.timers.clear(Timer::Exchange);
                 self.on_success();
-                self.tell_connected();
+                self.emit_connected();
             }
             _ => {}
         }
@@ -82,15 +82,18 @@ impl Core {
         session.code = code;
         if session.leaving.is_none() {
             session.fault = Some(failure);
-            self.forgive_if_stable();
-            self.leave();
+            self.reset_backoff_if_stable();
+            self.send_disconnect();
         }
     }
 
     fn on_over(&mut self, failure: Failure) {
-        self.forgive_if_stable();
+        self.reset_backoff_if_stable();
         let link = self.take_link();
-        if failure.reached == Reached::No && link.has_unsent() && !planted!(NumberNotGivenBack) {
+        if failure.reached == ReachedServer::No
+            && link.has_unsent()
+            && !planted!(NumberNotGivenBack)
+        {
             self.state.next_number -= 1;
             self.journal.on_unsent();
         }
@@ -116,14 +119,14 @@ impl Core {
                 } else if !closing.meant && (!closing.thawed || failure.status.is_some()) {
                     self.on_failed(closing.id, failure);
                 }
-                self.upstream.wishes.again = true;
+                self.upstream.requests.again = true;
             }
             Link::Down => {}
         }
     }
 
     fn on_exchange_failed(&mut self, exchange: &Exchange, failure: Failure) {
-        let refused = Remedy::of(&failure) == Remedy::HoldBack;
+        let refused = RetryPolicy::of(&failure) == RetryPolicy::HoldBack;
         if refused {
             let can_shrink = exchange.is_last && self.state.reported.has_values_in(exchange.mark);
             self.on_too_large(&failure, |mark| mark == exchange.mark);
@@ -135,8 +138,8 @@ impl Core {
         // A status is an answer, not a dead connection.
         let died = (failure.reused || exchange.thawed) && failure.status.is_none();
         if died && !exchange.repeats && self.stop.is_none() {
-            self.upstream.wishes.repeat = true;
-            self.upstream.wishes.again = true;
+            self.upstream.requests.repeat = true;
+            self.upstream.requests.again = true;
             return;
         }
         self.on_failed(exchange.id, failure);
@@ -161,7 +164,7 @@ impl Core {
     }
 
     /// 413, 1009: what is left of the message goes without its largest part (HTTP-24).
-    fn on_too_large(&mut self, failure: &Failure, is_suspect: impl Fn(Mark) -> bool) {
+    fn on_too_large(&mut self, failure: &Failure, is_suspect: impl Fn(MessageIndex) -> bool) {
         if let Some(part) = self.state.reported.on_too_large(is_suspect) {
             let by = match failure.status {
                 Some(status) => format!("the server or a proxy (HTTP {status})"),

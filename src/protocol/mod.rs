@@ -81,15 +81,15 @@ pub use config::{Config, Policy, Uid, defaults};
 pub use event::{
     Event, Message, MessageParts, Outcome, RemoteConfig, ServerErrorKind, WarningKind,
 };
-pub use failure::{FailKind, Failure, Reached};
-pub use field_count::has_at_most;
-pub use interface::{Action, FROZEN, Fact, Input, TryId};
+pub use failure::{FailKind, Failure, ReachedServer};
+pub use field_count::has_field_count_at_most;
+pub use interface::{Action, AttemptId, Fact, Input, SUSPENSION_GAP};
 pub use journal::AgentState;
 pub use offer_memory::FailedOffer;
 pub use offers::OfferState;
 pub use parts::{Part, Parts, TooLarge};
-pub use persistent_state::Carry;
-pub use rate_limit::PeerBudget;
+pub use persistent_state::PersistentState;
+pub use rate_limit::ServerRateLimit;
 pub use receive::long_hash;
 pub use snapshot::Snapshot;
 pub use time::Time;

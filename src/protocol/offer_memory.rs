@@ -25,7 +25,7 @@ pub(super) struct OfferMemory {
     /// Digests of the offers of this run, the newest last.
     seen: VecDeque<u64>,
     /// The last offer came before, or was answered without the application: a server could have its status without end.
-    is_provoked: bool,
+    is_rate_limited: bool,
 }
 
 impl OfferMemory {
@@ -55,8 +55,8 @@ impl OfferMemory {
     }
 
     pub(super) fn on_seen(&mut self, digest: u64) {
-        self.is_provoked = self.seen.contains(&digest);
-        if !self.is_provoked {
+        self.is_rate_limited = self.seen.contains(&digest);
+        if !self.is_rate_limited {
             self.seen.push_back(digest);
         }
         if self.seen.len() > MEMORY {
@@ -66,12 +66,12 @@ impl OfferMemory {
 
     /// The library has answered for the application.
     pub(super) const fn on_answered(&mut self) {
-        self.is_provoked = true;
+        self.is_rate_limited = true;
     }
 
     /// Whether the status of the last offer must be held in a rate limit.
-    pub(super) const fn is_provoked(&self) -> bool {
-        self.is_provoked
+    pub(super) const fn is_rate_limited(&self) -> bool {
+        self.is_rate_limited
     }
 
     pub(super) fn on_applied(&mut self, hash: &Bytes) {

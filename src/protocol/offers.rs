@@ -9,7 +9,7 @@ use super::{
     digest::digest,
     event::RemoteConfig,
     offer_memory::OfferMemory,
-    persistent_state::Carry,
+    persistent_state::PersistentState,
     time::Time,
 };
 use crate::proto;
@@ -24,7 +24,7 @@ pub struct OfferState {
 }
 
 /// What to do with an offer.
-pub(super) enum Answer {
+pub(super) enum OfferDecision {
     /// It was delivered already, or is answered already.
     Nothing,
     Deliver {
@@ -69,7 +69,7 @@ pub(super) struct Offers {
 
 impl Offers {
     /// An offer that the host never answered is forgotten, so that it is delivered again.
-    pub(super) fn new(carry: &Carry, now: Time) -> Self {
+    pub(super) fn new(carry: &PersistentState, now: Time) -> Self {
         let answered = carry
             .verdict
             .as_ref()
@@ -89,7 +89,7 @@ impl Offers {
         }
     }
 
-    pub(super) fn keep(&self, carry: &mut Carry) {
+    pub(super) fn keep(&self, carry: &mut PersistentState) {
         carry.last_offer = self.last.as_ref().map(|last| last.hash.clone());
         carry.verdict = self.reported.clone();
         carry.applied = self.memory.applied().cloned();
@@ -106,11 +106,11 @@ impl Offers {
         offer: proto::AgentRemoteConfig,
         now: Time,
         may: &May,
-    ) -> Answer {
+    ) -> OfferDecision {
         let hash = Bytes::copy_from_slice(&offer.config_hash);
         let map = offer.config.unwrap_or_default();
         if hash.is_empty() {
-            return self.on_nameless(config, map, now, may);
+            return self.on_offer_without_hash(config, map, now, may);
         }
         let same = self
             .last
@@ -119,7 +119,7 @@ impl Offers {
             .map(|last| last.state);
         match same {
             Some(ConfigState::Failed) if config.redeliver_failed && may.repeat => {}
-            Some(_) => return Answer::Nothing,
+            Some(_) => return OfferDecision::Nothing,
             None if self.is_host_busy() => {}
             None if self.memory.applied() == Some(&hash) => {
                 let status = RemoteConfigStatus::applied(hash);
@@ -140,7 +140,7 @@ impl Offers {
             self.on_verdict(&status);
             self.note(status.hash().clone(), ConfigState::Failed, now);
             self.memory.on_answered();
-            return Answer::Refuse {
+            return OfferDecision::Refuse {
                 files,
                 status: Some(status),
             };
@@ -148,21 +148,21 @@ impl Offers {
         let (repeats, is_known) = (same.is_some(), self.memory.has_seen(digest([&hash[..]])));
         if !repeats && !may.allows(is_known) {
             let offer = waiting(map, hash);
-            return Answer::Wait { offer, is_known };
+            return OfferDecision::Wait { offer, is_known };
         }
         self.note(hash.clone(), ConfigState::Unset, now);
         let offer = RemoteConfig {
             files: Arc::new(map),
             hash,
         };
-        Answer::Deliver {
+        OfferDecision::Deliver {
             offer,
             repeats,
             is_known,
         }
     }
 
-    /// The host's word, which the caller has checked with [`Carry::is_verdict_for`]. Answers whether the host still owes
+    /// The host's word, which the caller has checked with [`PersistentState::is_verdict_for`]. Answers whether the host still owes
     /// the last word on the last offer.
     pub(super) fn on_verdict(&mut self, status: &RemoteConfigStatus) -> bool {
         let hash = status.hash();
@@ -202,8 +202,8 @@ impl Offers {
     }
 
     /// Whether a verdict on the last offer must be held in a budget.
-    pub(super) const fn is_provoked(&self) -> bool {
-        self.memory.is_provoked()
+    pub(super) const fn is_rate_limited(&self) -> bool {
+        self.memory.is_rate_limited()
     }
 
     /// Whether the host has not come to an end with the last offer, so that no older verdict holds.
@@ -215,32 +215,32 @@ impl Offers {
     }
 
     /// No status can name it, and it makes what was applied before a thing of the past.
-    fn on_nameless(
+    fn on_offer_without_hash(
         &mut self,
         config: &Config,
         map: proto::AgentConfigMap,
         now: Time,
         may: &May,
-    ) -> Answer {
+    ) -> OfferDecision {
         let files = map.config_map.iter();
         let words = files
             .flat_map(|(name, file)| [name.as_bytes(), file.content_type.as_bytes(), &file.body]);
         let digest = digest(words);
         let repeats = self.nameless == Some(digest);
         if repeats && !may.repeat {
-            return Answer::Nothing;
+            return OfferDecision::Nothing;
         }
         let is_known = self.memory.has_seen(digest);
         let files = map.config_map.len();
         if files > config.offer_files_limit {
-            return Answer::Refuse {
+            return OfferDecision::Refuse {
                 files,
                 status: None,
             };
         }
         if !repeats && !may.allows(is_known) {
             let offer = waiting(map, Bytes::new());
-            return Answer::Wait { offer, is_known };
+            return OfferDecision::Wait { offer, is_known };
         }
         self.nameless = Some(digest);
         self.note_as(digest, Bytes::new(), ConfigState::Unset, now);
@@ -249,18 +249,18 @@ impl Offers {
             files: Arc::new(map),
             hash: Bytes::new(),
         };
-        Answer::Deliver {
+        OfferDecision::Deliver {
             offer,
             repeats,
             is_known,
         }
     }
 
-    fn answer(&mut self, status: RemoteConfigStatus, now: Time) -> Answer {
+    fn answer(&mut self, status: RemoteConfigStatus, now: Time) -> OfferDecision {
         self.note(status.hash().clone(), status.state(), now);
         self.reported = Some(status.clone());
         self.memory.on_answered();
-        Answer::Status(status)
+        OfferDecision::Status(status)
     }
 
     fn note(&mut self, hash: Bytes, state: ConfigState, delivered: Time) {

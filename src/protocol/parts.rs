@@ -108,12 +108,6 @@ impl Parts {
         self.0 == 0
     }
 
-    /// Bit n stands for the n-th part of [`Part::all`].
-    #[must_use]
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
     pub(super) const fn without(self, part: Part) -> Self {
         Self(self.0 & !(1 << part as u32))
     }

@@ -13,7 +13,7 @@ use super::{
 
 /// What a restart keeps. Read it from a core with [`super::Core::carry`], give it to the next one.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Carry {
+pub struct PersistentState {
     pub instance_uid: Uid,
     /// The present uid is temporary: the server is asked for another.
     pub request_instance_uid: bool,
@@ -35,7 +35,7 @@ pub struct Carry {
     pub too_large: TooLarge,
 }
 
-impl Carry {
+impl PersistentState {
     /// An agent that has never run.
     #[must_use]
     pub const fn new(instance_uid: Uid) -> Self {

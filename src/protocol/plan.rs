@@ -1,10 +1,10 @@
-//! What should happen next, and when: wishes, and the gate that may forbid them.
+//! What should happen next, and when: what is asked for, and the gate that may forbid it.
 //!
 //! Nothing here is a timer that someone must remember to set: the next deadline is computed from what is true.
 use super::{
     config::Policy,
     core::{Core, Stage, Stop},
-    interface::TryId,
+    interface::AttemptId,
     link::{Leaving, Link},
     parts::Part,
     time::Time,
@@ -22,7 +22,7 @@ pub(super) enum Step {
     /// The Close frame of a connection that we end, with nothing before it.
     CloseNow,
     Close {
-        id: TryId,
+        id: AttemptId,
         code: Option<u16>,
     },
     Finish,
@@ -77,7 +77,7 @@ impl Core {
         let next = earlier(self.rest_until(), plan);
         if planted!(TimerInThePast) {
             let why = Timer::Heartbeat;
-            return earlier(next, self.next_beat().map(|at| Deadline { at, why }));
+            return earlier(next, self.next_heartbeat().map(|at| Deadline { at, why }));
         }
         next
     }
@@ -90,45 +90,45 @@ impl Core {
 
     /// When the next message or connection is due; `None` while it waits for something else than time.
     pub(super) fn plan(&self) -> Option<Deadline> {
-        let wish = match &self.upstream.link {
+        let next_request = match &self.upstream.link {
             Link::Down if !self.is_started => None,
             Link::Down if self.upstream.policy == Policy::WebSocket => Some(Deadline {
                 at: self.now,
                 why: Timer::Heartbeat,
             }),
-            Link::Down => self.wish(),
+            Link::Down => self.next_request(),
             Link::Open(session) if session.leaving.is_some() || session.unwritten => None,
             Link::Open(session) if session.sent == 0 => Some(Deadline {
                 at: self.now,
                 why: Timer::Change,
             }),
-            Link::Open(session) => self.wish_after(session.busy_until()),
+            Link::Open(session) => self.next_request_after(session.busy_until()),
             _ => None,
         }?;
         match self.upstream.gate.closed(self.now) {
-            Some(gate) if gate.until > wish.at => Some(Deadline {
+            Some(gate) if gate.until > next_request.at => Some(Deadline {
                 at: gate.until,
                 why: gate.why,
             }),
-            _ => Some(wish),
+            _ => Some(next_request),
         }
     }
 
-    /// The earliest wish, whether a gate forbids it or not.
-    fn wish(&self) -> Option<Deadline> {
-        self.wish_after(None)
+    /// The earliest next_request, whether a gate forbids it or not.
+    fn next_request(&self) -> Option<Deadline> {
+        self.next_request_after(None)
     }
 
     /// All but a verdict come after this time.
-    fn wish_after(&self, busy: Option<Time>) -> Option<Deadline> {
+    fn next_request_after(&self, busy: Option<Time>) -> Option<Deadline> {
         let pending = self.state.reported.pending();
-        let wishes = &self.upstream.wishes;
+        let requests = &self.upstream.requests;
         let host = self.state.limits.host.next();
         let is_asked = matches!(&self.upstream.link, Link::Open(session) if session.is_confirmation_late())
             && self.state.tickets.are_waiting();
-        let by_host = wishes.poll || wishes.full_by_host || wishes.reconnect || is_asked;
+        let by_host = requests.poll || requests.full_by_host || requests.reconnect || is_asked;
         let verdict = pending.has(Part::RemoteConfigStatus).then(|| {
-            if self.state.offers.is_provoked() {
+            if self.state.offers.is_rate_limited() {
                 self.state.limits.offer.next()
             } else {
                 self.now
@@ -136,14 +136,14 @@ impl Core {
         });
         let others = pending.without(Part::RemoteConfigStatus);
         let news = (by_host || !others.is_empty()).then_some(host);
-        let full = wishes
+        let full = requests
             .full_by_server
             .then(|| self.state.limits.full_report.next());
-        let again = wishes.again.then_some(self.now);
+        let again = requests.again.then_some(self.now);
         let mut first = None;
         for (why, at) in [
             (Timer::Heartbeat, again),
-            (Timer::Heartbeat, self.next_beat()),
+            (Timer::Heartbeat, self.next_heartbeat()),
             (Timer::Change, news),
             (Timer::FullReport, full),
         ] {
@@ -152,7 +152,7 @@ impl Core {
         let answered = busy.zip(first).map(|(busy, first)| Deadline {
             at: first.at.max(busy),
             why: if first.at < busy {
-                Timer::Patience
+                Timer::Response
             } else {
                 first.why
             },
@@ -169,20 +169,20 @@ impl Core {
     }
 
     /// When the next poll (HTTP, whatever the capabilities) or heartbeat (WebSocket) is due.
-    pub(super) fn next_beat(&self) -> Option<Time> {
+    pub(super) fn next_heartbeat(&self) -> Option<Time> {
         let declared =
             self.state.reported.capabilities & AgentCapabilities::ReportsHeartbeat as u64 != 0;
         match self.upstream.policy {
-            Policy::Http => Some(self.upstream.beat.next().unwrap_or(self.now)),
-            Policy::WebSocket if declared && !self.upstream.beat.interval().is_zero() => {
-                self.upstream.beat.next()
+            Policy::Http => Some(self.upstream.heartbeat.next().unwrap_or(self.now)),
+            Policy::WebSocket if declared && !self.upstream.heartbeat.interval().is_zero() => {
+                self.upstream.heartbeat.next()
             }
             Policy::WebSocket => None,
         }
     }
 
     fn wants_reconnect_by(&self, now: Time) -> bool {
-        self.upstream.wishes.reconnect && self.state.limits.host.next() <= now
+        self.upstream.requests.reconnect && self.state.limits.host.next() <= now
     }
 
     /// What is left to do when nothing is on its way.

@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use super::time::Time;
 
-const CALM: Duration = Duration::from_secs(60);
+const RESET_AFTER: Duration = Duration::from_secs(60);
 const PEER_BURST: u32 = 3;
 const PEER_TOP: Duration = Duration::from_secs(30);
 
 /// A burst, then one a period.
-pub(super) struct HostBudget {
+pub(super) struct UpdateRateLimit {
     period: Duration,
     /// How long all but one of a burst take to come back.
     ahead: Duration,
@@ -16,7 +16,7 @@ pub(super) struct HostBudget {
     full: Time,
 }
 
-impl HostBudget {
+impl UpdateRateLimit {
     pub(super) const fn new(burst: u32, period: Duration) -> Self {
         Self {
             period,
@@ -40,13 +40,13 @@ impl HostBudget {
 
 /// Three at once, then after 1, 2, 4 .. 30 s; a calm minute refills it.
 #[derive(Clone, Copy, Default)]
-pub struct PeerBudget {
+pub struct ServerRateLimit {
     spent: u32,
     last: Option<Time>,
     told: bool,
 }
 
-impl PeerBudget {
+impl ServerRateLimit {
     /// The earliest time at which one may be spent; in the past when it may be now.
     #[must_use]
     pub fn next(&self) -> Time {
@@ -61,7 +61,7 @@ impl PeerBudget {
     }
 
     pub fn spend(&mut self, now: Time) {
-        if self.last.is_some_and(|last| now.since(last) >= CALM) {
+        if self.last.is_some_and(|last| now.since(last) >= RESET_AFTER) {
             *self = Self::default();
         }
         self.spent = self.spent.saturating_add(1);
@@ -69,7 +69,7 @@ impl PeerBudget {
     }
 
     /// Whether the host must be told now that it bites: once until the next calm minute.
-    pub(super) fn bites_first(&mut self, now: Time) -> bool {
+    pub(super) fn is_first_limited(&mut self, now: Time) -> bool {
         self.next() > now && !std::mem::replace(&mut self.told, true)
     }
 }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_host_has_a_burst_of_ten_and_then_one_a_second() {
-        let mut budget = HostBudget::new(10, Duration::from_secs(1));
+        let mut budget = UpdateRateLimit::new(10, Duration::from_secs(1));
         let mut spent = Vec::new();
         for tenth in 0..150 {
             let now = at(0) + Duration::from_millis(tenth * 100);
@@ -102,25 +102,25 @@ mod tests {
 
     #[test]
     fn what_goes_along_owes_nothing() {
-        let mut budget = HostBudget::new(10, Duration::from_secs(1));
+        let mut budget = UpdateRateLimit::new(10, Duration::from_secs(1));
         (0..100_000).for_each(|_| budget.spend(at(0)));
         assert!(budget.next() <= at(1));
     }
 
     #[test]
     fn a_server_has_three_and_then_ever_less_until_it_is_calm() {
-        let mut budget = PeerBudget::default();
+        let mut budget = ServerRateLimit::default();
         let mut gaps = Vec::new();
         let (mut now, mut told) = (at(0), 0);
         for _ in 0..10 {
-            told += u32::from(budget.bites_first(now));
+            told += u32::from(budget.is_first_limited(now));
             let next = budget.next().max(now);
             gaps.push(next.since(now).as_secs());
             now = next;
             budget.spend(now);
         }
         assert_eq!((gaps, told), (vec![0, 0, 0, 1, 2, 4, 8, 16, 30, 30], 1));
-        budget.spend(now + CALM);
-        assert!(budget.next() < now + CALM);
+        budget.spend(now + RESET_AFTER);
+        assert!(budget.next() < now + RESET_AFTER);
     }
 }

@@ -7,7 +7,7 @@ use super::{
     delivery::Waiting,
     event::{Event, Message, MessageParts, WarningKind, clipped},
     event_queue::Kind,
-    failure::{FailKind, Failure, Reached},
+    failure::{FailKind, Failure, ReachedServer},
     field_count,
     link::Link,
     refusal::{is_unavailable, wait_asked_by},
@@ -33,7 +33,7 @@ impl Core {
                 let mut message = proto::ServerToAgent::default();
                 if self.decode(bytes, &mut message).is_ok() {
                     if let Some(error) = message.error_response.filter(is_unavailable) {
-                        self.put_off_further(wait_asked_by(&error));
+                        self.extend_delay(wait_asked_by(&error));
                     }
                 }
                 return;
@@ -56,7 +56,7 @@ impl Core {
         if bytes.len() > self.config.receive_limit {
             return Err(Problem::TooLong(bytes.len()));
         }
-        if !field_count::has_at_most(self.config.field_limit, bytes) {
+        if !field_count::has_field_count_at_most(self.config.field_limit, bytes) {
             return Err(Problem::TooManyFields(self.config.field_limit));
         }
         // From `Bytes`, so that bodies become slices of what was received.
@@ -75,7 +75,7 @@ impl Core {
         if is_ours {
             Ok(())
         } else {
-            Err(Problem::Foreign)
+            Err(Problem::WrongInstanceUid)
         }
     }
 
@@ -89,7 +89,7 @@ impl Core {
             // It came with a good status; an empty one of a 204 is a message.
             let failure = Failure {
                 status: Some(200),
-                ..Failure::new(kind, Reached::Maybe, text)
+                ..Failure::new(kind, ReachedServer::Maybe, text)
             };
             self.on_failed(id, failure);
         } else {
@@ -149,7 +149,7 @@ enum Problem {
     TooManyFields(u32),
     Malformed,
     LongHash(String),
-    Foreign,
+    WrongInstanceUid,
 }
 
 impl Problem {
@@ -169,7 +169,7 @@ impl Problem {
                 "message is not a valid ServerToAgent".to_owned(),
             ),
             Self::LongHash(text) => (FailKind::Decode, WarningKind::BadMessage, text),
-            Self::Foreign => {
+            Self::WrongInstanceUid => {
                 let text = "a message for another instance uid".to_owned();
                 (FailKind::Protocol, WarningKind::ForeignUid, text)
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{
     core::Core,
     event::{Event, ServerErrorKind, clipped},
-    failure::{FailKind, Failure, Reached},
+    failure::{FailKind, Failure, ReachedServer},
     link::Link,
     parts::Parts,
 };
@@ -32,10 +32,10 @@ impl Core {
         let Some(id) = self.upstream.link.id() else {
             return;
         };
-        let held_back = self.blame();
-        self.clear_patience();
+        let held_back = self.hold_back_rejected();
+        self.clear_response_timeout();
         self.on_decoded();
-        let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
+        let failure = Failure::new(FailKind::Server, ReachedServer::Maybe, text.clone());
         let event = Event::ServerError {
             kind,
             text,
@@ -46,13 +46,13 @@ impl Core {
         self.events.push(event, self.now);
         // Reports that wait for what is held back end as such, the others have had a try.
         self.settle();
-        self.give_up(id, &failure);
+        self.expire_reports(id, &failure);
         self.journal.last_error = Some((self.now, failure));
     }
 
     /// Holds back what was refused. Over WebSocket an error names no message: it is about the one that was read and not yet
     /// answered, else about the last one with news.
-    fn blame(&mut self) -> Parts {
+    fn hold_back_rejected(&mut self) -> Parts {
         match &mut self.upstream.link {
             Link::Exchange(exchange) => self.state.reported.on_refused(exchange.mark),
             Link::Open(session) => {
@@ -80,18 +80,18 @@ impl Core {
         let Some(id) = self.upstream.link.id() else {
             return;
         };
-        self.put_off(wait_asked_by(error));
+        self.delay_next_attempt(wait_asked_by(error));
         if let Link::Exchange(_) = &self.upstream.link {
             self.end_exchange();
         } else {
-            self.leave();
+            self.send_disconnect();
         }
         self.state.reported.on_lost();
         self.upstream.is_answered = false;
-        self.upstream.wishes.again = true;
+        self.upstream.requests.again = true;
         self.journal.failures_in_a_row += 1;
-        let failure = Failure::new(FailKind::Server, Reached::Maybe, text.clone());
-        self.give_up(id, &failure);
+        let failure = Failure::new(FailKind::Server, ReachedServer::Maybe, text.clone());
+        self.expire_reports(id, &failure);
         self.journal.last_error = Some((self.now, failure));
         let retry_in = self
             .upstream

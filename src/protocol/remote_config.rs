@@ -7,8 +7,8 @@ use super::{
     core::Core,
     delivery::Waiting,
     event::{Event, Message, MessageParts, WarningKind},
-    offers::{Answer, May},
-    persistent_state::Carry,
+    offers::{May, OfferDecision},
+    persistent_state::PersistentState,
     time::Time,
     timers::Timer,
     value::Value,
@@ -37,8 +37,8 @@ impl Core {
             .offers
             .on_offer(&self.config, offer, self.now, &may)
         {
-            Answer::Nothing => None,
-            Answer::Wait { offer, is_known } => {
+            OfferDecision::Nothing => None,
+            OfferDecision::Wait { offer, is_known } => {
                 let at = if is_known {
                     self.state.limits.known_offer.next()
                 } else {
@@ -46,11 +46,11 @@ impl Core {
                 };
                 let waiting = Waiting { offer, ..waiting };
                 self.state.delivery.waiting = Some((at, waiting));
-                let is_first = is_known && self.state.limits.known_offer.bites_first(self.now);
+                let is_first = is_known && self.state.limits.known_offer.is_first_limited(self.now);
                 self.warn_of_turns(is_first);
                 None
             }
-            Answer::Deliver {
+            OfferDecision::Deliver {
                 offer,
                 repeats,
                 is_known,
@@ -72,11 +72,11 @@ impl Core {
                 };
                 Some((message, std::mem::take(&mut self.state.delivery.left_out)))
             }
-            Answer::Status(status) => {
+            OfferDecision::Status(status) => {
                 self.answer_for_host(&status);
                 None
             }
-            Answer::Refuse { files, status } => {
+            OfferDecision::Refuse { files, status } => {
                 if let Some(status) = status {
                     self.answer_for_host(&status);
                 }
@@ -109,8 +109,8 @@ impl Core {
 
     /// Two servers that do not agree, say, could have verdicts without end: they wait for a budget.
     fn warn_of_provocation(&mut self) {
-        let is_first =
-            self.state.offers.is_provoked() && self.state.limits.offer.bites_first(self.now);
+        let is_first = self.state.offers.is_rate_limited()
+            && self.state.limits.offer.is_first_limited(self.now);
         self.warn_of_turns(is_first);
     }
 
@@ -138,13 +138,13 @@ impl Core {
     /// The host owes a verdict from now on, or no longer.
     pub(super) fn expect_verdict(&mut self, within: Option<Duration>) {
         match within {
-            Some(within) => self.timers.set(Timer::Verdict, self.now + within),
-            None => self.timers.clear(Timer::Verdict),
+            Some(within) => self.timers.set(Timer::ConfigStatus, self.now + within),
+            None => self.timers.clear(Timer::ConfigStatus),
         }
     }
 
     pub(super) fn on_config_status(&mut self, status: &RemoteConfigStatus) {
-        let mut known = Carry::new(self.state.identity.uid);
+        let mut known = PersistentState::new(self.state.identity.uid);
         self.state.offers.keep(&mut known);
         // The shell has refused it already, unless the offer changed on the way here.
         if !known.is_verdict_for(status.hash()) {

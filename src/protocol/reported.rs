@@ -8,17 +8,17 @@ use super::{
     value::Value,
 };
 
-/// How far one part came. Generations count the changes of its value; 0 is "never".
+/// How far one part came. GenerationSet count the changes of its value; 0 is "never".
 #[derive(Clone, Copy, Default)]
-struct Knowledge {
+struct ReportState {
     wanted: u64,
     sent: u64,
     /// The message that carried it last.
-    sent_in: Mark,
+    sent_in: MessageIndex,
     confirmed: u64,
     refused: u64,
     /// The message that was refused, while it may be that the peer has not read it; else 0.
-    refused_in: Mark,
+    refused_in: MessageIndex,
     /// It was the largest of a message too large for the way: it goes alone, behind the others
     /// (HTTP-24).
     goes_alone: bool,
@@ -30,14 +30,14 @@ struct Knowledge {
 }
 
 /// A message, counted from 1 in the order of building. Unlike a sequence number it is never given twice.
-pub(super) type Mark = u64;
+pub(super) type MessageIndex = u64;
 
-/// Generations at one moment: what a report waits for.
-pub(super) type Generations = [u64; Part::COUNT];
+/// GenerationSet at one moment: what a report waits for.
+pub(super) type GenerationSet = [u64; Part::COUNT];
 
 /// The values that the host set, and what the server knows of them.
-pub(super) struct Reported {
-    known: [Knowledge; Part::COUNT],
+pub(super) struct ReportedState {
+    known: [ReportState; Part::COUNT],
     /// Of parts that this run has not been given yet.
     carried: TooLarge,
     values: [Option<Value>; Part::COUNT],
@@ -46,7 +46,7 @@ pub(super) struct Reported {
     pub(super) server_capabilities: u64,
 }
 
-impl Reported {
+impl ReportedState {
     pub(super) fn new(carried: TooLarge) -> Self {
         Self {
             known: Default::default(),
@@ -126,7 +126,7 @@ impl Reported {
     }
 
     /// Whether that message carried values, and the server has not taken them in.
-    pub(super) fn has_values_in(&self, mark: Mark) -> bool {
+    pub(super) fn has_values_in(&self, mark: MessageIndex) -> bool {
         let is_in = |part: &Part| {
             let known = &self.known[*part as usize];
             known.sent != known.confirmed && known.sent_in == mark
@@ -154,7 +154,7 @@ impl Reported {
         self.which(|known| known.wanted != known.confirmed && known.wanted == known.refused)
     }
 
-    pub(super) fn on_built(&mut self, parts: Parts, mark: Mark) {
+    pub(super) fn on_built(&mut self, parts: Parts, mark: MessageIndex) {
         let is_alone = parts.with_values().iter().count() == 1;
         for part in parts.iter() {
             let known = &mut self.known[part as usize];
@@ -167,7 +167,7 @@ impl Reported {
     }
 
     /// The server has taken in all messages up to this one.
-    pub(super) fn on_confirmed(&mut self, upto: Mark) {
+    pub(super) fn on_confirmed(&mut self, upto: MessageIndex) {
         for known in &mut self.known {
             if known.sent_in <= upto {
                 known.confirmed = known.sent;
@@ -176,16 +176,16 @@ impl Reported {
     }
 
     /// The server refuses what this message carried: held back until it changes. Answers which parts these are.
-    pub(super) fn on_refused(&mut self, mark: Mark) -> Parts {
+    pub(super) fn on_refused(&mut self, mark: MessageIndex) -> Parts {
         self.refuse(|known| known.sent_in == mark)
     }
 
     /// The server refuses something that it has read, and that was not in its newest message.
-    pub(super) fn on_refused_upto(&mut self, mark: Mark) -> Parts {
+    pub(super) fn on_refused_upto(&mut self, mark: MessageIndex) -> Parts {
         self.refuse(|known| known.sent_in <= mark)
     }
 
-    fn refuse(&mut self, is_meant: impl Fn(&Knowledge) -> bool) -> Parts {
+    fn refuse(&mut self, is_meant: impl Fn(&ReportState) -> bool) -> Parts {
         let mut refused = Parts::NONE;
         for part in Part::all() {
             let known = &mut self.known[part as usize];
@@ -206,7 +206,7 @@ impl Reported {
 
     /// A refusal names no message, so one that the peer has perhaps never read may have been blamed for another: what was in
     /// it is not held back any longer than the connection lasted.
-    pub(super) fn on_lost_unread(&mut self, read: Mark) {
+    pub(super) fn on_lost_unread(&mut self, read: MessageIndex) {
         for known in &mut self.known {
             if std::mem::take(&mut known.refused_in) > read {
                 known.refused = 0;
@@ -228,7 +228,10 @@ impl Reported {
     /// so, is held back until it changes: this one is answered. Which message it was may be a
     /// guess, of these that had no confirmation yet: the largest was too large if any was, and is
     /// held back if that is said of it again.
-    pub(super) fn on_too_large(&mut self, is_suspect: impl Fn(Mark) -> bool) -> Option<Part> {
+    pub(super) fn on_too_large(
+        &mut self,
+        is_suspect: impl Fn(MessageIndex) -> bool,
+    ) -> Option<Part> {
         // Also what may not be sent just now.
         let is_meant = |part: &Part| {
             let known = &self.known[*part as usize];
@@ -311,7 +314,7 @@ impl Reported {
     /// These may be the wrong ones: they are held back no longer than the connection lasts.
     pub(super) fn on_refused_by_guess(&mut self, parts: Parts) {
         for part in parts.iter() {
-            self.known[part as usize].refused_in = Mark::MAX;
+            self.known[part as usize].refused_in = MessageIndex::MAX;
         }
     }
 
@@ -333,12 +336,12 @@ impl Reported {
         }
     }
 
-    pub(super) fn generations(&self) -> Generations {
+    pub(super) fn generations(&self) -> GenerationSet {
         self.known.map(|known| known.wanted)
     }
 
     /// Of what was set up to `upto`: what is not confirmed yet, and whether some of it is held back.
-    pub(super) fn missing(&self, upto: &Generations) -> (Parts, bool) {
+    pub(super) fn missing(&self, upto: &GenerationSet) -> (Parts, bool) {
         let missing = |part: &Part| {
             self.is_allowed(*part) && self.known[*part as usize].confirmed < upto[*part as usize]
         };
@@ -360,7 +363,7 @@ impl Reported {
         Part::all().filter(|part| self.is_allowed(*part)).collect()
     }
 
-    fn which(&self, says: impl Fn(&Knowledge) -> bool) -> Parts {
+    fn which(&self, says: impl Fn(&ReportState) -> bool) -> Parts {
         let mut parts = Parts::NONE;
         for (part, known) in Part::all().zip(&self.known) {
             if says(known) && self.is_allowed(part) {

@@ -2,7 +2,7 @@
 
 /// What wants a message beside news and heartbeats.
 #[derive(Default)]
-pub(super) struct Wishes {
+pub(super) struct PendingRequests {
     /// The host asked for one.
     pub(super) poll: bool,
     /// The last try failed.

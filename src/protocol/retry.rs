@@ -6,8 +6,8 @@ use super::{
     config::{Policy, defaults},
     core::Core,
     event::Event,
-    failure::{Failure, Remedy},
-    interface::TryId,
+    failure::{Failure, RetryPolicy},
+    interface::AttemptId,
     link::Link,
     random::Purpose,
     timers::Timer,
@@ -15,29 +15,29 @@ use super::{
 
 impl Core {
     /// One failed try: when comes the next, who has given up, and the host is told.
-    pub(super) fn on_failed(&mut self, id: TryId, failure: Failure) {
+    pub(super) fn on_failed(&mut self, id: AttemptId, failure: Failure) {
         // Who finds a message too large is there, and may be told goodbye.
-        self.upstream.is_answered &= Remedy::of(&failure) == Remedy::HoldBack;
+        self.upstream.is_answered &= RetryPolicy::of(&failure) == RetryPolicy::HoldBack;
         self.journal.failures_in_a_row += 1;
         self.journal.last_error = Some((self.now, failure.clone()));
-        match (self.upstream.policy, Remedy::of(&failure)) {
-            (_, Remedy::Backoff) => {
+        match (self.upstream.policy, RetryPolicy::of(&failure)) {
+            (_, RetryPolicy::Backoff) => {
                 let until = self.now + self.next_backoff();
                 self.upstream.gate.close(until, Timer::Backoff);
             }
-            (_, Remedy::Wait) => self.put_off(failure.retry_after),
-            (Policy::Http, Remedy::HoldBack) => {}
+            (_, RetryPolicy::Wait) => self.delay_next_attempt(failure.retry_after),
+            (Policy::Http, RetryPolicy::HoldBack) => {}
             (_, remedy) => self.wait_for_next_poll(remedy),
         }
-        self.upstream.wishes.again |= Remedy::of(&failure) != Remedy::HoldBack;
-        self.give_up(id, &failure);
+        self.upstream.requests.again |= RetryPolicy::of(&failure) != RetryPolicy::HoldBack;
+        self.expire_reports(id, &failure);
         let retry_in = self.retry_in();
         let failed = Event::ConnectFailed { failure, retry_in };
         self.events.push(failed, self.now);
     }
 
     /// Ends the reports whose last try this was.
-    pub(super) fn give_up(&mut self, id: TryId, failure: &Failure) {
+    pub(super) fn expire_reports(&mut self, id: AttemptId, failure: &Failure) {
         let ended = self.state.tickets.on_failed(id, failure);
         self.end_reports(ended);
     }
@@ -49,7 +49,7 @@ impl Core {
     }
 
     /// The server asked us to stay away, for a time that it named or not (HTTP-10, WS-11).
-    pub(super) fn put_off(&mut self, asked: Option<Duration>) {
+    pub(super) fn delay_next_attempt(&mut self, asked: Option<Duration>) {
         let config = &self.config;
         let jitter = self
             .random
@@ -67,7 +67,7 @@ impl Core {
     }
 
     /// It says so again: what the host was told of the next try holds, unless the time asked for is longer (LOG-01).
-    pub(super) fn put_off_further(&mut self, asked: Option<Duration>) {
+    pub(super) fn extend_delay(&mut self, asked: Option<Duration>) {
         let config = &self.config;
         let least = asked.map_or(config.overload_floor, |asked| {
             asked.min(config.retry_after_cap)
@@ -79,19 +79,19 @@ impl Core {
             .asked_until(self.now)
             .is_some_and(is_enough)
         {
-            self.put_off(asked);
+            self.delay_next_attempt(asked);
         }
     }
 
     /// It would be refused again: wait for the next poll, or for new headers (HTTP-11, WS-12).
-    fn wait_for_next_poll(&mut self, remedy: Remedy) {
-        let until = match (self.upstream.policy, self.next_beat()) {
-            (Policy::Http, Some(beat)) if remedy == Remedy::LaterPoll => {
-                beat.max(self.now + self.next_backoff())
+    fn wait_for_next_poll(&mut self, remedy: RetryPolicy) {
+        let until = match (self.upstream.policy, self.next_heartbeat()) {
+            (Policy::Http, Some(poll)) if remedy == RetryPolicy::LaterPoll => {
+                poll.max(self.now + self.next_backoff())
             }
-            (Policy::Http, Some(beat)) => beat,
+            (Policy::Http, Some(poll)) => poll,
             _ => {
-                let interval = match self.upstream.beat.interval() {
+                let interval = match self.upstream.heartbeat.interval() {
                     Duration::ZERO => defaults::INTERVAL,
                     interval => interval,
                 };
@@ -99,7 +99,7 @@ impl Core {
             }
         };
         match remedy {
-            Remedy::NewHeaders => self.upstream.gate.close_for_headers(until),
+            RetryPolicy::NewHeaders => self.upstream.gate.close_for_headers(until),
             _ => self.upstream.gate.close(until, Timer::NextPoll),
         }
     }
@@ -110,7 +110,7 @@ impl Core {
     }
 
     /// After a session that lasted and in which the server spoke, its failure is the first of a row (WS-10).
-    pub(super) fn forgive_if_stable(&mut self) {
+    pub(super) fn reset_backoff_if_stable(&mut self) {
         let Link::Open(session) = &self.upstream.link else {
             return;
         };
@@ -121,7 +121,7 @@ impl Core {
 
     /// What waits for the next poll waits for it as it is now (HTTP-11, HTTP-21).
     pub(super) fn on_interval(&mut self) {
-        if let (Policy::Http, Some(at)) = (self.upstream.policy, self.next_beat()) {
+        if let (Policy::Http, Some(at)) = (self.upstream.policy, self.next_heartbeat()) {
             self.upstream.gate.on_next_poll(self.now, at);
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::{
     compose::Draft,
     core::{Core, Stage},
-    interface::{Action, TryId},
+    interface::{Action, AttemptId},
     link::{Awaited, Exchange, Leaving, Link},
     parts::{Part, Parts},
     timers::Timer,
@@ -15,11 +15,11 @@ const EXCHANGE_SLACK: Duration = Duration::from_secs(5);
 
 impl Core {
     pub(super) fn connect(&mut self) -> Action {
-        let id = self.next_try();
+        let id = self.begin_attempt();
         self.upstream.link = Link::Opening { id, thawed: false };
-        self.upstream.wishes.again = false;
-        self.upstream.wishes.repeat = false;
-        self.upstream.wishes.reconnect = false;
+        self.upstream.requests.again = false;
+        self.upstream.requests.repeat = false;
+        self.upstream.requests.reconnect = false;
         Action::Connect { id }
     }
 
@@ -68,20 +68,21 @@ impl Core {
         self.state.next_number += 1;
         self.state.mark += 1;
         self.state.reported.on_built(parts, self.state.mark);
-        self.upstream.beat.on_sent(self.now, &mut self.random);
+        self.upstream.heartbeat.on_sent(self.now, &mut self.random);
         self.journal.on_built(length as u64);
         let by_host = parts.iter().any(|part| part != Part::RemoteConfigStatus);
-        if by_host || self.upstream.wishes.poll {
+        if by_host || self.upstream.requests.poll {
             self.state.limits.host.spend(self.now);
         }
-        let is_provoked = parts.has(Part::RemoteConfigStatus) && self.state.offers.is_provoked();
-        if is_provoked && self.state.limits.offer.next() <= self.now {
+        let is_rate_limited =
+            parts.has(Part::RemoteConfigStatus) && self.state.offers.is_rate_limited();
+        if is_rate_limited && self.state.limits.offer.next() <= self.now {
             self.state.limits.offer.spend(self.now);
         }
         self.state.identity.is_used = true;
-        self.upstream.wishes.poll = false;
-        self.upstream.wishes.again = false;
-        let repeats = std::mem::take(&mut self.upstream.wishes.repeat);
+        self.upstream.requests.poll = false;
+        self.upstream.requests.again = false;
+        let repeats = std::mem::take(&mut self.upstream.requests.repeat);
         let last_news = match &self.upstream.link {
             Link::Open(session) => session.last_news,
             _ => 0,
@@ -94,7 +95,7 @@ impl Core {
             stop.stage = Stage::LastInFlight;
         }
         let Link::Open(session) = &mut self.upstream.link else {
-            let id = self.next_try();
+            let id = self.begin_attempt();
             let opened = self.upstream.is_answered;
             self.upstream.link = Link::Exchange(Exchange {
                 id,
@@ -137,15 +138,15 @@ impl Core {
 
     /// If the full state is wanted and its budget allows it, everything is pending again.
     fn begin_full_report(&mut self) {
-        let wishes = &mut self.upstream.wishes;
+        let requests = &mut self.upstream.requests;
         let budget = &mut self.state.limits.full_report;
-        if wishes.full_by_server && budget.next() <= self.now {
+        if requests.full_by_server && budget.next() <= self.now {
             budget.spend(self.now);
-        } else if !wishes.full_by_host {
+        } else if !requests.full_by_host {
             return;
         }
-        wishes.full_by_server = false;
-        let by_host = std::mem::take(&mut wishes.full_by_host);
+        requests.full_by_server = false;
+        let by_host = std::mem::take(&mut requests.full_by_host);
         self.state.reported.on_full_wanted(by_host);
     }
 
@@ -160,14 +161,14 @@ impl Core {
     }
 
     /// Every try begins here: a new id, and the time by which its transport must have ended it.
-    fn next_try(&mut self) -> TryId {
+    fn begin_attempt(&mut self) -> AttemptId {
         self.upstream.gate.on_try();
-        self.upstream.last_try += 1;
+        self.upstream.last_attempt += 1;
         self.journal.attempts += 1;
         self.timers.set(
             Timer::Exchange,
             self.now + self.config.exchange_limit + EXCHANGE_SLACK,
         );
-        TryId(self.upstream.last_try)
+        AttemptId(self.upstream.last_attempt)
     }
 }

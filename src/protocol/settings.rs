@@ -30,10 +30,12 @@ impl Core {
                 self.config.server_interval_min,
                 self.config.server_interval_max,
             );
-            self.upstream.beat.set_by_server(interval.clamp(min, max));
+            self.upstream
+                .heartbeat
+                .set_by_server(interval.clamp(min, max));
             self.on_interval();
         } else if self.upstream.policy == Policy::WebSocket && changes_nothing_else(&opamp) {
-            self.upstream.beat.set_by_server(Duration::ZERO);
+            self.upstream.heartbeat.set_by_server(Duration::ZERO);
         }
     }
 }

@@ -66,7 +66,7 @@ impl Core {
             instance_uid: self.state.identity.uid,
             sequence_num: self.state.next_number,
             server_capabilities: self.state.reported.server_capabilities,
-            interval: self.upstream.beat.interval(),
+            interval: self.upstream.heartbeat.interval(),
             pending: self.state.reported.unconfirmed(),
             held_back: self.state.reported.held_back(),
             offer: self.state.offers.last().cloned(),

@@ -3,9 +3,9 @@ use super::{
     config::{Config, Uid, defaults},
     delivery::Delivery,
     offers::Offers,
-    persistent_state::Carry,
-    rate_limit::{HostBudget, PeerBudget},
-    reported::{Mark, Reported},
+    persistent_state::PersistentState,
+    rate_limit::{ServerRateLimit, UpdateRateLimit},
+    reported::{MessageIndex, ReportedState},
     tickets::Tickets,
     time::Time,
     value::Value,
@@ -16,8 +16,8 @@ pub(super) struct State {
     /// The sequence number of the next message.
     pub(super) next_number: u64,
     /// The message built last.
-    pub(super) mark: Mark,
-    pub(super) reported: Reported,
+    pub(super) mark: MessageIndex,
+    pub(super) reported: ReportedState,
     pub(super) offers: Offers,
     pub(super) delivery: Delivery,
     pub(super) tickets: Tickets,
@@ -37,19 +37,19 @@ pub(super) struct Identity {
 
 /// Rate limits of what the application and the server can trigger.
 pub(super) struct Limits {
-    pub(super) host: HostBudget,
-    pub(super) full_report: PeerBudget,
+    pub(super) host: UpdateRateLimit,
+    pub(super) full_report: ServerRateLimit,
     /// Statuses of offers that come back, and the same offer once more.
-    pub(super) offer: PeerBudget,
+    pub(super) offer: ServerRateLimit,
     /// Deliveries of offers that alternate.
-    pub(super) known_offer: PeerBudget,
+    pub(super) known_offer: ServerRateLimit,
     /// Deliveries of others.
-    pub(super) new_offer: HostBudget,
+    pub(super) new_offer: UpdateRateLimit,
 }
 
 impl State {
-    pub(super) fn new(config: &Config, carry: &Carry, now: Time) -> Self {
-        let mut reported = Reported::new(carry.too_large);
+    pub(super) fn new(config: &Config, carry: &PersistentState, now: Time) -> Self {
+        let mut reported = ReportedState::new(carry.too_large);
         if let Some(verdict) = &carry.verdict {
             reported.set(Value::RemoteConfigStatus(verdict.clone()));
         }
@@ -67,11 +67,11 @@ impl State {
             delivery: Delivery::default(),
             tickets: Tickets::default(),
             limits: Limits {
-                host: HostBudget::new(config.host_change_burst, config.host_change_period),
-                full_report: PeerBudget::default(),
-                offer: PeerBudget::default(),
-                known_offer: PeerBudget::default(),
-                new_offer: HostBudget::new(defaults::OFFER_BURST, defaults::OFFER_PERIOD),
+                host: UpdateRateLimit::new(config.host_change_burst, config.host_change_period),
+                full_report: ServerRateLimit::default(),
+                offer: ServerRateLimit::default(),
+                known_offer: ServerRateLimit::default(),
+                new_offer: UpdateRateLimit::new(defaults::OFFER_BURST, defaults::OFFER_PERIOD),
             },
         }
     }

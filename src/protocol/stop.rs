@@ -1,14 +1,14 @@
 //! The end of an agent, and of a WebSocket connection that we end ourselves.
 //!
-//! `build` in `plan.rs` is the only place that sets agent_disconnect, and these steps are the only ones that ask for it.
+//! `build` in `send.rs` is the only place that sets agent_disconnect, and these steps are the only ones that ask for it.
 use std::time::Duration;
 
 use super::{
-    confirm::PATIENCE,
+    confirm::RESPONSE_TIMEOUT,
     core::{Core, Stage, Stop},
     event::Event,
     link::{CLOSE_NORMAL, Closing, Exchange, Leaving, Link},
-    requests::Wishes,
+    requests::PendingRequests,
     timers::{Timer, Timers},
 };
 
@@ -36,8 +36,8 @@ impl Core {
             }
         }
         self.timers.set(Timer::Stop, by);
-        self.timers.clear(Timer::Verdict);
-        self.upstream.wishes = Wishes::default();
+        self.timers.clear(Timer::ConfigStatus);
+        self.upstream.requests = PendingRequests::default();
         match &mut self.upstream.link {
             Link::Exchange(Exchange { opened: false, .. }) | Link::Opening { .. } => {
                 self.cut();
@@ -60,7 +60,7 @@ impl Core {
         };
         self.state.reported.on_lost_unread(session.ponged);
         self.upstream.link = Link::Closing(Closing::of(session));
-        self.timers.clear(Timer::Patience);
+        self.timers.clear(Timer::Response);
         let wait = self.config.close_wait.max(CLOSE_LEAST);
         self.timers.set(Timer::CloseWait, self.now + wait);
         if let Some(stop) = &mut self.stop {
@@ -91,21 +91,21 @@ impl Core {
     }
 
     /// WS-15: every end that we begin on a working connection starts with a goodbye, and all of it is bounded.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn send_disconnect(&mut self) {
         if let Link::Open(session) = &mut self.upstream.link {
             if session.leaving.is_none() {
                 session.leaving = Some(Leaving::Wanted);
                 // Also for a host that waits for no Close the goodbye gets its time to leave.
-                let wait = self.config.close_wait.max(PATIENCE);
+                let wait = self.config.close_wait.max(RESPONSE_TIMEOUT);
                 self.timers.set(Timer::CloseWait, self.now + wait);
             }
         }
     }
 
     pub(super) fn leave_to_reconnect(&mut self) {
-        self.upstream.wishes.reconnect = false;
+        self.upstream.requests.reconnect = false;
         self.state.limits.host.spend(self.now);
-        self.leave();
+        self.send_disconnect();
     }
 
     /// No more waiting for what is on its way: its end is all that is awaited.
@@ -114,7 +114,7 @@ impl Core {
             self.state.reported.on_lost_unread(session.ponged);
         }
         self.upstream.link.cut(self.stop.is_some());
-        for timer in [Timer::CloseWait, Timer::Exchange, Timer::Patience] {
+        for timer in [Timer::CloseWait, Timer::Exchange, Timer::Response] {
             self.timers.clear(timer);
         }
     }

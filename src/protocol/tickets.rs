@@ -2,8 +2,8 @@
 use super::{
     event::Outcome,
     failure::Failure,
-    interface::TryId,
-    reported::{Generations, Mark, Reported},
+    interface::AttemptId,
+    reported::{GenerationSet, MessageIndex, ReportedState},
 };
 
 /// More than a shell lets wait at a time.
@@ -12,19 +12,19 @@ const MOST: usize = 128;
 struct Ticket {
     ticket: u64,
     /// What was set when it was asked for.
-    wants: Generations,
+    wants: GenerationSet,
     /// A message built after this one must be confirmed, too.
-    message_after: Option<Mark>,
+    message_after: Option<MessageIndex>,
     tries_left: Option<u32>,
     /// Earlier tries do not count.
-    from: TryId,
+    from: AttemptId,
 }
 
 #[derive(Default)]
 pub(super) struct Tickets {
     waiting: Vec<Ticket>,
     /// The newest message that the server has confirmed.
-    confirmed: Mark,
+    confirmed: MessageIndex,
 }
 
 impl Tickets {
@@ -33,9 +33,9 @@ impl Tickets {
         &mut self,
         ticket: u64,
         tries: Option<u32>,
-        wants: Generations,
-        message_after: Option<Mark>,
-        from: TryId,
+        wants: GenerationSet,
+        message_after: Option<MessageIndex>,
+        from: AttemptId,
     ) -> bool {
         let has_room = self.waiting.len() < MOST;
         if has_room {
@@ -54,12 +54,12 @@ impl Tickets {
         self.waiting.retain(|waiting| waiting.ticket != ticket);
     }
 
-    pub(super) fn on_confirmed(&mut self, mark: Mark) {
+    pub(super) fn on_confirmed(&mut self, mark: MessageIndex) {
         self.confirmed = self.confirmed.max(mark);
     }
 
     /// A try failed; answers the tickets that had it as their last one.
-    pub(super) fn on_failed(&mut self, id: TryId, failure: &Failure) -> Vec<(u64, Outcome)> {
+    pub(super) fn on_failed(&mut self, id: AttemptId, failure: &Failure) -> Vec<(u64, Outcome)> {
         self.end(|ticket| {
             let left = ticket.tries_left.as_mut().filter(|_| id >= ticket.from)?;
             *left = left.saturating_sub(1);
@@ -68,7 +68,7 @@ impl Tickets {
     }
 
     /// Answers the tickets that are decided now.
-    pub(super) fn settled(&mut self, reported: &Reported) -> Vec<(u64, Outcome)> {
+    pub(super) fn settled(&mut self, reported: &ReportedState) -> Vec<(u64, Outcome)> {
         let confirmed = self.confirmed;
         self.end(|ticket| {
             let (missing, held_back) = reported.missing(&ticket.wants);
@@ -85,7 +85,7 @@ impl Tickets {
     }
 
     /// Whether a ticket still waits for a message of its own; `sent` was the last one on this connection that may be it.
-    pub(super) fn want_message(&self, sent: Mark) -> bool {
+    pub(super) fn want_message(&self, sent: MessageIndex) -> bool {
         self.waiting.iter().any(|ticket| {
             ticket
                 .message_after

@@ -12,12 +12,12 @@ pub enum Timer {
     /// A try lasts far longer than its transport should let it.
     Exchange,
     /// The peer leaves a message without an answer; what waits for it waits no longer.
-    Patience,
+    Response,
     /// The host owes a verdict.
-    Verdict,
+    ConfigStatus,
     /// The next poll or heartbeat.
     Heartbeat,
-    /// News, or a wish of the host, that wait for the budget of host-made changes.
+    /// News, or a next_request of the host, that wait for the budget of host-made changes.
     Change,
     /// Full state that the server asked for too often.
     FullReport,
@@ -36,8 +36,8 @@ impl Timer {
         Self::Stop,
         Self::CloseWait,
         Self::Exchange,
-        Self::Patience,
-        Self::Verdict,
+        Self::Response,
+        Self::ConfigStatus,
     ];
 }
 

@@ -3,12 +3,12 @@ use bytes::Bytes;
 
 use super::{
     config::{Config, Policy},
-    gate::Gate,
-    heartbeat::Beat,
+    gate::SendGate,
+    heartbeat::HeartbeatSchedule,
     link::Link,
-    persistent_state::Carry,
-    rate_limit::PeerBudget,
-    requests::Wishes,
+    persistent_state::PersistentState,
+    rate_limit::ServerRateLimit,
+    requests::PendingRequests,
     timers::Timer,
 };
 
@@ -16,23 +16,23 @@ pub(super) struct Upstream {
     pub(super) policy: Policy,
     pub(super) link: Link,
     /// The attempt begun last.
-    pub(super) last_try: u64,
+    pub(super) last_attempt: u64,
     /// The server has answered, and the way to it has not failed since (HTTP).
     pub(super) is_answered: bool,
-    pub(super) gate: Gate,
-    pub(super) wishes: Wishes,
-    pub(super) beat: Beat,
+    pub(super) gate: SendGate,
+    pub(super) requests: PendingRequests,
+    pub(super) heartbeat: HeartbeatSchedule,
     /// Of the last offer of connection settings.
     pub(super) settings_hash: Bytes,
     /// The exponent of the backoff.
     pub(super) backoffs: u32,
     /// Of delays that the server asks for.
-    pub(super) delay_limit: PeerBudget,
+    pub(super) delay_limit: ServerRateLimit,
 }
 
 impl Upstream {
-    pub(super) fn new(config: &Config, carry: &Carry) -> Self {
-        let mut gate = Gate::default();
+    pub(super) fn new(config: &Config, carry: &PersistentState) -> Self {
+        let mut gate = SendGate::default();
         if let Some(until) = carry.retry_after {
             gate.close(until, Timer::RetryAfter);
         }
@@ -43,14 +43,18 @@ impl Upstream {
         Self {
             policy,
             link: Link::Down,
-            last_try: 0,
+            last_attempt: 0,
             is_answered: false,
             gate,
-            wishes: Wishes::default(),
-            beat: Beat::new(config.interval, of_server, config.interval_jitter_percent),
+            requests: PendingRequests::default(),
+            heartbeat: HeartbeatSchedule::new(
+                config.interval,
+                of_server,
+                config.interval_jitter_percent,
+            ),
             settings_hash: Bytes::new(),
             backoffs: 0,
-            delay_limit: PeerBudget::default(),
+            delay_limit: ServerRateLimit::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::gunzip::Gunzip;
 use super::quote::{MOST_SHOWN, shown};
 use super::room::lengthen;
-use super::{Answer, FailKind, Failure, Reached};
+use super::{Answer, FailKind, Failure, ReachedServer};
 
 /// A body that is only shown, or read away to keep its connection, is read up to this.
 const MOST_DRAINED: usize = 64 * 1024;
@@ -132,7 +132,7 @@ impl Head<'_> {
             retry_after: self
                 .retry_after
                 .and_then(|v| retry_after(v, SystemTime::now())),
-            ..Failure::new(kind, Reached::Maybe, text)
+            ..Failure::new(kind, ReachedServer::Maybe, text)
         }
     }
 

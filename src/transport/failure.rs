@@ -31,7 +31,7 @@ pub enum FailKind {
 
 /// Whether the server may have seen the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reached {
+pub enum ReachedServer {
     /// No byte of the request left.
     No,
     Maybe,
@@ -41,7 +41,7 @@ pub enum Reached {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     pub kind: FailKind,
-    pub reached: Reached,
+    pub reached: ReachedServer,
     /// A kept connection closed before a byte of an answer: a new message may follow at once.
     pub reused: bool,
     pub status: Option<u16>,
@@ -53,7 +53,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(kind: FailKind, reached: Reached, text: impl Into<String>) -> Failure {
+    pub(crate) fn new(kind: FailKind, reached: ReachedServer, text: impl Into<String>) -> Failure {
         Failure {
             kind,
             reached,

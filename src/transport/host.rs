@@ -11,7 +11,7 @@ use super::answer::{self, BodyError, Head, Plan};
 use super::http::user_agent;
 use super::quote::{MOST_SHOWN, Secrets, shown};
 use super::vigil::{Cut, Step, Vigil};
-use super::{Answer, FailKind, Failure, Reached, Request, Settings, Traffic, Wake, Watch};
+use super::{Answer, FailKind, Failure, ReachedServer, Request, Settings, Traffic, Wake, Watch};
 
 /// One request for the host to carry out. Ended by the first of `complete`, `fail`, its drop (as
 /// not reached) and its deadline; whatever comes later changes nothing.
@@ -59,7 +59,7 @@ enum Outcome {
         body: Bytes,
     },
     Failed {
-        reached: Reached,
+        reached: ReachedServer,
         text: String,
     },
 }
@@ -103,7 +103,7 @@ impl HostRequest {
     }
 
     /// `text` is shown in events and logs, cut to 256 bytes.
-    pub fn fail(&self, reached: Reached, text: &str) -> Result<(), AlreadyEnded> {
+    pub fn fail(&self, reached: ReachedServer, text: &str) -> Result<(), AlreadyEnded> {
         self.end.with(Outcome::Failed {
             reached,
             text: text.to_owned(),
@@ -113,7 +113,10 @@ impl HostRequest {
 
 impl Drop for HostRequest {
     fn drop(&mut self) {
-        let _ = self.fail(Reached::No, "the host let the request go without ending it");
+        let _ = self.fail(
+            ReachedServer::No,
+            "the host let the request go without ending it",
+        );
     }
 }
 
@@ -150,7 +153,7 @@ impl Host {
             return Err(refusal);
         }
         let mut vigil = Vigil::begin(self.wake.clone(), self.watch.clone(), limits.exchange)
-            .map_err(|cut| failure_of(&cut, Reached::No))?;
+            .map_err(|cut| failure_of(&cut, ReachedServer::No))?;
         vigil.enter(Step::HostStack, None);
         let state = Mutex::new(State::Open);
         let end = Arc::new(End {
@@ -165,7 +168,7 @@ impl Host {
             end: end.clone(),
         });
         match end.await_outcome(&mut vigil) {
-            Err(cut) => Err(failure_of(&cut, Reached::Maybe)),
+            Err(cut) => Err(failure_of(&cut, ReachedServer::Maybe)),
             Ok(Outcome::Failed { reached, text }) => {
                 let text = format!("host transport: {}", shown(&text, MOST_SHOWN));
                 Err(Failure::new(FailKind::Host, reached, text))
@@ -267,7 +270,7 @@ fn judge(
             let undone = answer::read_gzip(&mut source, limit);
             match (undone, source.cut) {
                 (Ok(body), _) => Ok(Answer { status, body }),
-                (Err(_), Some(cut)) => Err(failure_of(&cut, Reached::Maybe)),
+                (Err(_), Some(cut)) => Err(failure_of(&cut, ReachedServer::Maybe)),
                 (Err(e), None) => Err(head.body_failure(e, limit)),
             }
         }
@@ -297,7 +300,7 @@ impl Read for Watched<'_> {
     }
 }
 
-fn failure_of(cut: &Cut, reached: Reached) -> Failure {
+fn failure_of(cut: &Cut, reached: ReachedServer) -> Failure {
     let (kind, text) = match cut {
         Cut::GivenUp => (FailKind::GivenUp, "given up".to_owned()),
         Cut::Timeout(step) => (FailKind::Timeout, format!("timeout: {}", step.overdue())),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::answer::{self, BodyError, Plan};
 use super::body::Body;
-use super::failure::{FailKind, Failure, Reached};
+use super::failure::{FailKind, Failure, ReachedServer};
 use super::gzip::gzip;
 use super::head::{self, RawHead};
 use super::line::{Kept, Line};
@@ -69,7 +69,7 @@ impl Http {
             return Err(refusal);
         }
         let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
-            .map_err(|cut| self.line.failure(&cut, Reached::No))?;
+            .map_err(|cut| self.line.failure(&cut, ReachedServer::No))?;
         let result = self.follow(request, &mut vigil).map_err(|failure| {
             let secrets = Secrets::new(request.headers, &self.line.settings.proxies);
             secrets.in_failure(failure)
@@ -105,7 +105,7 @@ impl Http {
     fn follow(&mut self, request: &Request<'_>, vigil: &mut Vigil) -> Result<Answer, Failure> {
         let mut packed = self
             .packed(request.body, vigil)
-            .map_err(|cut| self.line.failure(&cut, Reached::No))?;
+            .map_err(|cut| self.line.failure(&cut, ReachedServer::No))?;
         let mut was_refused = false;
         loop {
             let sent = Request {
@@ -121,7 +121,7 @@ impl Http {
             let failure = match answer {
                 // Who redirected the message has seen it.
                 Err(failure) if self.line.is_redirected() => Failure {
-                    reached: Reached::Maybe,
+                    reached: ReachedServer::Maybe,
                     ..failure
                 },
                 Err(failure) => failure,
@@ -356,7 +356,7 @@ pub(crate) fn too_large(request: &Request<'_>, limits: &Limits) -> Option<Failur
     let (length, limit) = (request.body.len(), limits.message);
     (length > limit).then(|| {
         let text = format!("the message has {length} bytes, the limit is {limit}");
-        Failure::new(FailKind::Size, Reached::No, text)
+        Failure::new(FailKind::Size, ReachedServer::No, text)
     })
 }
 

@@ -16,7 +16,7 @@ use super::stream::Stream;
 use super::tls::ConfigCache;
 use super::traffic::Place;
 use super::vigil::{Cut, Vigil};
-use super::{Endpoint, FailKind, Failure, Hop, Proxy, Reached, Settings, Traffic, Wake};
+use super::{Endpoint, FailKind, Failure, Hop, Proxy, ReachedServer, Settings, Traffic, Wake};
 
 pub(crate) struct Line {
     pub(crate) settings: Settings,
@@ -183,7 +183,7 @@ impl Line {
             None => (endpoint.host(), endpoint.port(), "", endpoint.place()),
         };
         let refused = |e| match e {
-            DialError::Cut(cut) => self.failure_with(&place, &cut, Reached::No),
+            DialError::Cut(cut) => self.failure_with(&place, &cut, ReachedServer::No),
             DialError::Refused(text) => {
                 refusal(FailKind::Connect, format!("connect to {whom}{text}"))
             }
@@ -208,7 +208,7 @@ impl Line {
             .resolve(host, port, &self.wake, vigil, bound)
             .map_err(|e| match e {
                 ResolveError::Cut(cut) => {
-                    self.failure_with(&format!("{whom}{host}:{port}"), &cut, Reached::No)
+                    self.failure_with(&format!("{whom}{host}:{port}"), &cut, ReachedServer::No)
                 }
                 ResolveError::Failed(text) => {
                     refusal(FailKind::Resolve, format!("resolve {whom}{text}"))
@@ -252,11 +252,11 @@ impl Line {
             .map_err(|_| unfit(format!("{host} is not a valid host name for TLS")))?;
         stream
             .secure(config, name, vigil, self.settings.limits.tls)
-            .map_err(|cut| self.failure_with(place, &cut, Reached::No))
+            .map_err(|cut| self.failure_with(place, &cut, ReachedServer::No))
     }
 
     /// In words that name the server, not its path and query.
-    pub(crate) fn failure(&self, cut: &Cut, reached: Reached) -> Failure {
+    pub(crate) fn failure(&self, cut: &Cut, reached: ReachedServer) -> Failure {
         self.failure_with(&self.place(), cut, reached)
     }
 
@@ -284,7 +284,7 @@ impl Line {
         }
     }
 
-    fn failure_with(&self, place: &str, cut: &Cut, reached: Reached) -> Failure {
+    fn failure_with(&self, place: &str, cut: &Cut, reached: ReachedServer) -> Failure {
         let (kind, text) = match cut {
             Cut::GivenUp => (FailKind::GivenUp, "given up".to_owned()),
             Cut::Timeout(step) => (
@@ -306,7 +306,7 @@ fn target(endpoint: &Endpoint) -> &str {
 }
 
 fn refusal(kind: FailKind, text: String) -> Failure {
-    Failure::new(kind, Reached::No, text)
+    Failure::new(kind, ReachedServer::No, text)
 }
 
 /// Up to a tenth less than `age`, so that a fleet does not renew in step.

@@ -52,7 +52,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 pub use endpoint::{Endpoint, EndpointError, Scheme};
-pub use failure::{FailKind, Failure, Reached};
+pub use failure::{FailKind, Failure, ReachedServer};
 pub use headers::{HeaderError, Headers};
 pub use limits::{LONG_REST, Limits};
 pub use proxy::{Proxies, Proxy, ProxyError, ProxyFault};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::line::Line;
 use super::stream::Stream;
 use super::vigil::{Cut, Step, Vigil};
-use super::{FailKind, Failure, Reached};
+use super::{FailKind, Failure, ReachedServer};
 
 const LONGEST_DRAIN: Duration = Duration::from_secs(1);
 /// Longest head of an answer.
@@ -91,9 +91,9 @@ impl Broken {
     /// `has_left`: a byte of the request has.
     pub(crate) fn failure(self, line: &Line, has_left: bool) -> Failure {
         let reached = if has_left {
-            Reached::Maybe
+            ReachedServer::Maybe
         } else {
-            Reached::No
+            ReachedServer::No
         };
         let (kind, text) = match self {
             Broken::Cut(cut) => return line.failure(&cut, reached),

@@ -20,7 +20,7 @@ pub(crate) fn requests_of(
     ends: Duration,
     server: &Server,
 ) -> Vec<Duration> {
-    let carry = Carry::new((u128::from(agent) + 1).to_be_bytes());
+    let carry = PersistentState::new((u128::from(agent) + 1).to_be_bytes());
     // Seeds as a shell draws them: far apart.
     let seed = (agent + 1).wrapping_mul(0xD134_2543_DE82_EF95);
     let mut core = Core::new(Config::new(policy), carry, START, seed);
@@ -55,13 +55,13 @@ pub(crate) fn requests_of(
             }
         };
         let fall = START + server.away.start;
-        let is_lost = |(_, since): &(TryId, Time)| *since < fall && fall <= wait;
+        let is_lost = |(_, since): &(AttemptId, Time)| *since < fall && fall <= wait;
         input = if let Some((id, fact)) = facts.pop_front() {
             now = now + LATENCY;
             Input::Link { id, fact }
         } else if let Some((id, _)) = open.take_if(|open| is_lost(open)) {
             now = now.max(fall);
-            let fact = Fact::Over(Failure::new(FailKind::Io, Reached::Maybe, "reset"));
+            let fact = Fact::Over(Failure::new(FailKind::Io, ReachedServer::Maybe, "reset"));
             Input::Link { id, fact }
         } else {
             now = wait;
@@ -77,7 +77,7 @@ impl Server {
         let is_away = self.away.contains(&now.since(START));
         let failure = match self.put_off {
             Some(_) => Failure::of_status(503, "busy"),
-            None => Failure::new(FailKind::Connect, Reached::No, "refused"),
+            None => Failure::new(FailKind::Connect, ReachedServer::No, "refused"),
         };
         let retry_after = self.put_off;
         is_away.then_some(Fact::Over(Failure {

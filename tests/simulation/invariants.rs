@@ -40,7 +40,7 @@ pub(crate) const CUT: Duration = Duration::from_millis(5);
 pub(crate) struct Watch {
     is_http: bool,
     /// The exchange or connection that the shell carries out.
-    pub(crate) open: Option<TryId>,
+    pub(crate) open: Option<AttemptId>,
     pub(crate) this: Try,
     /// The HTTP connection may be used again.
     pub(crate) is_kept: bool,
@@ -126,7 +126,7 @@ impl Watch {
         }
     }
 
-    pub(crate) fn on_connect(&mut self, now: Time, id: TryId) -> Verdict {
+    pub(crate) fn on_connect(&mut self, now: Time, id: AttemptId) -> Verdict {
         self.begin(now, id)?;
         let is_excused = std::mem::take(&mut self.is_excused);
         let mut count = || count_within(Duration::from_secs(60), &mut self.connects, now);
@@ -134,7 +134,7 @@ impl Watch {
         Ok(())
     }
 
-    pub(crate) fn on_send(&mut self, now: Time, id: TryId, message: &AgentToServer) -> Verdict {
+    pub(crate) fn on_send(&mut self, now: Time, id: AttemptId, message: &AgentToServer) -> Verdict {
         let is_goodbye = message.agent_disconnect.is_some();
         rule! { "nothing after the last words": !self.this.said_last }
         rule! { "a detach says no goodbye": !is_goodbye || !self.is_detached }
@@ -165,7 +165,7 @@ impl Watch {
         self.check_rate(now, told)
     }
 
-    fn begin(&mut self, now: Time, id: TryId) -> Verdict {
+    fn begin(&mut self, now: Time, id: AttemptId) -> Verdict {
         rule! { "one exchange or connection": self.open.replace(id).is_none() }
         rule! { "nothing before the gate": self.is_allowed(now) }
         self.this = Try::default();
@@ -365,7 +365,7 @@ impl Watch {
             self.close_gate(now, failure.retry_after.unwrap_or(OVERLOAD));
         }
         let is_unsent = std::mem::take(&mut self.is_unsent);
-        self.next_number -= u64::from(failure.reached == Reached::No && is_unsent);
+        self.next_number -= u64::from(failure.reached == ReachedServer::No && is_unsent);
         self.refusals.on_over();
         (self.open, self.is_kept) = (None, false);
         let opened = self.this.opened.take();

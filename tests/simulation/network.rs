@@ -20,9 +20,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Something on its way.
 pub(crate) enum Net {
     /// To the agent's transport, and what it will mean to the agent.
-    ToAgent(TryId, Fact, Said),
+    ToAgent(AttemptId, Fact, Said),
     /// A message to the server over WebSocket, and the marker of the ping behind it.
-    ToServer(TryId, Box<AgentToServer>, Option<u64>),
+    ToServer(AttemptId, Box<AgentToServer>, Option<u64>),
 }
 
 const STATUSES: [(Fault, u16); 6] = [
@@ -37,18 +37,18 @@ const STATUSES: [(Fault, u16); 6] = [
 // On the way.
 impl World<'_> {
     /// Whether one of these faults ends the try, and how the transport sees it.
-    fn is_ended(&mut self, id: TryId, faults: &[Fault]) -> bool {
+    fn is_ended(&mut self, id: AttemptId, faults: &[Fault]) -> bool {
         let Some(fault) = faults.iter().find(|fault| self.hits(**fault)) else {
             return false;
         };
         let status = STATUSES.iter().find(|(of, _)| of == fault);
         let mut failure = match (fault, status) {
             (Fault::Forgotten, _) => return true,
-            (Fault::Refused, _) => Failure::new(FailKind::Connect, Reached::No, ""),
-            (Fault::BeforeByte, _) => Failure::new(FailKind::Io, Reached::No, ""),
-            (Fault::KeptDied, _) => Failure::new(FailKind::Io, Reached::Maybe, ""),
+            (Fault::Refused, _) => Failure::new(FailKind::Connect, ReachedServer::No, ""),
+            (Fault::BeforeByte, _) => Failure::new(FailKind::Io, ReachedServer::No, ""),
+            (Fault::KeptDied, _) => Failure::new(FailKind::Io, ReachedServer::Maybe, ""),
             (_, Some((_, status))) => Failure::of_status(*status, ""),
-            _ => Failure::new(FailKind::Timeout, Reached::Maybe, ""),
+            _ => Failure::new(FailKind::Timeout, ReachedServer::Maybe, ""),
         };
         let (mut after, mut said) = (LATENCY, Said::Nothing);
         match fault {
@@ -66,7 +66,7 @@ impl World<'_> {
     }
 
     /// Over HTTP.
-    pub(crate) fn exchange(&mut self, id: TryId, message: &AgentToServer) {
+    pub(crate) fn exchange(&mut self, id: AttemptId, message: &AgentToServer) {
         if self.is_ended(id, &[Fault::Refused, Fault::BeforeByte])
             || self.watch.is_kept && self.is_ended(id, &[Fault::KeptDied])
         {
@@ -107,7 +107,7 @@ impl World<'_> {
     }
 
     /// Over WebSocket a connection is made, or not.
-    pub(crate) fn dial(&mut self, id: TryId) {
+    pub(crate) fn dial(&mut self, id: AttemptId) {
         self.stream = self.now;
         if self.is_ended(id, &[Fault::Refused, Fault::Forgotten])
             || self.is_ended(id, &STATUSES.map(|(fault, _)| fault))
@@ -117,13 +117,13 @@ impl World<'_> {
         let pause = self.pause();
         self.say(id, pause, Fact::Opened, Said::Nothing);
         if self.hits(Fault::AcceptClose) {
-            let closed = Failure::new(FailKind::Io, Reached::Maybe, "closed");
+            let closed = Failure::new(FailKind::Io, ReachedServer::Maybe, "closed");
             self.say(id, pause + LATENCY, Fact::Over(closed), Said::Nothing);
         }
     }
 
     /// Over WebSocket a frame goes out.
-    pub(crate) fn transmit(&mut self, id: TryId, message: AgentToServer, marker: Option<u64>) {
+    pub(crate) fn transmit(&mut self, id: AttemptId, message: AgentToServer, marker: Option<u64>) {
         if self.is_ended(id, &[Fault::Stuck]) {
             return;
         }
@@ -140,23 +140,27 @@ impl World<'_> {
     }
 
     /// The connection dies now; what was on its way may or may not have reached the server.
-    pub(crate) fn drop_connection(&mut self, id: TryId) -> Verdict {
+    pub(crate) fn drop_connection(&mut self, id: AttemptId) -> Verdict {
         let arrives = self.choices.below(2) == 0;
         let is_of_this = |net: &Net| matches!(net, Net::ToServer(of, ..) if *of == id);
         self.net.retain(|(_, net)| arrives || !is_of_this(net));
         let is_lost = self.watch.is_unsent && !arrives;
-        let reached = if is_lost { Reached::No } else { Reached::Maybe };
+        let reached = if is_lost {
+            ReachedServer::No
+        } else {
+            ReachedServer::Maybe
+        };
         let over = Fact::Over(Failure::new(FailKind::Io, reached, "reset"));
         self.deliver(id, over, Said::Nothing)
     }
 
-    pub(crate) fn later(&mut self, id: TryId, after: Duration, fact: Fact, said: Said) {
+    pub(crate) fn later(&mut self, id: AttemptId, after: Duration, fact: Fact, said: Said) {
         self.net
             .push((self.now + after, Net::ToAgent(id, fact, said)));
     }
 
     /// In the stream of what comes from the server.
-    pub(crate) fn say(&mut self, id: TryId, pause: Duration, fact: Fact, said: Said) {
+    pub(crate) fn say(&mut self, id: AttemptId, pause: Duration, fact: Fact, said: Said) {
         self.stream = self.stream.max(self.now + LATENCY + pause);
         self.net.push((self.stream, Net::ToAgent(id, fact, said)));
     }
@@ -169,7 +173,7 @@ impl World<'_> {
 // In the server.
 impl World<'_> {
     /// A frame arrives at the server, perhaps after the connection died.
-    pub(crate) fn arrive(&mut self, id: TryId, message: &AgentToServer, marker: Option<u64>) {
+    pub(crate) fn arrive(&mut self, id: AttemptId, message: &AgentToServer, marker: Option<u64>) {
         self.tell(|_| format!("   the server reads {}", message.sequence_num));
         let is_deaf = |world: &Self| world.watch.open != Some(id) || world.watch.this.is_severed;
         if self.is_over_limit(message) {
@@ -209,7 +213,7 @@ impl World<'_> {
         }
     }
 
-    fn take_in_silence(&mut self, id: TryId, message: &AgentToServer, marker: Option<u64>) {
+    fn take_in_silence(&mut self, id: AttemptId, message: &AgentToServer, marker: Option<u64>) {
         let told = Told::by(message);
         self.server.heard = self.server.heard.max(told.description);
         self.server.take(message, self.all_parts());
@@ -228,7 +232,7 @@ impl World<'_> {
     }
 
     /// Twelve times the same, or nearly so, at once.
-    fn storm(&mut self, id: TryId) {
+    fn storm(&mut self, id: AttemptId) {
         let kind = self.choices.below(5);
         for turn in 0..12 {
             let mut message = ServerToAgent {
@@ -258,7 +262,7 @@ impl World<'_> {
     }
 
     /// What a server does beside answering; most of it ends the connection.
-    fn strike(&mut self, id: TryId, told: Told) {
+    fn strike(&mut self, id: AttemptId, told: Told) {
         if self.hits(Fault::Storm) {
             self.storm(id);
         }
@@ -271,7 +275,7 @@ impl World<'_> {
             (Fault::Oversized, 1009, FailKind::Size),
         ];
         if let Some((_, code, kind)) = faults.into_iter().find(|(fault, ..)| self.hits(*fault)) {
-            let failure = Failure::new(kind, Reached::Maybe, "the peer's fault");
+            let failure = Failure::new(kind, ReachedServer::Maybe, "the peer's fault");
             let broken = Fact::Broken { code, failure };
             self.say(id, Duration::ZERO, broken, Said::Nothing);
             self.watch.this.is_severed = true;
@@ -280,14 +284,14 @@ impl World<'_> {
         }
     }
 
-    fn end_as_too_large(&mut self, id: TryId, told: Told) {
-        let over = Fact::Over(Failure::new(FailKind::Size, Reached::Maybe, "1009"));
+    fn end_as_too_large(&mut self, id: AttemptId, told: Told) {
+        let over = Fact::Over(Failure::new(FailKind::Size, ReachedServer::Maybe, "1009"));
         self.say(id, Duration::ZERO, over, Said::TooLarge(told));
         self.watch.this.is_severed = true;
     }
 
     /// The server speaks without being asked.
-    pub(crate) fn speak(&mut self, id: TryId, pause: Duration, wants_full: bool) {
+    pub(crate) fn speak(&mut self, id: AttemptId, pause: Duration, wants_full: bool) {
         let mut message = self.server.speak();
         message.flags |= u64::from(wants_full);
         let fact = Fact::Message(encoded(&message));

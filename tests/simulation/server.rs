@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use opamp::{
     proto::{server_error_response::Details, *},
-    protocol::TryId,
+    protocol::AttemptId,
 };
 
 use crate::told::{Told, Version};
@@ -54,7 +54,7 @@ pub(crate) struct Server {
     /// Uids given so far.
     given: u8,
     /// What a mute server has offered, and on which connection.
-    pub(crate) spoken: Option<(TryId, Version)>,
+    pub(crate) spoken: Option<(AttemptId, Version)>,
 }
 
 /// One agent as the server sees it.

@@ -43,7 +43,7 @@ pub(crate) fn run(bytes: &[u8], story: Option<&mut Vec<String>>) -> Result<Stats
     let mut choices = Choices::new(bytes);
     let swarm = Swarm::draw(&mut choices);
     let now = Time::from_micros(1_000_000_000_000);
-    let core = core(&swarm, Carry::new([1; 16]), now, choices.wide());
+    let core = core(&swarm, PersistentState::new([1; 16]), now, choices.wide());
     let mut world = World {
         choices,
         now,
@@ -69,7 +69,7 @@ pub(crate) fn run(bytes: &[u8], story: Option<&mut Vec<String>>) -> Result<Stats
     Ok(world.stats)
 }
 
-fn core(swarm: &Swarm, carry: Carry, now: Time, seed: u32) -> Core {
+fn core(swarm: &Swarm, carry: PersistentState, now: Time, seed: u32) -> Core {
     let mut config = Config::new(Policy::Http);
     if !swarm.is_http {
         config.policy = Policy::WebSocket;
@@ -153,7 +153,7 @@ impl World<'_> {
     }
 
     /// The WebSocket connection that is open or being made.
-    fn connection(&self) -> Option<TryId> {
+    fn connection(&self) -> Option<AttemptId> {
         self.watch.open.filter(|_| !self.swarm.is_http)
     }
 
@@ -189,7 +189,7 @@ impl World<'_> {
         let old = &self.watch.refusals;
         let (mut too_large, mut may_be_kept) = (old.too_large, old.may_be_kept);
         if self.hits(Fault::CarryLost) {
-            carry = Carry::new(carry.instance_uid);
+            carry = PersistentState::new(carry.instance_uid);
             self.host.offer = None;
             (too_large, may_be_kept) = (Told::default(), Told::default());
         }
@@ -203,7 +203,7 @@ impl World<'_> {
         self.net.retain(|(_, net)| matches!(net, Net::ToServer(..)));
         for (_, net) in &mut self.net {
             if let Net::ToServer(id, ..) = net {
-                *id = TryId(u64::MAX);
+                *id = AttemptId(u64::MAX);
             }
         }
         self.start()
@@ -262,7 +262,7 @@ impl World<'_> {
 // What the agent is told, and what it does then.
 impl World<'_> {
     /// What the transport saw reaches the agent; the invariants learn of it if it is not stale.
-    pub(crate) fn deliver(&mut self, id: TryId, fact: Fact, said: Said) -> Verdict {
+    pub(crate) fn deliver(&mut self, id: AttemptId, fact: Fact, said: Said) -> Verdict {
         if self.watch.open == Some(id) {
             self.watch.on_fact(self.now, &fact, said)?;
         }
@@ -305,7 +305,7 @@ impl World<'_> {
         Err("bounded actions")
     }
 
-    fn send(&mut self, id: TryId, marker: Option<u64>) -> Verdict {
+    fn send(&mut self, id: AttemptId, marker: Option<u64>) -> Verdict {
         self.stats.sends += 1;
         let mut message = AgentToServer::default();
         message.merge(&self.out[..]).expect("a message");
@@ -319,10 +319,10 @@ impl World<'_> {
         Ok(())
     }
 
-    fn close(&mut self, id: TryId, code: Option<u16>) -> Verdict {
+    fn close(&mut self, id: AttemptId, code: Option<u16>) -> Verdict {
         let is_overdue = self.wait.is_some_and(|wait| wait.why == Timer::Exchange);
         self.watch.on_close(code, is_overdue)?;
-        let over = Fact::Over(Failure::new(FailKind::Io, Reached::Maybe, "closed"));
+        let over = Fact::Over(Failure::new(FailKind::Io, ReachedServer::Maybe, "closed"));
         if code.is_none() {
             self.later(id, CUT, over, Said::Nothing);
         } else if !self.hits(Fault::CloseIgnored) {

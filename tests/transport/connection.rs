@@ -6,7 +6,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use opamp::transport::{Endpoint, FailKind, Failure, Limits, Place, Reached, Resolver, Settings};
+use opamp::transport::{
+    Endpoint, FailKind, Failure, Limits, Place, ReachedServer, Resolver, Settings,
+};
 
 use crate::kit::{BlackHole, Got, LONG, Patience, Rig, Server, answer, ok, settings};
 
@@ -53,11 +55,17 @@ fn a_kept_connection_lost_after_the_request_is_told_as_such() {
     rig.post(b"x").unwrap();
     let lost = rig.fail();
     assert!(lost.reused, "{lost}");
-    assert_eq!((lost.kind, lost.reached), (FailKind::Io, Reached::Maybe));
+    assert_eq!(
+        (lost.kind, lost.reached),
+        (FailKind::Io, ReachedServer::Maybe)
+    );
     // On a new connection it is nothing special, nor with a byte of an answer.
     let fresh = rig.fail();
     assert!(!fresh.reused, "{fresh}");
-    assert_eq!((fresh.kind, fresh.reached), (FailKind::Io, Reached::Maybe));
+    assert_eq!(
+        (fresh.kind, fresh.reached),
+        (FailKind::Io, ReachedServer::Maybe)
+    );
     server.join();
 }
 
@@ -176,7 +184,7 @@ fn a_look_up_that_does_not_return_meets_its_bound() {
     });
     let settings = limited("http://name.invalid/", |l| l.resolve = SHORT);
     let rig = Rig::watched(settings, Patience::default(), resolver);
-    assert_eq!(timed(rig, "resolved").reached, Reached::No);
+    assert_eq!(timed(rig, "resolved").reached, ReachedServer::No);
 }
 
 /// [HTTP-18]
@@ -186,7 +194,7 @@ fn a_connect_into_a_black_hole_meets_its_bound() {
     let settings = limited(&format!("http://{}/", hole.addr()), |l| l.connect = SHORT);
     assert_eq!(
         timed(Rig::with(settings), "no address answered").reached,
-        Reached::No
+        ReachedServer::No
     );
 }
 
@@ -201,7 +209,7 @@ fn silence_after_the_request_meets_the_first_byte_bound() {
     let settings = limited(&server.url(), |l| l.first_byte = SHORT);
     assert_eq!(
         timed(Rig::with(settings), "begin to answer").reached,
-        Reached::Maybe
+        ReachedServer::Maybe
     );
     server.join();
 }
@@ -219,7 +227,7 @@ fn headers_and_then_nothing_meet_the_whole_bound() {
     let settings = limited(&server.url(), |l| l.exchange = NOT_SO_SHORT);
     assert_eq!(
         timed(Rig::with(settings), "finish its answer").reached,
-        Reached::Maybe
+        ReachedServer::Maybe
     );
     server.join();
 }
@@ -257,7 +265,7 @@ fn a_server_that_does_not_read_meets_the_whole_bound() {
     let failure = rig.post(&vec![0; 32 << 20]).unwrap_err();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Timeout, Reached::Maybe),
+        (FailKind::Timeout, ReachedServer::Maybe),
         "{failure}"
     );
     assert!(failure.text.contains("take the request"), "{failure}");
@@ -270,7 +278,7 @@ fn a_refused_connect_and_an_unknown_name_say_what_and_where() {
     let refused = Rig::new(&format!("http://{addr}/")).fail();
     assert_eq!(
         (refused.kind, refused.reached),
-        (FailKind::Connect, Reached::No)
+        (FailKind::Connect, ReachedServer::No)
     );
     assert_eq!(
         &*refused.text,
@@ -281,7 +289,7 @@ fn a_refused_connect_and_an_unknown_name_say_what_and_where() {
     let failure = rig.fail();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Resolve, Reached::No)
+        (FailKind::Resolve, ReachedServer::No)
     );
     assert_eq!(&*failure.text, "resolve a.example: no such host");
 }

@@ -12,7 +12,7 @@ use opamp::agent::{Agent, Client, Delivery, Event, Host};
 use opamp::proto::{AgentDescription, AnyValue, KeyValue, any_value::Value};
 use opamp::transport::proxy::Choice;
 use opamp::transport::tls::{Roots, TlsSettings};
-use opamp::transport::{FailKind, Failure, Proxy, Reached, Settings};
+use opamp::transport::{FailKind, Failure, Proxy, ReachedServer, Settings};
 
 use crate::kit::{Got, LONG, Rig, Server, ok, secure};
 use crate::records::{Nothing, Records};
@@ -71,7 +71,7 @@ pub(crate) fn tunnel(peer: TcpStream, pair: &Pair) -> Records<Records<TcpStream>
 
 fn ended_for_it(failure: &Failure, kind: Nothing) {
     assert!(kind.is_named_in(&failure.text), "{failure}");
-    assert_eq!(failure.reached, Reached::Maybe);
+    assert_eq!(failure.reached, ReachedServer::Maybe);
 }
 
 /// [LOG-11]

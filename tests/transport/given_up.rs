@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use opamp::transport::tls::{Roots, TlsSettings};
-use opamp::transport::{FailKind, Failure, Reached, Resolver, Settings};
+use opamp::transport::{FailKind, Failure, ReachedServer, Resolver, Settings};
 
 use crate::kit::{BlackHole, Got, LONG, Patience, Rig, Server, ok, settings};
 use crate::tls::Authority;
@@ -34,7 +34,7 @@ fn cut(mut rig: Rig, body: usize, ready: impl FnOnce()) -> (Failure, Duration) {
 }
 
 /// A busy machine may delay any one try; that five in a row are late is our fault.
-fn at_once(reached: Reached, scene: impl Fn() -> (Failure, Duration)) {
+fn at_once(reached: ReachedServer, scene: impl Fn() -> (Failure, Duration)) {
     let mut took = Duration::MAX;
     for _ in 0..5 {
         let (failure, this) = scene();
@@ -74,7 +74,7 @@ fn until_gone(mut peer: impl Read) {
 /// [LIFE-03]
 #[test]
 fn during_a_look_up() {
-    at_once(Reached::No, || {
+    at_once(ReachedServer::No, || {
         let (begun, beginning) = mpsc::channel();
         let (_keep, blocked) = mpsc::channel::<()>();
         let parts = parking_lot::Mutex::new((begun, blocked));
@@ -93,7 +93,7 @@ fn during_a_look_up() {
 #[test]
 fn during_a_connect() {
     let hole = BlackHole::new();
-    at_once(Reached::No, || {
+    at_once(ReachedServer::No, || {
         let rig = Rig::new(&format!("http://{}/", hole.addr()));
         let watch = rig.watch.clone();
         // Nothing tells of a connect under way; it is right after the first check.
@@ -113,7 +113,7 @@ fn during_a_handshake_with_a_silent_server() {
         roots: Roots::Memory(authority.pem()),
         ..TlsSettings::default()
     };
-    at_once(Reached::No, || {
+    at_once(ReachedServer::No, || {
         let secure = |url: &str| {
             let trust = Some(tls.at_start().unwrap());
             Settings {
@@ -133,7 +133,7 @@ fn during_a_handshake_with_a_silent_server() {
 /// [LIFE-03]
 #[test]
 fn while_sending_32_mib_to_a_server_that_does_not_read() {
-    at_once(Reached::Maybe, || {
+    at_once(ReachedServer::Maybe, || {
         let (tell, told) = mpsc::channel();
         let (keep, kept) = mpsc::channel::<()>();
         let server = Server::start(move |listener| {
@@ -154,7 +154,7 @@ fn while_sending_32_mib_to_a_server_that_does_not_read() {
 /// [LIFE-03]
 #[test]
 fn while_the_answer_has_not_begun() {
-    at_once(Reached::Maybe, || {
+    at_once(ReachedServer::Maybe, || {
         scene(1, settings, |listener, tell| {
             let mut peer = listener.accept().unwrap().0;
             Got::read(&mut peer).unwrap();
@@ -167,7 +167,7 @@ fn while_the_answer_has_not_begun() {
 /// [LIFE-03]
 #[test]
 fn while_the_head_of_the_answer_trickles() {
-    at_once(Reached::Maybe, || {
+    at_once(ReachedServer::Maybe, || {
         scene(1, settings, |listener, tell| {
             let mut peer = listener.accept().unwrap().0;
             Got::read(&mut peer).unwrap();
@@ -183,7 +183,7 @@ fn while_the_head_of_the_answer_trickles() {
 /// [LIFE-03]
 #[test]
 fn while_a_body_never_ends() {
-    at_once(Reached::Maybe, || {
+    at_once(ReachedServer::Maybe, || {
         let vast = |url: &str| {
             let mut vast = settings(url);
             vast.limits.message = usize::MAX / 4;
@@ -207,7 +207,7 @@ fn while_a_body_never_ends() {
 /// [LIFE-03]
 #[test]
 fn while_a_body_stalls() {
-    at_once(Reached::Maybe, || {
+    at_once(ReachedServer::Maybe, || {
         scene(1, settings, |listener, tell| {
             let mut peer = listener.accept().unwrap().0;
             Got::read(&mut peer).unwrap();
@@ -229,7 +229,7 @@ fn before_anything_when_the_watch_says_so_at_once() {
     let failure = rig.fail();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::GivenUp, Reached::No)
+        (FailKind::GivenUp, ReachedServer::No)
     );
     assert_eq!(rig.connections(), 0);
 }

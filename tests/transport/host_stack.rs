@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use opamp::transport::host::{AlreadyEnded, Host, HostRequest};
 use opamp::transport::{
-    Answer, FailKind, Failure, Headers, Reached, Request, Settings, Wake, Watch,
+    Answer, FailKind, Failure, Headers, ReachedServer, Request, Settings, Wake, Watch,
 };
 
 use crate::kit::{LONG, Patience, UID, gzip, settings};
@@ -101,7 +101,7 @@ fn a_request_carries_everything_and_is_ended_once() {
             request.complete(200, Vec::new(), Bytes::new()),
             Err(AlreadyEnded)
         );
-        assert_eq!(request.fail(Reached::No, "late"), Err(AlreadyEnded));
+        assert_eq!(request.fail(ReachedServer::No, "late"), Err(AlreadyEnded));
     });
     assert_eq!(answer.unwrap().body, &b"answer"[..]);
 }
@@ -163,7 +163,7 @@ fn the_watch_ends_the_undoing_of_gzip() {
 
 #[test]
 fn failures_of_the_host_say_whether_the_server_was_reached() {
-    for reached in [Reached::No, Reached::Maybe] {
+    for reached in [ReachedServer::No, ReachedServer::Maybe] {
         let failure = plain()
             .play(move |r| r.fail(reached, "no\nroute").unwrap())
             .unwrap_err();
@@ -175,7 +175,7 @@ fn failures_of_the_host_say_whether_the_server_was_reached() {
         .set("Authorization", "Bearer s3cr3t-token")
         .unwrap();
     let echo = |r: HostRequest| {
-        r.fail(Reached::Maybe, "sent Bearer s%33CR3T\n-token")
+        r.fail(ReachedServer::Maybe, "sent Bearer s%33CR3T\n-token")
             .unwrap()
     };
     let echoed = rig.play(echo).unwrap_err();
@@ -186,7 +186,7 @@ fn failures_of_the_host_say_whether_the_server_was_reached() {
     let dropped = plain().play(drop).unwrap_err();
     assert_eq!(
         (dropped.kind, dropped.reached),
-        (FailKind::Host, Reached::No)
+        (FailKind::Host, ReachedServer::No)
     );
 }
 
@@ -202,7 +202,7 @@ fn a_request_that_is_never_ended_meets_its_bound_and_a_late_end_is_harmless() {
     assert!(start.elapsed() >= Duration::from_millis(100));
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Timeout, Reached::Maybe)
+        (FailKind::Timeout, ReachedServer::Maybe)
     );
     let late = kept.recv().unwrap();
     assert_eq!(late.timeout(), Duration::ZERO);
@@ -227,10 +227,10 @@ fn the_watch_ends_the_wait_for_the_host() {
         .unwrap_err();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::GivenUp, Reached::Maybe)
+        (FailKind::GivenUp, ReachedServer::Maybe)
     );
     assert_eq!(
-        kept.recv().unwrap().fail(Reached::No, "late"),
+        kept.recv().unwrap().fail(ReachedServer::No, "late"),
         Err(AlreadyEnded)
     );
 }

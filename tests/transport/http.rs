@@ -6,7 +6,9 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use opamp::transport::headers::{self, HeaderError};
-use opamp::transport::{Endpoint, EndpointError, FailKind, Reached, Resolver, Scheme, Settings};
+use opamp::transport::{
+    Endpoint, EndpointError, FailKind, ReachedServer, Resolver, Scheme, Settings,
+};
 
 use crate::kit::{Got, Patience, Rig, Server, UID, answer, chunked, gzip, ok, settings};
 
@@ -288,7 +290,7 @@ fn what_is_not_a_server_to_agent_is_reported_with_an_excerpt() {
         page.text.ends_with("<html> <h1>Proxy says no</h1></html>"),
         "{page}"
     );
-    assert_eq!(page.reached, Reached::Maybe);
+    assert_eq!(page.reached, ReachedServer::Maybe);
     for what in ["br", "text/html", "gzip", "gzip", "gzip"] {
         let failure = rig.fail();
         assert_eq!(
@@ -397,7 +399,7 @@ fn a_request_over_the_limit_is_not_sent() {
     let failure = rig.post(&[0; 1001]).unwrap_err();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Size, Reached::No)
+        (FailKind::Size, ReachedServer::No)
     );
     assert_eq!(rig.connections(), 0);
     assert!(rig.post(&[0; 1000]).is_ok());

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use opamp::transport::proxy::Choice;
 use opamp::transport::tls::{Identity, Roots, TlsSettings};
-use opamp::transport::{Endpoint, FailKind, Failure, Proxies, Proxy, Reached, Resolver, Settings};
+use opamp::transport::{
+    Endpoint, FailKind, Failure, Proxies, Proxy, ReachedServer, Resolver, Settings,
+};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::framing::ODD;
@@ -372,7 +374,7 @@ fn met_by(scheme: &str, answer: &'static [u8], proxy_bound: Duration) -> Failure
     for secret in ["p@ss", "p%40ss", "YWdlbnQ", "agent:"] {
         assert!(!failure.text.contains(secret), "{failure}");
     }
-    assert_eq!(failure.reached, Reached::No);
+    assert_eq!(failure.reached, ReachedServer::No);
     server.join();
     failure
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 
 use opamp::transport::tls::{Identity, Roots, TlsSettings};
-use opamp::transport::{Endpoint, FailKind, Failure, Reached, Settings};
+use opamp::transport::{Endpoint, FailKind, Failure, ReachedServer, Settings};
 
 use crate::kit::{Got, Rig, Server, answer, ok, secure, settings};
 use crate::tls::{Authority, accept};
@@ -38,7 +38,7 @@ fn hops(rig: &Rig) -> Vec<(String, String, u16)> {
 
 fn not_followed(failure: &Failure, why: &str) {
     assert_eq!(failure.kind, FailKind::Status, "{failure}");
-    assert_eq!(failure.reached, Reached::Maybe);
+    assert_eq!(failure.reached, ReachedServer::Maybe);
     let end = format!("(not followed: {why})");
     assert!(failure.text.ends_with(&end), "{failure}");
 }
@@ -267,7 +267,7 @@ fn a_failure_behind_a_redirect_names_its_place_and_may_have_reached_a_server() {
     let failure = following(settings(&server.url()), &[&there]).fail();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Connect, Reached::Maybe)
+        (FailKind::Connect, ReachedServer::Maybe)
     );
     assert!(failure.text.contains(&gone.to_string()), "{failure}");
     server.join();

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use opamp::transport::tls::{Identity, Roots, TlsSettings};
-use opamp::transport::{FailKind, Failure, Reached, Settings};
+use opamp::transport::{FailKind, Failure, ReachedServer, Settings};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     date_time_ymd,
@@ -208,7 +208,7 @@ pub(crate) fn refusal(pair: &Pair, tls: &TlsSettings) -> Failure {
     server.join();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Tls, Reached::No),
+        (FailKind::Tls, ReachedServer::No),
         "{failure}"
     );
     failure
@@ -370,7 +370,7 @@ fn https_never_speaks_to_a_plaintext_server() {
     let failure = Rig::with(secure(&https(&server, "127.0.0.1"), &trusting(&authority))).fail();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Tls, Reached::No)
+        (FailKind::Tls, ReachedServer::No)
     );
     assert!(
         failure.text.ends_with("server did not respond with TLS"),
@@ -614,7 +614,7 @@ fn a_silent_server_meets_the_handshake_bound() {
     let failure = Rig::with(settings).fail();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Timeout, Reached::No)
+        (FailKind::Timeout, ReachedServer::No)
     );
     assert!(failure.text.contains("TLS handshake"), "{failure}");
     server.join();
@@ -668,7 +668,7 @@ fn https_without_trust_is_a_failure() {
     let failure = Rig::with(settings).fail();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Tls, Reached::No)
+        (FailKind::Tls, ReachedServer::No)
     );
     server.join();
 }

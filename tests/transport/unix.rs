@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use opamp::transport::{Endpoint, FailKind, Place, Reached, Resolver};
+use opamp::transport::{Endpoint, FailKind, Place, ReachedServer, Resolver};
 
 use crate::kit::{Got, LONG, Patience, Rig, ok, settings};
 
@@ -66,7 +66,7 @@ fn a_socket_that_is_not_there_is_a_failed_connect_that_names_it() {
     let failure = Rig::new(&url(&folder.socket())).fail();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Connect, Reached::No)
+        (FailKind::Connect, ReachedServer::No)
     );
     let place = folder.socket().display().to_string();
     assert_eq!(

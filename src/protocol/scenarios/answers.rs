@@ -10,7 +10,7 @@ fn connected_is_told_with_the_first_answer_and_after_a_failure() {
     assert_eq!(scene.events, [Event::Connected { after_failures: 0 }]);
     scene.forget();
     scene.pass(secs(33));
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     scene.pass(secs(5));
     scene.forget();
     scene.answer(ServerToAgent::default());
@@ -23,7 +23,7 @@ fn every_answer_is_told_when_the_host_wants_it_so() {
         tell_every_answer: true,
         ..Config::new(Policy::Http)
     };
-    let mut scene = Scene::with(config, Carry::new(UID));
+    let mut scene = Scene::with(config, PersistentState::new(UID));
     scene.input(Input::Start);
     scene.answer(ServerToAgent::default());
     scene.pass(secs(33));

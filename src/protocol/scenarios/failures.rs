@@ -14,14 +14,14 @@ fn connect_errors_back_off_and_a_message_resets_it() {
     let mut scene = Scene::of(Policy::Http);
     scene.input(Input::Start);
     for top in [5, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
-        scene.fail(FailKind::Connect, Reached::No);
+        scene.fail(FailKind::Connect, ReachedServer::No);
         assert_eq!(scene.wait_why(), Timer::Backoff);
         assert!(scene.wait_for() <= secs(top) && (top == 5 || scene.wait_for() >= secs(top) / 2));
         scene.pass(scene.wait_for());
     }
     scene.answer(ServerToAgent::default());
     scene.pass(secs(33));
-    scene.fail(FailKind::Connect, Reached::No);
+    scene.fail(FailKind::Connect, ReachedServer::No);
     assert!(scene.wait_for() <= secs(5));
     assert_eq!(scene.connect_failures(), 12);
 }
@@ -80,7 +80,7 @@ fn a_server_that_puts_off_for_nothing_is_not_asked_all_the_time() {
         retry_after_jitter: Duration::ZERO,
         ..Config::new(Policy::Http)
     };
-    let mut scene = Scene::with(config, Carry::new(UID));
+    let mut scene = Scene::with(config, PersistentState::new(UID));
     scene.input(Input::Start);
     let unavailable = error(
         ServerErrorResponseType::Unavailable,
@@ -217,7 +217,7 @@ fn a_proxys_413_says_nothing_about_the_message() {
     scene.host(Change::EffectiveConfig(Arc::new(config_map("small"))));
     let failure = Failure {
         status: Some(413),
-        ..Failure::new(FailKind::Proxy, Reached::No, "413")
+        ..Failure::new(FailKind::Proxy, ReachedServer::No, "413")
     };
     scene.fact(Fact::Over(failure));
     assert!(!scene.core.snapshot().held_back.has(Part::EffectiveConfig));
@@ -228,7 +228,7 @@ fn a_kept_connection_that_died_is_replaced_at_once_and_in_silence_but_only_once(
     let mut scene = Scene::http();
     scene.host(Change::Description(description("new")));
     let died = || {
-        let failure = Failure::new(FailKind::Io, Reached::Maybe, "reset");
+        let failure = Failure::new(FailKind::Io, ReachedServer::Maybe, "reset");
         Fact::Over(Failure {
             reused: true,
             ..failure
@@ -249,7 +249,7 @@ fn an_old_fact_is_dropped_and_counted() {
     let mut scene = Scene::http();
     scene.host(Change::PollNow);
     let late = scene.id;
-    scene.fail(FailKind::Timeout, Reached::Maybe);
+    scene.fail(FailKind::Timeout, ReachedServer::Maybe);
     scene.pass(secs(5));
     let message = Fact::Message(offer("h", "late").encode_to_vec().into());
     scene.input(Input::Link {
@@ -267,7 +267,7 @@ fn an_exchange_that_its_transport_forgets_is_cut() {
     scene.pass(secs(65));
     assert_eq!(scene.closes, [None]);
     assert!(scene.wait.is_none(), "its end is awaited: {:?}", scene.wait);
-    scene.fail(FailKind::Timeout, Reached::Maybe);
+    scene.fail(FailKind::Timeout, ReachedServer::Maybe);
     assert_eq!(scene.connect_failures(), 1);
     scene.pass(secs(5));
     assert_eq!(scene.sent.len(), 2);
@@ -281,7 +281,7 @@ fn after_a_freeze_there_is_one_poll_and_no_failure_told() {
     assert_eq!(scene.sent.len(), 1);
     // given a freeze during an exchange
     scene.freeze(secs(7200));
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.connect_failures(), 0);
     assert_eq!(scene.sent.len(), 2);
     scene.answer(ServerToAgent::default());
@@ -304,7 +304,7 @@ fn through(scene: &mut Scene, limit: usize, answer: &ServerToAgent) -> Vec<Agent
     sent.map(|(_, message)| message.clone()).collect()
 }
 
-fn with_large_config(size: usize, carry: Carry) -> Scene {
+fn with_large_config(size: usize, carry: PersistentState) -> Scene {
     let mut scene = Scene::with(Config::new(Policy::Http), carry);
     scene.host(Change::Capabilities(CAPABILITIES));
     scene.host(Change::Description(description("gateway")));
@@ -317,7 +317,7 @@ fn with_large_config(size: usize, carry: Carry) -> Scene {
 /// [HTTP-24]
 #[test]
 fn one_part_too_large_leaves_the_rest_and_is_tried_alone_once() {
-    let mut carry = Carry::new(UID);
+    let mut carry = PersistentState::new(UID);
     let verdict = RemoteConfigStatus::new(b"h", ConfigState::Applied, String::new());
     carry.verdict = Some(verdict.expect("legal"));
     let mut scene = with_large_config(1000, carry);
@@ -386,7 +386,7 @@ fn one_part_too_large_leaves_the_rest_and_is_tried_alone_once() {
 /// [HTTP-24]
 #[test]
 fn two_parts_that_are_too_large_together_go_one_by_one() {
-    let mut scene = with_large_config(300, Carry::new(UID));
+    let mut scene = with_large_config(300, PersistentState::new(UID));
     scene.host(Change::Description(description(&"x".repeat(300))));
     scene.input(Input::Start);
     through(&mut scene, 500, &ServerToAgent::default());
@@ -427,7 +427,7 @@ fn our_own_limit_holds_back_what_can_not_go_and_sends_alone_what_can() {
             send_limit: 500,
             ..Config::new(Policy::Http)
         };
-        let mut scene = Scene::with(config, Carry::new(UID));
+        let mut scene = Scene::with(config, PersistentState::new(UID));
         scene.host(Change::Capabilities(CAPABILITIES));
         scene.host(Change::Description(description(&"x".repeat(300))));
         let config = config_map(&"x".repeat(size));

@@ -101,7 +101,7 @@ fn a_goodbye_over_our_own_limit_leaves_without_the_part_and_that_is_told() {
             send_limit: 500,
             ..Config::new(Policy::Http)
         };
-        let mut scene = Scene::with(config, Carry::new(UID));
+        let mut scene = Scene::with(config, PersistentState::new(UID));
         scene.host(Change::Capabilities(CAPABILITIES));
         scene.input(Input::Start);
         scene.answer(ServerToAgent::default());
@@ -128,7 +128,7 @@ fn a_close_with_1009_after_the_goodbye_is_told() {
         if is_written {
             scene.fact(Fact::Written);
         }
-        scene.fail(FailKind::Size, Reached::Maybe);
+        scene.fail(FailKind::Size, ReachedServer::Maybe);
         assert_eq!(scene.events.last(), Some(&Event::Stopped));
         let text = left_out(&scene);
         assert!(
@@ -147,7 +147,7 @@ fn an_exchange_that_outlasts_the_grace_is_cut_without_a_goodbye() {
     assert!(scene.closes.is_empty());
     scene.pass(millis(1));
     assert_eq!(scene.closes, [None]);
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.events, [Event::Stopped]);
     assert_eq!(scene.sent.len(), 1);
 }
@@ -218,7 +218,7 @@ fn without_a_connection_stop_is_immediate_and_silent() {
     scene.input(Input::Start);
     stop(&mut scene, secs(2));
     assert_eq!(scene.closes, [None]);
-    scene.fail(FailKind::Io, Reached::No);
+    scene.fail(FailKind::Io, ReachedServer::No);
     assert_eq!(scene.events, [Event::Stopped]);
     // the same, but a connection stands: the answer is awaited
     let mut scene = Scene::of(Policy::Http);
@@ -369,7 +369,7 @@ fn a_report_gives_up_after_its_tries() {
             scene.outcomes().is_empty(),
             "the try that ran already does not count"
         );
-        scene.fail(FailKind::Connect, Reached::No);
+        scene.fail(FailKind::Connect, ReachedServer::No);
         scene.pass(secs(5));
     }
     let [(1, Outcome::GaveUp(failure))] = scene.outcomes()[..] else {
@@ -384,7 +384,7 @@ fn a_report_ends_with_the_agent() {
     scene.host(Change::PollNow);
     report(&mut scene, 1, None, true);
     stop(&mut scene, Duration::ZERO);
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.outcomes(), [(1, &Outcome::Stopped)]);
     assert_eq!(scene.events.last(), Some(&Event::Stopped));
 }

@@ -45,13 +45,13 @@ struct Scene {
     connects: Vec<Time>,
     closes: Vec<Option<u16>>,
     /// The try of the last `Send` or `Connect`.
-    id: TryId,
+    id: AttemptId,
     marker: Option<u64>,
     is_answered: bool,
 }
 
 impl Scene {
-    fn with(config: Config, carry: Carry) -> Self {
+    fn with(config: Config, carry: PersistentState) -> Self {
         let now = Time::from_micros(1_000_000_000_000);
         Self {
             core: Core::new(config, carry, now, 1),
@@ -61,14 +61,14 @@ impl Scene {
             events: Vec::new(),
             connects: Vec::new(),
             closes: Vec::new(),
-            id: TryId(0),
+            id: AttemptId(0),
             marker: None,
             is_answered: true,
         }
     }
 
     fn of(policy: Policy) -> Self {
-        let mut scene = Self::with(Config::new(policy), Carry::new(UID));
+        let mut scene = Self::with(Config::new(policy), PersistentState::new(UID));
         scene.host(Change::Capabilities(CAPABILITIES));
         scene.host(Change::Description(description("gateway")));
         scene
@@ -140,7 +140,7 @@ impl Scene {
         self.fact(Fact::Message(message.encode_to_vec().into()));
     }
 
-    fn fail(&mut self, kind: FailKind, reached: Reached) {
+    fn fail(&mut self, kind: FailKind, reached: ReachedServer) {
         self.fact(Fact::Over(Failure::new(kind, reached, "test")));
     }
 

@@ -90,7 +90,7 @@ fn a_failed_offer_is_delivered_again_only_if_the_host_wants_it() {
             redeliver_failed,
             ..Config::new(Policy::Http)
         };
-        let mut scene = Scene::with(config, Carry::new(UID));
+        let mut scene = Scene::with(config, PersistentState::new(UID));
         scene.host(Change::Capabilities(CAPABILITIES));
         scene.input(Input::Start);
         scene.answer(offer("h1", "a"));
@@ -283,7 +283,7 @@ fn an_offer_of_too_many_files_fails() {
         offer_files_limit: 0,
         ..Config::new(Policy::Http)
     };
-    let mut scene = Scene::with(config, Carry::new(UID));
+    let mut scene = Scene::with(config, PersistentState::new(UID));
     scene.host(Change::Capabilities(CAPABILITIES));
     scene.input(Input::Start);
     scene.answer(offer("h1", "a"));

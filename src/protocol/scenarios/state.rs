@@ -79,7 +79,7 @@ fn what_was_lost_is_in_the_next_message_in_its_newest_form() {
     scene.host(Change::Description(description("one")));
     scene.host(Change::EffectiveConfig(Arc::new(config_map("a: 1"))));
     scene.host(Change::Description(description("two")));
-    scene.fail(FailKind::Timeout, Reached::Maybe);
+    scene.fail(FailKind::Timeout, ReachedServer::Maybe);
     scene.pass(secs(5));
     assert_eq!(scene.sent.len(), 2);
     assert_eq!(
@@ -100,7 +100,7 @@ fn a_try_of_which_no_byte_left_uses_no_number_up() {
     scene.input(Input::Start);
     for _ in 0..5 {
         assert_eq!(scene.last().sequence_num, 0);
-        scene.fail(FailKind::Connect, Reached::No);
+        scene.fail(FailKind::Connect, ReachedServer::No);
         scene.pass(secs(300));
     }
     assert_eq!(scene.sent.len(), 6);
@@ -222,7 +222,7 @@ fn a_request_over_the_limit_is_held_back_and_the_rest_goes_on() {
         send_limit: 500,
         ..Config::new(Policy::Http)
     };
-    let mut scene = Scene::with(config, Carry::new(UID));
+    let mut scene = Scene::with(config, PersistentState::new(UID));
     scene.host(Change::Capabilities(CAPABILITIES));
     scene.host(Change::Description(description("gateway")));
     scene.host(Change::EffectiveConfig(Arc::new(config_map(
@@ -244,7 +244,7 @@ fn a_request_over_the_limit_is_held_back_and_the_rest_goes_on() {
 fn any_number_of_changes_during_an_outage_become_one_message() {
     let mut scene = Scene::http();
     scene.host(Change::PollNow);
-    scene.fail(FailKind::Connect, Reached::No);
+    scene.fail(FailKind::Connect, ReachedServer::No);
     scene.forget();
     for count in 0..100 {
         scene.host(Change::Description(description(&count.to_string())));

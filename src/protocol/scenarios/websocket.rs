@@ -12,7 +12,7 @@ fn the_status_report_follows_the_connection_and_is_confirmed_by_pong_and_answer(
     scene.confirm();
     assert!(scene.core.snapshot().pending.is_empty());
     // then a reconnect reports only the head
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     scene.pass(secs(5));
     scene.fact(Fact::Opened);
     assert_eq!(scene.sent.len(), 2);
@@ -71,7 +71,7 @@ fn a_peer_that_answers_no_pings_gets_the_full_state_again() {
     scene.fact(Fact::Opened);
     scene.fact(Fact::Written);
     scene.answer(ServerToAgent::default());
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     scene.pass(secs(5));
     scene.fact(Fact::Opened);
     assert!(scene.last().agent_description.is_some());
@@ -95,7 +95,7 @@ fn news_wait_a_moment_for_the_answer_to_the_last_news_and_a_verdict_does_not() {
     scene.fact(Fact::Written);
     scene.host(Change::Description(description("two")));
     assert_eq!(scene.sent.len(), 1);
-    assert_eq!(scene.wait_why(), Timer::Patience);
+    assert_eq!(scene.wait_why(), Timer::Response);
     assert_eq!(scene.wait_for(), millis(50));
     scene.host(verdict("one", ConfigState::Applied, ""));
     assert_eq!(scene.sent.len(), 2, "and the rest goes along");
@@ -152,7 +152,7 @@ fn a_refusal_or_a_close_within_the_second_confirms_nothing() {
         scene.fact(Fact::Pong { marker });
         scene.pass(millis(900));
         if closes {
-            scene.fail(FailKind::Io, Reached::Maybe);
+            scene.fail(FailKind::Io, ReachedServer::Maybe);
         } else {
             scene.answer(error(ServerErrorResponseType::BadRequest, None));
         }
@@ -213,7 +213,7 @@ fn a_server_that_accepts_and_closes_sees_at_most_12_connections_a_minute() {
             seen += 1;
             scene.fact(Fact::Opened);
             scene.confirm();
-            scene.fail(FailKind::Io, Reached::Maybe);
+            scene.fail(FailKind::Io, ReachedServer::Maybe);
         }
         scene.pass(millis(10));
     }
@@ -225,20 +225,20 @@ fn a_stable_session_resets_the_backoff() {
     let mut scene = Scene::of(Policy::WebSocket);
     scene.input(Input::Start);
     for _ in 0..6 {
-        scene.fail(FailKind::Connect, Reached::No);
+        scene.fail(FailKind::Connect, ReachedServer::No);
         scene.pass(scene.wait_for());
     }
     scene.fact(Fact::Opened);
     scene.confirm();
     scene.pass(secs(29));
     let mut unstable = scene;
-    unstable.fail(FailKind::Io, Reached::Maybe);
+    unstable.fail(FailKind::Io, ReachedServer::Maybe);
     assert!(unstable.wait_for() >= secs(16));
     unstable.pass(unstable.wait_for());
     unstable.fact(Fact::Opened);
     unstable.confirm();
     unstable.pass(secs(30));
-    unstable.fail(FailKind::Io, Reached::Maybe);
+    unstable.fail(FailKind::Io, ReachedServer::Maybe);
     assert!(unstable.wait_for() <= secs(5));
 }
 
@@ -252,7 +252,7 @@ fn unavailable_says_goodbye_closes_and_waits() {
     assert!(scene.last().agent_description.is_none());
     scene.fact(Fact::Written);
     assert_eq!(scene.closes, [Some(1000)]);
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.connect_failures(), 0, "we meant it");
     scene.forget();
     scene.pass(secs(49));
@@ -281,7 +281,7 @@ fn unavailable_once_more_on_the_way_out_only_lengthens_a_shorter_wait() {
         let told = told.expect("it comes back");
         scene.fact(Fact::Written);
         scene.answer(error(ServerErrorResponseType::Unavailable, again));
-        scene.fail(FailKind::Io, Reached::Maybe);
+        scene.fail(FailKind::Io, ReachedServer::Maybe);
         let wait = scene.wait_for();
         if at_least.is_zero() {
             assert_eq!(wait, told, "{again:?}");
@@ -311,7 +311,7 @@ fn stop_says_goodbye_closes_and_waits_for_the_peer_a_bounded_time() {
         [Some(1000), None],
         "the peer's Close is awaited for a second"
     );
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.events, [Event::Stopped]);
 }
 
@@ -333,7 +333,7 @@ fn detach_closes_with_1001_without_goodbye() {
     assert!(scene.closes.is_empty(), "it is not written yet");
     scene.fact(Fact::Written);
     assert_eq!(scene.closes, [Some(1001)]);
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.events, [Event::Stopped]);
     assert!(
         scene
@@ -359,7 +359,7 @@ fn stop_while_connecting_is_immediate() {
         goodbye: true,
     });
     assert_eq!(scene.closes, [None]);
-    scene.fail(FailKind::Connect, Reached::No);
+    scene.fail(FailKind::Connect, ReachedServer::No);
     assert_eq!(scene.events, [Event::Stopped]);
     assert!(scene.sent.is_empty());
 }
@@ -372,7 +372,7 @@ fn a_reconnect_by_the_host_is_a_goodbye_and_a_new_connection() {
     scene.fact(Fact::Written);
     assert_eq!(scene.closes, [Some(1000)]);
     assert!(scene.connects.is_empty(), "never two connections");
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!((scene.connects.len(), scene.connect_failures()), (1, 0));
 }
 
@@ -415,7 +415,7 @@ fn a_frame_of_which_no_byte_left_uses_no_number_up() {
     let mut scene = Scene::websocket();
     scene.host(Change::Description(description("new")));
     assert_eq!(scene.last().sequence_num, 1);
-    scene.fail(FailKind::Io, Reached::No);
+    scene.fail(FailKind::Io, ReachedServer::No);
     scene.pass(secs(5));
     scene.fact(Fact::Opened);
     assert_eq!(scene.last().sequence_num, 1);
@@ -426,7 +426,7 @@ fn after_a_freeze_a_dead_connection_is_replaced_in_silence() {
     let mut scene = Scene::websocket();
     scene.freeze(secs(7200));
     scene.forget();
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!((scene.connects.len(), scene.connect_failures()), (1, 0));
 }
 
@@ -435,7 +435,7 @@ fn after_a_freeze_a_dead_connection_is_replaced_in_silence() {
 fn a_peer_that_breaks_the_protocol_gets_a_goodbye_and_the_code_of_its_fault() {
     for (code, kind) in [(1002, FailKind::Protocol), (1009, FailKind::Size)] {
         let mut scene = Scene::websocket();
-        let failure = Failure::new(kind, Reached::Maybe, "its fault");
+        let failure = Failure::new(kind, ReachedServer::Maybe, "its fault");
         scene.fact(Fact::Broken {
             code,
             failure: failure.clone(),
@@ -445,7 +445,7 @@ fn a_peer_that_breaks_the_protocol_gets_a_goodbye_and_the_code_of_its_fault() {
         scene.fact(Fact::Written);
         assert_eq!(scene.closes, [Some(code)]);
         assert_eq!(scene.connect_failures(), 0, "it has not ended yet");
-        scene.fail(FailKind::Io, Reached::Maybe);
+        scene.fail(FailKind::Io, ReachedServer::Maybe);
         let Some(Event::ConnectFailed {
             failure: told,
             retry_in,
@@ -463,7 +463,7 @@ fn a_peer_that_breaks_the_protocol_gets_a_goodbye_and_the_code_of_its_fault() {
 fn a_fault_while_a_frame_is_stuck_is_cut_after_a_bounded_wait() {
     let mut scene = Scene::websocket();
     scene.host(Change::Description(description("new")));
-    let failure = Failure::new(FailKind::Protocol, Reached::Maybe, "a masked frame");
+    let failure = Failure::new(FailKind::Protocol, ReachedServer::Maybe, "a masked frame");
     scene.fact(Fact::Broken {
         code: 1002,
         failure,
@@ -471,7 +471,7 @@ fn a_fault_while_a_frame_is_stuck_is_cut_after_a_bounded_wait() {
     assert_eq!(scene.sent.len(), 1, "one frame at a time");
     scene.pass(secs(1));
     assert_eq!(scene.closes, [None]);
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.connect_failures(), 1);
     scene.pass(secs(5));
     scene.fact(Fact::Opened);
@@ -485,14 +485,14 @@ fn a_fault_on_the_way_out_changes_the_code_and_is_no_failure() {
         within: secs(2),
         goodbye: true,
     });
-    let failure = Failure::new(FailKind::Protocol, Reached::Maybe, "a masked frame");
+    let failure = Failure::new(FailKind::Protocol, ReachedServer::Maybe, "a masked frame");
     scene.fact(Fact::Broken {
         code: 1002,
         failure,
     });
     scene.fact(Fact::Written);
     assert_eq!(scene.closes, [Some(1002)]);
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.events, [Event::Stopped]);
     assert_eq!(scene.sent.len(), 1, "one goodbye");
 }
@@ -512,7 +512,7 @@ fn a_message_that_can_hold_none_is_reported_and_the_next_one_counts() {
 #[test]
 fn a_close_by_the_server_brings_a_reconnect_within_five_seconds() {
     let mut scene = Scene::websocket();
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.connect_failures(), 1);
     assert!(scene.wait_for() <= secs(5));
     assert!(scene.closes.is_empty() && scene.sent.is_empty());
@@ -526,13 +526,13 @@ fn what_was_too_large_for_the_server_is_held_back_until_it_changes() {
     let mut scene = Scene::websocket();
     scene.host(Change::EffectiveConfig(Arc::new(config_map("large"))));
     scene.fact(Fact::Written);
-    scene.fail(FailKind::Size, Reached::Maybe);
+    scene.fail(FailKind::Size, ReachedServer::Maybe);
     assert!(scene.core.snapshot().held_back.has(Part::EffectiveConfig));
     for _ in 0..2 {
         scene.pass(secs(5));
         scene.fact(Fact::Opened);
         assert!(scene.last().effective_config.is_none());
-        scene.fail(FailKind::Io, Reached::Maybe);
+        scene.fail(FailKind::Io, ReachedServer::Maybe);
     }
     scene.host(Change::EffectiveConfig(Arc::new(config_map("small"))));
     scene.pass(secs(5));
@@ -547,7 +547,7 @@ fn a_message_over_our_own_limit_is_not_sent_and_heartbeats_go_on() {
         send_limit: 300,
         ..Config::new(Policy::WebSocket)
     };
-    let mut scene = Scene::with(config, Carry::new(UID));
+    let mut scene = Scene::with(config, PersistentState::new(UID));
     scene.host(Change::Capabilities(CAPABILITIES));
     scene.input(Input::Start);
     scene.fact(Fact::Opened);
@@ -576,11 +576,11 @@ fn after_a_freeze_without_heartbeats_the_transport_tells_and_the_loss_is_silent(
     scene.now = scene.now + secs(7200);
     scene.fact(Fact::Thawed);
     assert!(scene.sent.is_empty(), "no burst");
-    scene.fail(FailKind::Timeout, Reached::Maybe);
+    scene.fail(FailKind::Timeout, ReachedServer::Maybe);
     assert_eq!((scene.connects.len(), scene.connect_failures()), (1, 0));
     // but the next loss is one
     scene.fact(Fact::Opened);
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.connect_failures(), 1);
 }
 
@@ -589,7 +589,7 @@ fn a_connection_that_outlives_a_freeze_is_as_before() {
     let mut scene = Scene::websocket();
     scene.fact(Fact::Thawed);
     scene.answer(ServerToAgent::default());
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     assert_eq!(scene.connect_failures(), 1);
 }
 
@@ -599,7 +599,7 @@ fn a_reconnect_asked_for_before_the_connection_was_lost_is_done_with_it() {
     scene.host(Change::Description(description("new")));
     scene.host(Change::Reconnect);
     assert_eq!(scene.sent.len(), 1, "the last frame is not written yet");
-    scene.fail(FailKind::Io, Reached::Maybe);
+    scene.fail(FailKind::Io, ReachedServer::Maybe);
     scene.pass(secs(5));
     scene.fact(Fact::Opened);
     scene.confirm();
@@ -642,7 +642,7 @@ fn a_close_for_its_size_blames_no_message_when_two_have_no_answer() {
     scene.fact(Fact::Written);
     scene.pass(secs(1));
     scene.host(Change::Description(description("small")));
-    scene.fail(FailKind::Size, Reached::Maybe);
+    scene.fail(FailKind::Size, ReachedServer::Maybe);
     assert!(scene.core.snapshot().held_back.is_empty());
 }
 
@@ -653,7 +653,7 @@ fn a_host_that_waits_for_no_close_still_says_goodbye_and_closes() {
         ..Config::new(Policy::WebSocket)
     };
     for change in [Some(Change::Reconnect), None] {
-        let mut scene = Scene::with(config.clone(), Carry::new(UID));
+        let mut scene = Scene::with(config.clone(), PersistentState::new(UID));
         scene.input(Input::Start);
         scene.fact(Fact::Opened);
         scene.confirm();
@@ -716,7 +716,7 @@ fn every_answer_is_told_but_no_flood_of_unasked_ones() {
         tell_every_answer: true,
         ..Config::new(Policy::WebSocket)
     };
-    let mut scene = Scene::with(config, Carry::new(UID));
+    let mut scene = Scene::with(config, PersistentState::new(UID));
     scene.host(Change::Capabilities(CAPABILITIES));
     scene.input(Input::Start);
     scene.fact(Fact::Opened);
@@ -820,7 +820,7 @@ fn a_report_too_large_for_the_peer_converges() {
             break;
         }
         scene.fact(Fact::Written);
-        scene.fail(FailKind::Size, Reached::Maybe);
+        scene.fail(FailKind::Size, ReachedServer::Maybe);
         scene.pass(secs(10));
     }
     let configs = scene.sent.iter();
@@ -843,7 +843,7 @@ fn a_verdict_newer_than_a_close_for_its_size_is_in_the_next_message() {
     scene.host(verdict("one", ConfigState::Applying, ""));
     let failed = verdict("one", ConfigState::Failed, &"no such file ".repeat(20));
     scene.host(failed);
-    scene.fail(FailKind::Size, Reached::Maybe);
+    scene.fail(FailKind::Size, ReachedServer::Maybe);
     scene.pass(secs(5));
     scene.fact(Fact::Opened);
     let status = scene

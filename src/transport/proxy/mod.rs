@@ -12,7 +12,7 @@ use super::endpoint::{Endpoint, EndpointError, host_and_port, place};
 use super::headers::Headers;
 use super::stream::Stream;
 use super::vigil::{Cut, Step, Vigil};
-use super::{FailKind, Failure, Limits, Reached};
+use super::{FailKind, Failure, Limits, ReachedServer};
 
 pub use environment::Environment;
 
@@ -200,7 +200,7 @@ impl Proxy {
             Refusal::Status { text, .. } => format!("{self} answered {text}"),
             Refusal::Said(text) => format!("{self} {text}"),
         };
-        let failure = Failure::new(kind, Reached::No, text);
+        let failure = Failure::new(kind, ReachedServer::No, text);
         match refusal {
             Refusal::Status {
                 status,

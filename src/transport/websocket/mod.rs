@@ -28,7 +28,7 @@ use super::quote::{MOST_SHOWN, Secrets, shown};
 use super::redirect::Sent;
 use super::vigil::{Cut, Step, Vigil};
 use super::wire::Wire;
-use super::{FailKind, Failure, Headers, Reached, Resolver, Settings, Traffic, Wake, Watch};
+use super::{FailKind, Failure, Headers, ReachedServer, Resolver, Settings, Traffic, Wake, Watch};
 use session::{End, Session, Sight};
 use upgrade::{Refusal, Upgrade};
 
@@ -94,7 +94,7 @@ impl WebSocket {
     fn follow(&mut self, headers: &Headers, instance_uid: &str) -> Result<(), Failure> {
         let limits = self.line.settings.limits;
         let mut vigil = Vigil::begin(self.line.wake.clone(), self.watch.clone(), limits.exchange)
-            .map_err(|cut| self.line.failure(&cut, Reached::No))?;
+            .map_err(|cut| self.line.failure(&cut, ReachedServer::No))?;
         self.line.go_home();
         loop {
             let (failure, location) = match self.upgrade(headers, instance_uid, &mut vigil) {
@@ -151,7 +151,7 @@ impl WebSocket {
             Refusal::Broken(broken) => {
                 let failure = broken.failure(&self.line, false);
                 let text = format!("WebSocket upgrade: {}", failure.text);
-                (Failure::new(failure.kind, Reached::No, text), None)
+                (Failure::new(failure.kind, ReachedServer::No, text), None)
             }
         })
     }
@@ -202,7 +202,7 @@ impl WebSocket {
             Sight::Thawed => News::Thawed,
             Sight::Broken(fault) => News::Broken {
                 code: fault.code,
-                failure: Failure::new(fault.kind, Reached::Maybe, fault.text),
+                failure: Failure::new(fault.kind, ReachedServer::Maybe, fault.text),
             },
             Sight::Over(end) => {
                 let reached = self.drop_session();
@@ -224,18 +224,18 @@ impl WebSocket {
         self.line.traffic.clone()
     }
 
-    fn drop_session(&mut self) -> Reached {
+    fn drop_session(&mut self) -> ReachedServer {
         let session = self.session.take();
         if session.is_some() {
             self.line.traffic.on_closed();
         }
         match session {
-            Some(session) if session.has_all() => Reached::No,
-            _ => Reached::Maybe,
+            Some(session) if session.has_all() => ReachedServer::No,
+            _ => ReachedServer::Maybe,
         }
     }
 
-    fn failure(&self, cut: &Cut, reached: Reached) -> Failure {
+    fn failure(&self, cut: &Cut, reached: ReachedServer) -> Failure {
         match cut {
             // The kernel's own patience is the same as ours.
             Cut::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -246,7 +246,7 @@ impl WebSocket {
     }
 
     /// The peer's Close in words; a code without a meaning of its own is an end as any other.
-    fn closed(&self, close: Option<&(u16, String)>, reached: Reached) -> Failure {
+    fn closed(&self, close: Option<&(u16, String)>, reached: ReachedServer) -> Failure {
         let (kind, text) = match close {
             None => (FailKind::Io, "the server closed it with no code".to_owned()),
             Some((code, reason)) => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::clock;
 
 /// A wait that ends this much too late says that the process stood still, or the machine.
-const FROZEN: Duration = Duration::from_secs(5);
+const SUSPENSION_GAP: Duration = Duration::from_secs(5);
 /// The same for the clock that tells how long the machine slept.
 const SLEPT: Duration = Duration::from_secs(1);
 
@@ -107,7 +107,7 @@ impl Pulse {
         let suspended = clock::suspended();
         let has_slept = suspended > self.suspended + SLEPT;
         self.suspended = suspended;
-        if !has_slept && now <= self.next() + FROZEN {
+        if !has_slept && now <= self.next() + SUSPENSION_GAP {
             return false;
         }
         self.asked = None;

@@ -11,7 +11,7 @@ use super::super::http::user_agent;
 use super::super::opening::authority;
 use super::super::room::lengthen;
 use super::super::wire::{Broken, MOST_HEAD, Wire};
-use super::super::{Endpoint, FailKind, Failure, Headers, Reached, Settings};
+use super::super::{Endpoint, FailKind, Failure, Headers, ReachedServer, Settings};
 
 /// Room for the head of an answer.
 const ROOM: usize = 4 * 1024;
@@ -132,7 +132,7 @@ impl Upgrade<'_> {
         };
         let text = format!("WebSocket upgrade: HTTP 101, but {wrong}");
         Err(Refusal::Answer {
-            failure: Failure::new(FailKind::Protocol, Reached::No, text),
+            failure: Failure::new(FailKind::Protocol, ReachedServer::No, text),
             location: None,
         })
     }

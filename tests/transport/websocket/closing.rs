@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use opamp::transport::{FailKind, Reached};
+use opamp::transport::{FailKind, ReachedServer};
 use tungstenite::Message;
 
 use super::{CLOSE, Raw, Rig, serving};
@@ -115,7 +115,7 @@ fn of_a_message_that_was_cut_before_it_left_nothing_has_reached_the_server() {
     let failure = rig.socket.cut();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::GivenUp, Reached::No)
+        (FailKind::GivenUp, ReachedServer::No)
     );
     server.join();
 }
@@ -129,7 +129,7 @@ fn of_a_message_that_left_in_part_nobody_knows() {
     let mut rig = Rig::connected(&server);
     rig.send(&vec![1; 32 << 20], None);
     let failure = rig.over();
-    assert_eq!(failure.reached, Reached::Maybe, "{failure}");
+    assert_eq!(failure.reached, ReachedServer::Maybe, "{failure}");
     server.join();
 }
 
@@ -152,7 +152,7 @@ fn the_servers_close_is_echoed_inside_a_message() {
     });
     let mut rig = Rig::connected(&server);
     rig.send(&vec![1; LENGTH], None);
-    assert_eq!(rig.over().reached, Reached::Maybe);
+    assert_eq!(rig.over().reached, ReachedServer::Maybe);
     server.join();
 }
 
@@ -175,7 +175,7 @@ fn a_close_that_can_not_be_echoed_ends_in_time() {
     rig.connect().unwrap();
     rig.send(&vec![1; 32 << 20], None);
     let failure = rig.over();
-    assert_eq!(failure.reached, Reached::Maybe, "{failure}");
+    assert_eq!(failure.reached, ReachedServer::Maybe, "{failure}");
     assert!(failure.text.contains("took no Close frame"), "{failure}");
     drop(tell);
     server.join();

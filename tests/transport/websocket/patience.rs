@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use opamp::transport::{FailKind, Limits, Reached};
+use opamp::transport::{FailKind, Limits, ReachedServer};
 
 use super::{AT_ONCE, BINARY, PING, PONG, Raw, Rig, url};
 use crate::kit::{Got, LONG, Server, settings};
@@ -103,7 +103,7 @@ fn a_peer_that_takes_nothing_is_given_up() {
     let failure = rig.over();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Timeout, Reached::Maybe),
+        (FailKind::Timeout, ReachedServer::Maybe),
         "{failure}"
     );
     assert!(failure.text.contains("did not take"), "{failure}");
@@ -165,7 +165,7 @@ fn an_upgrade_that_hangs_is_given_up_at_once() {
         let (failure, ended) = thread.join().unwrap();
         assert_eq!(
             (failure.kind, failure.reached),
-            (FailKind::GivenUp, Reached::No)
+            (FailKind::GivenUp, ReachedServer::No)
         );
         server.join();
         took = took.min(ended.saturating_duration_since(begun));

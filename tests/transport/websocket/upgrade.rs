@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use opamp::transport::{FailKind, Failure, Reached};
+use opamp::transport::{FailKind, Failure, ReachedServer};
 
 use super::{BINARY, Raw, Rig, frame, switching, url};
 use crate::framing::ODD;
@@ -188,7 +188,7 @@ fn another_status_is_a_failure_with_status_retry_after_and_excerpt() {
             (FailKind::Status, Some(number)),
             "{failure}"
         );
-        assert_eq!(failure.reached, Reached::Maybe);
+        assert_eq!(failure.reached, ReachedServer::Maybe);
     }
 }
 
@@ -224,7 +224,7 @@ fn a_server_that_closes_or_stays_silent_is_named() {
     let failure = answered(|_| Vec::new()).unwrap_err();
     assert_eq!(
         (failure.kind, failure.reached),
-        (FailKind::Io, Reached::No),
+        (FailKind::Io, ReachedServer::No),
         "{failure}"
     );
     let server = Server::start(|listener| {
