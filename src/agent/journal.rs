@@ -10,7 +10,7 @@ use super::{
 use crate::{
     protocol::{
         ConfigState, Event, Fact, FailKind, Failure, Outcome, RemoteConfigStatus, ServerErrorKind,
-        Time,
+        Time, UpdateRateLimit,
     },
     transport::{Facts, Hop},
 };
@@ -34,6 +34,9 @@ pub(crate) struct Journal {
     verdict: Option<RemoteConfigStatus>,
     interval: Option<Duration>,
     interval_told: Option<Time>,
+    /// Of lines about offers at INFO: who answers each at once is offered the next as fast.
+    offer_lines: UpdateRateLimit,
+    is_offer_quiet: bool,
     /// So many of the kind of the next line were left out.
     left_out: u64,
     lines: Vec<(Level, Arc<str>)>,
@@ -98,6 +101,13 @@ impl Journal {
         }
     }
 
+    fn offer_level(&self) -> Level {
+        match self.is_offer_quiet {
+            true => Level::Debug,
+            false => Level::Info,
+        }
+    }
+
     /// Of the event that is told next.
     pub(crate) const fn note_left_out(&mut self, count: u64) {
         self.left_out = count;
@@ -121,7 +131,7 @@ impl Journal {
 
     /// The host's word on an offer, as far as the core took it.
     pub(crate) fn on_verdict(&mut self, verdict: RemoteConfigStatus) {
-        self.say(Level::Info, || {
+        self.say(self.offer_level(), || {
             let (state, hash) = (name_of(verdict.state()), shown(verdict.hash()));
             format!("remote configuration {state}: hash {hash}")
         });
@@ -131,7 +141,7 @@ impl Journal {
     /// The server knows the status of the last offer, and its own interval is in force.
     pub(crate) fn on_news(&mut self, now: Time, is_status_known: bool, interval: Option<Duration>) {
         if let Some(verdict) = self.verdict.take_if(|_| is_status_known) {
-            self.say(Level::Info, || {
+            self.say(self.offer_level(), || {
                 let (state, hash) = (name_of(verdict.state()), shown(verdict.hash()));
                 format!("server confirmed remote configuration {state}: hash {hash}")
             });
@@ -180,7 +190,9 @@ impl Journal {
             }),
             Event::Message(message) => {
                 if let Some(offer) = &message.remote_config {
-                    self.say(Level::Info, || {
+                    self.is_offer_quiet = self.offer_lines.next() > now;
+                    self.offer_lines.spend(now);
+                    self.say(self.offer_level(), || {
                         let files = offer.files.config_map.len();
                         let hash = shown(&offer.hash);
                         format!("remote configuration offered: {files} files, hash {hash}")
@@ -313,7 +325,9 @@ fn seconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ReachedServer;
+    use bytes::Bytes;
+
+    use crate::protocol::{Message, MessageParts, ReachedServer, RemoteConfig};
 
     const START: Time = Time::from_micros(1_000_000);
 
@@ -399,5 +413,27 @@ mod tests {
         let outcome = Outcome::Confirmed;
         journal.on_event(START, &Event::SendDone { ticket, outcome }, || None);
         assert_eq!(&*journal.take()[0].1, "[shop] flush confirmed");
+    }
+
+    /// [LOG-11]
+    #[test]
+    fn offers_without_end_are_told_at_debug() {
+        let mut journal = journal();
+        for _ in 0..100 {
+            let offer = Message {
+                parts: MessageParts::REMOTE_CONFIG,
+                remote_config: Some(RemoteConfig {
+                    files: Arc::default(),
+                    hash: Bytes::from_static(b"one"),
+                }),
+                flags: 0,
+                capabilities: 0,
+                raw: Bytes::new(),
+            };
+            journal.on_event(START, &Event::Message(offer), || None);
+        }
+        let lines = journal.take();
+        let count = lines.iter().filter(|(level, _)| *level == Level::Info);
+        assert_eq!((lines.len(), count.count()), (100, 32));
     }
 }

@@ -89,7 +89,7 @@ pub use offer_memory::FailedOffer;
 pub use offers::OfferState;
 pub use parts::{Part, Parts, TooLarge};
 pub use persistent_state::PersistentState;
-pub use rate_limit::ServerRateLimit;
+pub use rate_limit::{ServerRateLimit, UpdateRateLimit};
 pub use receive::long_hash;
 pub use snapshot::Snapshot;
 pub use time::Time;

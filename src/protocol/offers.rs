@@ -214,6 +214,14 @@ impl Offers {
         })
     }
 
+    /// Whether the last offer, if there was one, has APPLIED or FAILED.
+    pub(super) fn is_last_answered(&self) -> bool {
+        self.last.as_ref().is_none_or(|last| {
+            let is_done = matches!(last.state, ConfigState::Applied | ConfigState::Failed);
+            is_done && !last.hash.is_empty()
+        })
+    }
+
     /// No status can name it, and it makes what was applied before a thing of the past.
     fn on_offer_without_hash(
         &mut self,

@@ -1,14 +1,15 @@
 //! Budgets: for what the host changes, and for what a server can provoke.
 use std::time::Duration;
 
-use super::time::Time;
+use super::{config::defaults, time::Time};
 
 const RESET_AFTER: Duration = Duration::from_secs(60);
 const PEER_BURST: u32 = 3;
 const PEER_TOP: Duration = Duration::from_secs(30);
 
 /// A burst, then one a period.
-pub(super) struct UpdateRateLimit {
+#[derive(Debug)]
+pub struct UpdateRateLimit {
     period: Duration,
     /// How long all but one of a burst take to come back.
     ahead: Duration,
@@ -17,7 +18,8 @@ pub(super) struct UpdateRateLimit {
 }
 
 impl UpdateRateLimit {
-    pub(super) const fn new(burst: u32, period: Duration) -> Self {
+    #[must_use]
+    pub const fn new(burst: u32, period: Duration) -> Self {
         Self {
             period,
             ahead: period.saturating_mul(burst.saturating_sub(1)),
@@ -26,15 +28,23 @@ impl UpdateRateLimit {
     }
 
     /// The earliest time at which one may be spent; in the past when it may be now.
-    pub(super) fn next(&self) -> Time {
+    #[must_use]
+    pub fn next(&self) -> Time {
         self.full - self.ahead
     }
 
     /// Takes one if there is one. What leaves for another reason goes along for free, so nothing is owed.
-    pub(super) fn spend(&mut self, now: Time) {
+    pub fn spend(&mut self, now: Time) {
         if self.next() <= now {
             self.full = self.full.max(now) + self.period;
         }
+    }
+}
+
+impl Default for UpdateRateLimit {
+    /// That of new offers.
+    fn default() -> Self {
+        Self::new(defaults::OFFER_BURST, defaults::OFFER_PERIOD)
     }
 }
 

@@ -29,7 +29,9 @@ impl Core {
         let may = May {
             repeat: self.state.limits.offer.next() <= self.now,
             known: self.state.limits.known_offer.next() <= self.now || planted!(Storms),
-            new: self.state.limits.new_offer.next() <= self.now,
+            // Who has answered the last one sets the pace.
+            new: self.state.limits.new_offer.next() <= self.now
+                || self.state.offers.is_last_answered(),
         };
         let offer = std::mem::take(&mut waiting.offer);
         match self

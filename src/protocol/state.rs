@@ -1,6 +1,6 @@
 //! What an agent is and has said, whatever server it talks to.
 use super::{
-    config::{Config, Uid, defaults},
+    config::{Config, Uid},
     delivery::Delivery,
     offers::Offers,
     persistent_state::PersistentState,
@@ -71,7 +71,7 @@ impl State {
                 full_report: ServerRateLimit::default(),
                 offer: ServerRateLimit::default(),
                 known_offer: ServerRateLimit::default(),
-                new_offer: UpdateRateLimit::new(defaults::OFFER_BURST, defaults::OFFER_PERIOD),
+                new_offer: UpdateRateLimit::default(),
             },
         }
     }

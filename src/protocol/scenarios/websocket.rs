@@ -770,6 +770,28 @@ fn known_offers_in_turn_are_delivered_ever_more_rarely_and_the_last_one_counts()
     assert_eq!(scene.offers().last().expect("one").hash, "three");
 }
 
+/// [LOG-11]
+#[test]
+fn new_offers_come_as_fast_as_they_are_applied_and_else_one_a_second() {
+    for is_applied in [true, false] {
+        let mut scene = Scene::websocket();
+        for number in 0..100_u8 {
+            let mut new = offer("", "x");
+            let hash = &mut new.remote_config.as_mut().expect("an offer").config_hash;
+            *hash = vec![number + 1].into();
+            scene.answer(new);
+            if is_applied {
+                let status =
+                    RemoteConfigStatus::new(&[number + 1], ConfigState::Applied, "".into());
+                scene.host(Change::RemoteConfigStatus(status.expect("legal")));
+            }
+            scene.pass(millis(1));
+        }
+        let heard = if is_applied { 100 } else { 32 };
+        assert_eq!(scene.offers().len(), heard, "{is_applied}");
+    }
+}
+
 #[test]
 fn a_hash_of_more_than_a_kilobyte_is_no_hash() {
     let mut long = offer("one", "x");
