@@ -23,7 +23,7 @@ const INTERVAL_TOLD_AGAIN: Duration = Duration::from_secs(30);
 const HASH_SHOWN: usize = 32;
 
 /// Collects lines while the agent's state is locked; they are handed out afterwards.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Journal {
     /// The most that anybody wants to hear as events.
     events_level: Option<Level>,
@@ -43,7 +43,7 @@ pub(crate) struct Journal {
 }
 
 /// Which agent it is, and where its server is.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct About {
     pub(crate) name: Option<Arc<str>>,
     /// Stands for a name.
@@ -54,7 +54,6 @@ pub(crate) struct About {
     pub(crate) interval: Option<Duration>,
 }
 
-#[derive(Debug)]
 struct ToldFailure {
     kind: FailKind,
     status: Option<u16>,

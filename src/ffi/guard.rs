@@ -61,14 +61,18 @@ pub(super) unsafe fn call<H: Handle>(
 ) -> opamp_status {
     // SAFETY: the caller's promise.
     let result = match unsafe { admit(row, handle) } {
-        Ok(handle) => contain(row, || body(handle)).unwrap_or_else(|bug| {
-            handle.poison(&bug);
-            Err(Refusal::bug(bug))
-        }),
+        Ok(handle) => contain(row, || body(handle)).unwrap_or_else(|bug| poisoned(handle, bug)),
         Err(refusal) => Err(refusal),
     };
     // SAFETY: the caller's promise.
     unsafe { answer(result, err) }
+}
+
+#[cold]
+#[inline(never)]
+fn poisoned<H: Handle>(handle: &H, bug: String) -> Outcome {
+    handle.poison(&bug);
+    Err(Refusal::bug(bug))
 }
 
 /// A call without a handle that answers a status.
@@ -125,7 +129,8 @@ pub(super) unsafe fn release<H: Handle>(row: &Call, handle: *mut H, body: impl F
     }
 }
 
-/// Is the call legal with this handle? As the row says.
+/// Is the call legal with this handle? As the row says. (Not a copy in each function: there are more than a hundred.)
+#[inline(never)]
 unsafe fn admit<'a, H: Handle>(row: &Call, handle: *const H) -> Outcome<&'a H> {
     debug_assert!(row.null != Null::Absent, "{} has no handle", row.name);
     // SAFETY: NULL or valid, says the caller.
@@ -152,13 +157,18 @@ pub(super) fn contain<T>(row: &Call, body: impl FnOnce() -> T) -> Result<T, Stri
         plant(row);
         body()
     })
-    .map_err(|text| {
-        let text = format!("internal error in {}: {text}", row.name);
-        log::line(Level::Error, &text);
-        text
-    })
+    .map_err(|text| internal_error(row, &text))
 }
 
+#[cold]
+#[inline(never)]
+fn internal_error(row: &Call, text: &str) -> String {
+    let text = format!("internal error in {}: {text}", row.name);
+    log::line(Level::Error, &text);
+    text
+}
+
+#[inline(never)]
 unsafe fn answer(result: Outcome, err: *mut *mut opamp_error) -> opamp_status {
     let Err(refusal) = result else {
         return OPAMP_OK as opamp_status;

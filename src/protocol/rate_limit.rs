@@ -8,7 +8,6 @@ const PEER_BURST: u32 = 3;
 const PEER_TOP: Duration = Duration::from_secs(30);
 
 /// A burst, then one a period.
-#[derive(Debug)]
 pub struct UpdateRateLimit {
     period: Duration,
     /// How long all but one of a burst take to come back.

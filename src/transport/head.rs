@@ -37,6 +37,17 @@ pub(crate) enum Framing {
 /// a stray byte in a value is a blank. In fields that decide where the answer ends, and what becomes of the connection,
 /// nothing odd is borne; `Err` names the field.
 pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
+    // Nearly all of them have nothing odd, nor has the beginning of one.
+    if parse(
+        &mut httparse::Response::new(&mut []),
+        bytes,
+        &mut slots(),
+        false,
+    )
+    .is_ok()
+    {
+        return Ok(());
+    }
     let (mut start, mut before, mut has_begun) = (0, None, false);
     // Where a line begins that has no colon yet.
     let mut nameless = None;
@@ -139,10 +150,7 @@ pub(crate) fn read<'h, 'b>(
     slots: &'h mut Slots<'b>,
 ) -> Result<Option<RawHead<'h, 'b>>, String> {
     let mut response = httparse::Response::new(&mut []);
-    let mut config = httparse::ParserConfig::default();
-    config.allow_spaces_after_header_name_in_responses(true);
-    config.ignore_invalid_headers_in_responses(true);
-    let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, slots);
+    let parsed = parse(&mut response, bytes, slots, true);
     let httparse::Status::Complete(len) = parsed.map_err(unreadable)? else {
         return Ok(None);
     };
@@ -156,6 +164,20 @@ pub(crate) fn read<'h, 'b>(
         is_http_1_0: response.version == Some(0),
         headers: response.headers,
     }))
+}
+
+/// In one place for both: the parser is large.
+#[inline(never)]
+fn parse<'h, 'b>(
+    response: &mut httparse::Response<'h, 'b>,
+    bytes: &'b [u8],
+    slots: &'h mut Slots<'b>,
+    is_lenient: bool,
+) -> httparse::Result<usize> {
+    let mut config = httparse::ParserConfig::default();
+    config.allow_spaces_after_header_name_in_responses(is_lenient);
+    config.ignore_invalid_headers_in_responses(is_lenient);
+    config.parse_response_with_uninit_headers(response, bytes, slots)
 }
 
 fn unreadable(error: httparse::Error) -> String {
