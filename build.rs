@@ -13,7 +13,8 @@ fn main() {
     header::write(&out);
     // For cargo's own shared library; the one that is shipped is linked by packaging/library.py.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libopamp.so.{SOVERSION}");
-    // A thread that once called into Rust runs destructors of this library when it ends, perhaps after a dlclose.
+    // A thread that once called into Rust runs destructors of this library when it ends, perhaps
+    // after a dlclose.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 }
 

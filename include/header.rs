@@ -1,4 +1,5 @@
-//! Makes opamp.h: the manual, the options of the table of defaults, and what cbindgen reads in src/ffi. Part of build.rs.
+//! Makes opamp.h: the manual, the options of the table of defaults, and what cbindgen reads in
+//! src/ffi. Part of build.rs.
 use std::{fs, path::Path};
 
 mod defaults {
@@ -78,10 +79,10 @@ fn manual() -> String {
 
 fn table() -> String {
     let mut table = row(
-        "(opamp_agent_set_heartbeat_interval)",
+        "(heartbeat interval)",
         defaults::INTERVAL_MS,
         (defaults::INTERVAL_MIN_MS, defaults::INTERVAL_MAX_MS),
-        "time between two polls",
+        "time between heartbeats; over HTTP, polls",
     );
     for option in defaults::TABLE {
         table += &row(
@@ -97,7 +98,18 @@ fn table() -> String {
 
 fn row(name: &str, default: u64, (min, max): (u64, u64), what: &str) -> String {
     let range = format!("{min} .. {max}");
-    format!("    {name:<26} {default:>9}  {range:<22} {what}\n")
+    let mut row = format!("  {name:<22} {default:>8}  {range:<18}");
+    // Words that are too many for the line go on below.
+    let (indent, mut length) = (row.len(), row.len());
+    for word in what.split(' ') {
+        if length + 1 + word.len() > 96 {
+            row += &format!("\n{:indent$}", "");
+            length = indent;
+        }
+        row += &format!(" {word}");
+        length += 1 + word.len();
+    }
+    row + "\n"
 }
 
 /// For `#if`, so not in opamp.ffi.h, whose readers have no preprocessor: there is opamp_version.
@@ -107,7 +119,9 @@ fn version() -> String {
         | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
         | part(env!("CARGO_PKG_VERSION_PATCH"));
     format!(
-        "\n/** The version of this header for `#if`: 0x010203 is 1.2.3. Not in opamp.ffi.h; opamp_version has that of the library. */\n\
+        "\n/**\n \
+         * The version of this header for `#if`: 0x010203 is 1.2.3. Not in opamp.ffi.h;\n \
+         * opamp_version has that of the library.\n */\n\
          #define OPAMP_VERSION_NUM 0x{number:06x}\n"
     )
 }
@@ -115,7 +129,8 @@ fn version() -> String {
 fn options() -> String {
     let mut text = version();
     text += &String::from(
-        "\n/** What opamp_client_set_option sets; defaults and ranges stand at the top. */\nenum opamp_option {\n",
+        "\n/** What opamp_client_set_option sets; defaults and ranges stand at the top. */\n\
+         enum opamp_option {\n",
     );
     for row in defaults::TABLE {
         text += &format!(
@@ -124,7 +139,9 @@ fn options() -> String {
         );
     }
     text.truncate(text.trim_end_matches(",\n").len());
-    text += "\n};\n\n/** Why a call failed: what opamp_error_reason returns. The numbers stay; later releases may add some. */\nenum opamp_error_reason_code {\n";
+    text += "\n};\n\n\
+             /** Why a call failed: what opamp_error_reason returns. Later releases may add some. */\n\
+             enum opamp_error_reason_code {\n";
     for (number, name, what) in reason::TABLE {
         let name = name.to_str().expect("names are ASCII").to_uppercase();
         text += &format!("  /**\n   * {what}\n   */\n  OPAMP_REASON_{name} = {number},\n");
@@ -133,8 +150,8 @@ fn options() -> String {
     text + "\n};"
 }
 
-/// What cbindgen can not be told: enumerations stay tags (their names are those of functions too), handles go without
-/// `struct`, and the initialiser stands behind its struct.
+/// What cbindgen can not be told: enumerations stay tags (their names are those of functions too),
+/// handles go without `struct`, and the initialiser stands behind its struct.
 fn polish(text: &str) -> String {
     let mut lines = String::new();
     let mut closing = None;
@@ -184,8 +201,11 @@ fn initialiser(text: &str) -> String {
         .filter(|line| line.starts_with("  void (*on_"))
         .count();
     format!(
-        "\n/** No callbacks yet: `opamp_callbacks callbacks = OPAMP_CALLBACKS_INIT; callbacks.on_message = ..;` */\n\
-         #define OPAMP_CALLBACKS_INIT {{ sizeof(opamp_callbacks){} }}\n",
+        "\n/**\n \
+         * No callbacks yet:\n \
+         * `opamp_callbacks callbacks = OPAMP_CALLBACKS_INIT; callbacks.on_message = ..;`\n \
+         */\n\
+         #define OPAMP_CALLBACKS_INIT \\\n  {{ sizeof(opamp_callbacks){} }}\n",
         ", NULL".repeat(slots)
     )
 }

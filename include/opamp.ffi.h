@@ -273,15 +273,28 @@ typedef struct opamp_callbacks {
                      opamp_client *client,
                      const opamp_message *message,
                      void *user);
-  void (*on_request)(opamp_agent *agent, opamp_client *client, opamp_request *request, void *user);
+  void (*on_request)(opamp_agent *agent,
+                     opamp_client *client,
+                     opamp_request *request,
+                     void *user);
   void (*on_send_done)(opamp_agent *agent,
                        opamp_client *client,
                        uint64_t ticket,
                        const opamp_error *why_not,
                        void *user);
-  void (*on_new_instance_uid)(opamp_agent *agent, opamp_client *client, const uint8_t *uid, void *user);
-  void (*on_warning)(opamp_agent *agent, opamp_client *client, const opamp_error *what, void *user);
-  void (*on_log)(opamp_agent *agent, opamp_client *client, int32_t level, const char *line, void *user);
+  void (*on_new_instance_uid)(opamp_agent *agent,
+                              opamp_client *client,
+                              const uint8_t *uid,
+                              void *user);
+  void (*on_warning)(opamp_agent *agent,
+                     opamp_client *client,
+                     const opamp_error *what,
+                     void *user);
+  void (*on_log)(opamp_agent *agent,
+                 opamp_client *client,
+                 int32_t level,
+                 const char *line,
+                 void *user);
   void (*on_stopped)(opamp_agent *agent, opamp_client *client, void *user);
   void (*on_redirect)(opamp_agent *agent,
                       opamp_client *client,
@@ -295,9 +308,9 @@ const char *opamp_status_name(opamp_status status);
 const char *opamp_error_kind_name(int32_t kind);
 const char *opamp_error_reason_name(int32_t reason);
 const char *opamp_event_kind_name(int32_t kind);
-opamp_status opamp_set_log_callback(int32_t level,
-                                    void (*callback)(int32_t level, const char *line, void *user),
-                                    void *user);
+opamp_status opamp_set_log_callback(int32_t level, void (*callback)(int32_t level,
+                                                                    const char *line,
+                                                                    void *user), void *user);
 opamp_status opamp_client_new(const char *endpoint,
                               opamp_client **out,
                               opamp_error **err);
@@ -311,7 +324,9 @@ opamp_status opamp_client_set_instance_uid(opamp_client *client,
                                            size_t len,
                                            opamp_error **err);
 opamp_status opamp_client_instance_uid(const opamp_client *client, uint8_t *uid, size_t len);
-opamp_status opamp_client_request_instance_uid(opamp_client *client, int32_t on, opamp_error **err);
+opamp_status opamp_client_request_instance_uid(opamp_client *client,
+                                               int32_t on,
+                                               opamp_error **err);
 opamp_status opamp_client_set_header(opamp_client *client,
                                      const char *name,
                                      const char *value,
@@ -410,7 +425,9 @@ opamp_status opamp_attributes_set_bytes(opamp_attributes *attributes,
                                         const uint8_t *value,
                                         size_t len,
                                         opamp_error **err);
-opamp_status opamp_attributes_set_empty(opamp_attributes *attributes, const char *key, opamp_error **err);
+opamp_status opamp_attributes_set_empty(opamp_attributes *attributes,
+                                        const char *key,
+                                        opamp_error **err);
 opamp_status opamp_attributes_set_array(opamp_attributes *attributes,
                                         const char *key,
                                         const opamp_array *value,
@@ -421,10 +438,18 @@ opamp_status opamp_attributes_set_map(opamp_attributes *attributes,
                                       opamp_error **err);
 opamp_status opamp_array_new(opamp_array **out);
 void opamp_array_free(opamp_array *array);
-opamp_status opamp_array_add_string(opamp_array *array, const char *value, opamp_error **err);
-opamp_status opamp_array_add_bool(opamp_array *array, int32_t value, opamp_error **err);
-opamp_status opamp_array_add_int(opamp_array *array, int64_t value, opamp_error **err);
-opamp_status opamp_array_add_double(opamp_array *array, double value, opamp_error **err);
+opamp_status opamp_array_add_string(opamp_array *array,
+                                    const char *value,
+                                    opamp_error **err);
+opamp_status opamp_array_add_bool(opamp_array *array,
+                                  int32_t value,
+                                  opamp_error **err);
+opamp_status opamp_array_add_int(opamp_array *array,
+                                 int64_t value,
+                                 opamp_error **err);
+opamp_status opamp_array_add_double(opamp_array *array,
+                                    double value,
+                                    opamp_error **err);
 opamp_status opamp_array_add_bytes(opamp_array *array,
                                    const uint8_t *value,
                                    size_t len,
@@ -492,13 +517,10 @@ opamp_status opamp_agent_set_log_events(opamp_agent *agent,
 opamp_status opamp_agent_set_heartbeat_interval(opamp_agent *agent,
                                                 uint64_t milliseconds,
                                                 opamp_error **err);
-opamp_status opamp_agent_start(opamp_agent *agent,
-                               opamp_error **err);
+opamp_status opamp_agent_start(opamp_agent *agent, opamp_error **err);
 opamp_status opamp_agent_request_stop(opamp_agent *agent);
-opamp_status opamp_agent_stop(opamp_agent *agent,
-                              int64_t timeout_ms);
-opamp_status opamp_agent_detach(opamp_agent *agent,
-                                int64_t timeout_ms);
+opamp_status opamp_agent_stop(opamp_agent *agent, int64_t timeout_ms);
+opamp_status opamp_agent_detach(opamp_agent *agent, int64_t timeout_ms);
 opamp_status opamp_agent_poll_now(opamp_agent *agent);
 opamp_status opamp_agent_report_full_state(opamp_agent *agent);
 opamp_status opamp_agent_reconnect(opamp_agent *agent);
@@ -511,11 +533,8 @@ opamp_status opamp_agent_send(opamp_agent *agent,
                               uint32_t tries,
                               uint64_t *ticket,
                               opamp_error **err);
-opamp_status opamp_agent_poll_fd(opamp_agent *agent,
-                                 int32_t *fd);
-opamp_status opamp_agent_dispatch(opamp_agent *agent,
-                                  int64_t timeout_ms,
-                                  uint32_t *served);
+opamp_status opamp_agent_poll_fd(opamp_agent *agent, int32_t *fd);
+opamp_status opamp_agent_dispatch(opamp_agent *agent, int64_t timeout_ms, uint32_t *served);
 opamp_status opamp_agent_next_event(opamp_agent *agent,
                                     int64_t timeout_ms,
                                     opamp_event **out);
@@ -525,7 +544,10 @@ const opamp_message *opamp_event_message(const opamp_event *event);
 const opamp_error *opamp_event_error(const opamp_event *event);
 opamp_request *opamp_event_request(const opamp_event *event);
 opamp_status opamp_event_ticket(const opamp_event *event, uint64_t *out);
-opamp_status opamp_event_redirect(const opamp_event *event, const char **from, const char **to, int32_t *status);
+opamp_status opamp_event_redirect(const opamp_event *event,
+                                  const char **from,
+                                  const char **to,
+                                  int32_t *status);
 opamp_status opamp_event_instance_uid(const opamp_event *event, opamp_slice *out);
 opamp_status opamp_event_log(const opamp_event *event, int32_t *level, const char **line);
 uint64_t opamp_event_missed(const opamp_event *event);
@@ -553,11 +575,15 @@ opamp_status opamp_request_complete(opamp_request *request,
                                     const uint8_t *body,
                                     size_t body_len,
                                     opamp_error **err);
-opamp_status opamp_request_fail(opamp_request *request, int32_t reached_server, const char *text);
+opamp_status opamp_request_fail(opamp_request *request,
+                                int32_t reached_server,
+                                const char *text);
 opamp_request *opamp_request_ref(opamp_request *request);
 void opamp_request_unref(opamp_request *request);
 void opamp_snapshot_free(opamp_snapshot *snapshot);
-opamp_status opamp_snapshot_number(const opamp_snapshot *snapshot, int32_t what, uint64_t *out);
+opamp_status opamp_snapshot_number(const opamp_snapshot *snapshot,
+                                   int32_t what,
+                                   uint64_t *out);
 const opamp_error *opamp_snapshot_last_error(const opamp_snapshot *snapshot);
 const char *opamp_snapshot_last_error_context(const opamp_snapshot *snapshot);
 const char *opamp_snapshot_json(const opamp_snapshot *snapshot);

@@ -1,4 +1,5 @@
-//! An OpAMP client (Open Agent Management Protocol) behind a C ABI. What a C program sees is `include/opamp.h`.
+//! An OpAMP client (Open Agent Management Protocol) behind a C ABI. What a C program sees is
+//! `include/opamp.h`.
 
 pub mod agent;
 mod ffi;

@@ -1,7 +1,9 @@
-//! Locks that a fork can not break: a mutex and a condition variable that are one word each and wait in the kernel (futex).
+//! Locks that a fork can not break: a mutex and a condition variable that are one word each and
+//! wait in the kernel (futex).
 //!
-//! Locks with a list of waiters for the whole process (parking_lot) are no use here: a forked child inherits that list with the
-//! parent's threads in it, whose memory its own threads are given. And std's are built without the sanitizer that must see them.
+//! Locks with a list of waiters for the whole process (parking_lot) are no use here: a forked child
+//! inherits that list with the parent's threads in it, whose memory its own threads are given. And
+//! std's are built without the sanitizer that must see them.
 
 #![allow(unsafe_code)] // futex has no wrapper in libc
 
@@ -70,11 +72,13 @@ impl Word {
     }
 }
 
-/// For one mutex, under which what is waited for changes. A waiter may wake without a reason, so it looks again.
+/// For one mutex, under which what is waited for changes. A waiter may wake without a reason, so it
+/// looks again.
 #[derive(Debug, Default)]
 pub(crate) struct Condvar {
     notified: AtomicU32,
-    /// Counted under the mutex: who changed something under it afterwards sees whom to wake, and mostly that there is nobody.
+    /// Counted under the mutex: who changed something under it afterwards sees whom to wake, and
+    /// mostly that there is nobody.
     waiting: AtomicU32,
 }
 
@@ -116,7 +120,8 @@ impl Condvar {
         }
     }
 
-    /// A notification between the unlock and the sleep changes the word, so that the sleep does not begin.
+    /// A notification between the unlock and the sleep changes the word, so that the sleep does not
+    /// begin.
     fn wait_at_most<T>(&self, guard: &mut MutexGuard<'_, T>, limit: Option<Duration>) {
         let before = self.notified.load(Relaxed);
         self.waiting.fetch_add(1, Relaxed);

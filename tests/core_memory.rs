@@ -1,5 +1,5 @@
-//! What an outage may cost. A binary of its own, because it counts every byte that the test's thread allocates (the runner's
-//! own threads allocate meanwhile).
+//! What an outage may cost. A binary of its own, because it counts every byte that the test's
+//! thread allocates (the runner's own threads allocate meanwhile).
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -58,8 +58,8 @@ fn feed(core: &mut Core, now: Time, input: Input, out: &mut Vec<u8>) -> Option<I
     }
 }
 
-/// Given a server that is away, when the host sets 10,000 configurations and the tries go on failing, then memory stays
-/// where it was after the first few.
+/// Given a server that is away, when the host sets 10,000 configurations and the tries go on
+/// failing, then memory stays where it was after the first few.
 #[test]
 fn memory_is_flat_over_10000_changes_while_offline() {
     let start = Time::from_micros(1_000_000_000_000);

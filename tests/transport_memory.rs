@@ -143,7 +143,8 @@ fn an_idle_connection_holds_little() {
     server.join();
 }
 
-/// A connection to a server that upgrades, writes these bytes, and an empty message once it has read a MiB.
+/// A connection to a server that upgrades, writes these bytes, and an empty message once it has
+/// read a MiB.
 fn websocket(limit: usize, bytes: Arc<[u8]>) -> (WebSocket, Server) {
     let server = Server::start(move |listener| {
         let mut peer = listener.accept().unwrap().0;

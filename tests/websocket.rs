@@ -115,8 +115,8 @@ impl Peer {
         Peer(tungstenite::accept(stream).unwrap())
     }
 
-    /// The next message of the agent. Where a ping stands behind it, that is answered first: what the server says next
-    /// then confirms the message.
+    /// The next message of the agent. Where a ping stands behind it, that is answered first: what
+    /// the server says next then confirms the message.
     fn read(&mut self) -> AgentToServer {
         let message = match self.0.read().unwrap() {
             Message::Binary(bytes) => {
@@ -141,7 +141,8 @@ impl Peer {
         self.0.send(Message::binary(bytes)).unwrap();
     }
 
-    /// Whatever the agent says is answered with nothing, until it says goodbye; then its Close is awaited.
+    /// Whatever the agent says is answered with nothing, until it says goodbye; then its Close is
+    /// awaited.
     fn until_goodbye(&mut self) -> Vec<AgentToServer> {
         let mut all = Vec::new();
         loop {

@@ -28,7 +28,8 @@ use crate::{
     },
 };
 
-/// Shared by its handles and the agents made for it. Every method may be called from any thread and callback.
+/// Shared by its handles and the agents made for it. Every method may be called from any thread and
+/// callback.
 #[derive(Debug)]
 pub struct Client {
     process: fork::Token,
@@ -132,8 +133,8 @@ impl Client {
         self.state.lock().carry.instance_uid
     }
 
-    /// Asks the server for a uid until it assigned one; the present one is temporary. Can be taken back while no agent
-    /// runs.
+    /// Asks the server for a uid until it assigned one; the present one is temporary. Can be taken
+    /// back while no agent runs.
     pub fn request_instance_uid(&self, on: bool) -> Result<()> {
         let mut state = if on {
             self.state.lock()
@@ -165,7 +166,8 @@ impl Client {
         Ok(())
     }
 
-    /// The way to the server leads through this proxy, whatever the environment says. Not while an agent runs.
+    /// The way to the server leads through this proxy, whatever the environment says. Not while an
+    /// agent runs.
     pub fn set_proxy(&self, url: Option<&str>) -> Result<()> {
         let proxy = url.map(checks::proxy).transpose()?;
         let mut state = self.settle()?;
@@ -175,13 +177,14 @@ impl Client {
         Ok(())
     }
 
-    /// A header for http and https proxies alone; without a value takes it away. Not while an agent runs.
+    /// A header for http and https proxies alone; without a value takes it away. Not while an agent
+    /// runs.
     pub fn set_proxy_header(&self, name: &str, value: Option<&str>) -> Result<()> {
         checks::set_header(&mut self.settle()?.proxy_headers, name, value)
     }
 
-    /// A redirect may lead to this scheme, host and port, too; `None`: from now on to none but the endpoint's. Not while
-    /// an agent runs.
+    /// A redirect may lead to this scheme, host and port, too; `None`: from now on to none but the
+    /// endpoint's. Not while an agent runs.
     pub fn allow_redirect_to(&self, origin: Option<&str>) -> Result<()> {
         let origin = origin.map(checks::origin).transpose()?;
         let mut state = self.settle()?;
@@ -195,7 +198,8 @@ impl Client {
         Ok(())
     }
 
-    /// Whether the usual variables may name a proxy where the host has not. Not while an agent runs.
+    /// Whether the usual variables may name a proxy where the host has not. Not while an agent
+    /// runs.
     pub fn use_proxy_environment(&self, on: bool) -> Result<()> {
         self.settle()?.is_proxy_environment_used = on;
         Ok(())
@@ -232,7 +236,8 @@ impl Client {
         self.change_tls(|tls| tls.skip_verify = on)
     }
 
-    /// Declares what the agent does. While an agent runs, what its host can not serve is refused and nothing changes.
+    /// Declares what the agent does. While an agent runs, what its host can not serve is refused
+    /// and nothing changes.
     pub fn set_capabilities(&self, bits: u64) -> Result<()> {
         capabilities::check(bits)?;
         let mut state = self.state.lock();
@@ -268,7 +273,8 @@ impl Client {
         state.check_covered(capabilities::REPORTS_EFFECTIVE_CONFIG)
     }
 
-    /// The host's verdict on an offer. `Code::Capability`: kept, but ReportsRemoteConfig is not declared.
+    /// The host's verdict on an offer. `Code::Capability`: kept, but ReportsRemoteConfig is not
+    /// declared.
     pub fn set_remote_config_status(&self, hash: &[u8], state: i32, error: &[u8]) -> Result<()> {
         let status = checks::status(hash, state, error)?;
         let mut state = self.state.lock();
@@ -423,7 +429,8 @@ impl State {
             .about(capability))
     }
 
-    /// A verdict is on the last offer or repeats the last report; before the first offer it is the host's own memory.
+    /// A verdict is on the last offer or repeats the last report; before the first offer it is the
+    /// host's own memory.
     fn check_hash(&self, hash: &[u8]) -> Result<()> {
         let repeats = self
             .verdict

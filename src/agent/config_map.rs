@@ -1,4 +1,5 @@
-//! Named configuration files, as an offer brings them or as the host reports them. Frozen and shared without a copy.
+//! Named configuration files, as an offer brings them or as the host reports them. Frozen and
+//! shared without a copy.
 
 use std::{collections::btree_map::Entry, sync::Arc};
 
@@ -20,8 +21,8 @@ pub struct ConfigMap(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     files: Arc<AgentConfigMap>,
-    /// The names by position, for iteration by index; made when somebody first asks. Nobody waits for it: whoever makes
-    /// it may be a thread that a fork left behind.
+    /// The names by position, for iteration by index; made when somebody first asks. Nobody waits
+    /// for it: whoever makes it may be a thread that a fork left behind.
     names: OnceBox<Vec<Box<str>>>,
 }
 
@@ -120,7 +121,8 @@ impl ConfigMapBuilder {
         self.len() == 0
     }
 
-    /// The file at a position, in the order of the names. What it borrows stays where it is when others are added.
+    /// The file at a position, in the order of the names. What it borrows stays where it is when
+    /// others are added.
     pub fn at(&self, index: usize) -> Option<File<'_>> {
         self.0.config_map.iter().nth(index).map(File::new)
     }

@@ -18,7 +18,8 @@ use crate::{
     transport::{self, websocket::News},
 };
 
-/// What the core takes in for the mail of the host, changes before the questions about them, and the stop last.
+/// What the core takes in for the mail of the host, changes before the questions about them, and
+/// the stop last.
 pub(crate) fn inputs_of(mail: Mail) -> impl Iterator<Item = Input> {
     let changes = [
         // First: what the others send leaves with them.

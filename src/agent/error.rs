@@ -64,7 +64,8 @@ impl Kind {
     }
 }
 
-/// A refusal, or the reason of a failure. Its text holds no header value, key, body of a configuration or password.
+/// A refusal, or the reason of a failure. Its text holds no header value, key, body of a
+/// configuration or password.
 #[derive(Clone, Debug)]
 pub struct Error {
     pub code: Code,

@@ -74,7 +74,8 @@ impl EventKind {
     }
 }
 
-/// What a message of the server asks the host to act on. A clone shares it; it outlives agent and client.
+/// What a message of the server asks the host to act on. A clone shares it; it outlives agent and
+/// client.
 #[derive(Clone, Debug)]
 pub struct Message(Arc<Content>);
 

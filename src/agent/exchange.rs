@@ -39,8 +39,9 @@ impl Watch for Until {
 }
 
 impl Client {
-    /// Sends the parts of an encoded AgentToServer under this client's uid, number and capabilities, and waits for the
-    /// answer. Nothing of the answer is acted on. Not while an agent runs, and not with the host's own transport.
+    /// Sends the parts of an encoded AgentToServer under this client's uid, number and
+    /// capabilities, and waits for the answer. Nothing of the answer is acted on. Not while an
+    /// agent runs, and not with the host's own transport.
     pub fn exchange(&self, message: &[u8], timeout: Option<Duration>) -> Result<Message> {
         let mut parts = HostMessage::read(message)?;
         let end = super::queue::deadline_after(timeout);

@@ -1,4 +1,5 @@
-//! Which process this is. A handle that a fork brought along is recognised before any lock is taken.
+//! Which process this is. A handle that a fork brought along is recognised before any lock is
+//! taken.
 
 use std::{
     num::NonZeroU64,
@@ -17,11 +18,12 @@ pub struct Token(NonZeroU64);
 
 /// A child inherits the count, so its token differs from that of every process it descends from.
 static COUNT: AtomicU64 = AtomicU64::new(0);
-/// Tried again by the next client when the system had no memory for it. Nobody waits for whoever makes it, which may be a
-/// thread that a fork left behind: of two the first counts.
+/// Tried again by the next client when the system had no memory for it. Nobody waits for whoever
+/// makes it, which may be a thread that a fork left behind: of two the first counts.
 static PAGE: OnceRef<'static, AtomicU64> = OnceRef::new();
 
-/// This process's token. The first call maps the page and registers the handler that runs in forked children.
+/// This process's token. The first call maps the page and registers the handler that runs in forked
+/// children.
 pub fn process() -> Result<Token> {
     let no_page = || {
         Error::new(
@@ -50,7 +52,8 @@ pub fn is_here(token: Token) -> bool {
         .is_some_and(|page| page.load(Ordering::Relaxed) == token.0.get())
 }
 
-/// A page that the kernel gives to a forked child as zeros. The handler zeroes it too, for kernels before 4.14.
+/// A page that the kernel gives to a forked child as zeros. The handler zeroes it too, for kernels
+/// before 4.14.
 #[allow(unsafe_code)]
 fn make_page() -> Option<&'static AtomicU64> {
     const LEN: usize = 4096;
@@ -77,7 +80,8 @@ fn make_page() -> Option<&'static AtomicU64> {
     Some(page)
 }
 
-/// The child keeps no descriptor of ours open; everything else of the parent's stays untouched and unused.
+/// The child keeps no descriptor of ours open; everything else of the parent's stays untouched and
+/// unused.
 extern "C" fn in_child() {
     if let Some(page) = PAGE.get() {
         page.store(0, Ordering::Relaxed);

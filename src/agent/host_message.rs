@@ -1,4 +1,5 @@
-//! An AgentToServer made by the host, its parts still encoded: what the library does not look into is not decoded.
+//! An AgentToServer made by the host, its parts still encoded: what the library does not look into
+//! is not decoded.
 
 use super::{
     error::{Error, Result},
@@ -6,8 +7,8 @@ use super::{
 };
 use bytes::Bytes;
 
-/// The fields of `AgentToServer` in proto/opamp.proto, each part as its bytes. A disconnect is left out: only a stop says
-/// goodbye.
+/// The fields of `AgentToServer` in proto/opamp.proto, each part as its bytes. A disconnect is left
+/// out: only a stop says goodbye.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct HostMessage {
     #[prost(bytes = "bytes", tag = "1")]

@@ -1,5 +1,5 @@
-//! What the agent says in the log: changes of state, not every step. A first failure, a new reason, then ever more rarely, then
-//! recovery.
+//! What the agent says in the log: changes of state, not every step. A first failure, a new reason,
+//! then ever more rarely, then recovery.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -220,7 +220,8 @@ impl Journal {
         }
     }
 
-    /// Told: a new reason, its 2nd, 4th, 8th time (a server that stays away for a day fills no disk), and the first after a while.
+    /// Told: a new reason, its 2nd, 4th, 8th time (a server that stays away for a day fills no
+    /// disk), and the first after a while.
     fn on_failure(&mut self, now: Time, failure: &Failure, retry_in: Option<Duration>) {
         self.failures += 1;
         let is_same = |last: &&mut ToldFailure| {

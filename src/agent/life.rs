@@ -38,8 +38,8 @@ use crate::transport::signals;
 const NAME_MAX: usize = 64;
 const THREAD_NAME_MAX: usize = 15;
 
-/// What the host hears. Called by one thread at a time, with no lock of the library held; dropped after the last call
-/// has returned.
+/// What the host hears. Called by one thread at a time, with no lock of the library held; dropped
+/// after the last call has returned.
 pub trait Host: Send + Sync {
     /// Would an event of this kind (its number) reach anybody?
     fn hears(&self, kind: i32) -> bool;
@@ -55,7 +55,8 @@ pub enum Delivery {
     Poll,
 }
 
-/// Shared by its handle and its own threads. Every method may be called from any thread and in every callback.
+/// Shared by its handle and its own threads. Every method may be called from any thread and in
+/// every callback.
 pub struct Agent {
     client: Arc<Client>,
     queue: Arc<Queue>,
@@ -100,7 +101,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Stands in its log lines and, as far as it has room there, in the names of its threads; empty: none. Before start.
+    /// Stands in its log lines and, as far as it has room there, in the names of its threads;
+    /// empty: none. Before start.
     pub fn set_name(&self, name: &str) -> Result<()> {
         if name.len() > NAME_MAX {
             let text = format!(
@@ -117,7 +119,8 @@ impl Agent {
         Ok(())
     }
 
-    /// At once, counted from the last message. Longer than a day is a day; zero, over WebSocket alone, is never.
+    /// At once, counted from the last message. Longer than a day is a day; zero, over WebSocket
+    /// alone, is never.
     pub fn set_heartbeat_interval(&self, interval: Duration) -> Result<()> {
         let is_websocket = self.client.state().endpoint.scheme().is_websocket();
         let is_off = is_websocket && interval.is_zero();
@@ -195,12 +198,14 @@ impl Agent {
         Ok(())
     }
 
-    /// Stops and waits for the end: joined, closed, no callback running or to come. Inside a callback it is a request.
+    /// Stops and waits for the end: joined, closed, no callback running or to come. Inside a
+    /// callback it is a request.
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
         self.end(true, timeout)
     }
 
-    /// A stop that does not tell the server that the agent is gone: another process goes on under its instance uid.
+    /// A stop that does not tell the server that the agent is gone: another process goes on under
+    /// its instance uid.
     pub fn detach(&self, timeout: Option<Duration>) -> Result<()> {
         self.end(false, timeout)
     }
@@ -215,8 +220,9 @@ impl Agent {
         self.see_through(life, number, deadline_after(timeout))
     }
 
-    /// Ends everything within the stop grace and a second; waits for a callback that runs on another thread. Inside a
-    /// callback it happens when that has returned. Afterwards only the memory is left.
+    /// Ends everything within the stop grace and a second; waits for a callback that runs on
+    /// another thread. Inside a callback it happens when that has returned. Afterwards only the
+    /// memory is left.
     pub fn free(&self) {
         let leave = self.leave(true);
         let mut life = self.life.lock();
@@ -275,7 +281,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Waits until everything that was set before is confirmed; `Code::State` when a part of it is held back.
+    /// Waits until everything that was set before is confirmed; `Code::State` when a part of it is
+    /// held back.
     pub fn flush(&self, timeout: Option<Duration>) -> Result<()> {
         let run = self.running()?;
         run.flush(self.next_ticket(), self.bounded(timeout))
@@ -331,7 +338,8 @@ impl Agent {
         Ok(life)
     }
 
-    /// Waits for the end of the run of that number, and joins its threads unless somebody else does.
+    /// Waits for the end of the run of that number, and joins its threads unless somebody else
+    /// does.
     fn see_through(
         &self,
         mut life: MutexGuard<'_, Life>,

@@ -1,4 +1,5 @@
-//! The process-wide log sink. Silent until the host sets one; a line never holds a secret or a configuration body.
+//! The process-wide log sink. Silent until the host sets one; a line never holds a secret or a
+//! configuration body.
 
 use std::{
     ptr,
@@ -36,8 +37,8 @@ impl Level {
 /// Gets each line; called by any thread of the library, and by several at once.
 pub type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 
-/// The sink of one process. A forked child makes its own, because the parent's lock may have been held at the fork; the
-/// parent's is left where it is.
+/// The sink of one process. A forked child makes its own, because the parent's lock may have been
+/// held at the fork; the parent's is left where it is.
 struct Slot {
     process: Token,
     sink: Mutex<Option<Arc<Sink>>>,
@@ -46,8 +47,8 @@ struct Slot {
 static LEVEL: AtomicU8 = AtomicU8::new(0);
 static SLOT: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 
-/// Sets the sink of this process, or with `Off` or no sink takes it away. May be called inside a sink. A call of the old
-/// sink that runs on another thread may still be ending when this returns.
+/// Sets the sink of this process, or with `Off` or no sink takes it away. May be called inside a
+/// sink. A call of the old sink that runs on another thread may still be ending when this returns.
 pub fn set(level: Level, sink: Option<Sink>) -> Result<()> {
     let slot = match slot() {
         Some(slot) => slot,

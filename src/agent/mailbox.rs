@@ -26,7 +26,8 @@ struct Slot {
     is_closed: bool,
 }
 
-/// Each entry replaces the one before; only completions add up, and those have a bound of their own.
+/// Each entry replaces the one before; only completions add up, and those have a bound of their
+/// own.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
     pub(crate) description: Option<Arc<AgentDescription>>,

@@ -1,5 +1,6 @@
-//! Joins the protocol core with a transport, a clock and the host: the client (what is true), the agent (one running
-//! connection), the worker (the one loop) and the queue (what waits for the host).
+//! Joins the protocol core with a transport, a clock and the host: the client (what is true), the
+//! agent (one running connection), the worker (the one loop) and the queue (what waits for the
+//! host).
 
 mod capabilities;
 mod checks;

@@ -33,7 +33,8 @@ pub fn plant(place: &str) {
 #[cfg(not(all(feature = "planted-panic", not(test))))]
 pub fn plant(_place: &str) {}
 
-/// From the first call on, contained panics are not printed; all others go to the hook that was there before.
+/// From the first call on, contained panics are not printed; all others go to the hook that was
+/// there before.
 fn silence() {
     static IS_SILENT: AtomicBool = AtomicBool::new(false);
     // Not in the middle of a panic, where no hook can be set.

@@ -16,8 +16,8 @@ pub(crate) const REPORTS_MAX: usize = 64;
 /// Log lines that wait; later ones are counted.
 pub(crate) const LINES_MAX: usize = 256;
 
-/// The queue between the worker and the host. Every wait is on its own condition variable; the descriptor is touched only
-/// once the host has asked for it.
+/// The queue between the worker and the host. Every wait is on its own condition variable; the
+/// descriptor is touched only once the host has asked for it.
 #[derive(Default)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
@@ -211,8 +211,9 @@ impl Waiting {
         Some(event)
     }
 
-    /// Where a host hears of each answer and takes longer than the next one needs, message and error would for ever stay
-    /// behind one more connection: one goes before the second of two that follow each other.
+    /// Where a host hears of each answer and takes longer than the next one needs, message and
+    /// error would for ever stay behind one more connection: one goes before the second of two that
+    /// follow each other.
     fn pop_due_answer(&mut self) -> Option<Event> {
         let is_second =
             self.is_answer_due && matches!(self.events.front()?.kind, EventKind::Connected);
@@ -238,7 +239,8 @@ impl Waiting {
         messages
     }
 
-    /// One message with an offer waits, and one without; the newest of each. Together they stay within the limit.
+    /// One message with an offer waits, and one without; the newest of each. Together they stay
+    /// within the limit.
     fn make_room_for(&mut self, new: &Message) -> u64 {
         let has_offer = new.remote_config().is_some();
         let missed = self.missed_of(|kind| offers(kind) == Some(has_offer));

@@ -115,7 +115,8 @@ fn a_refusal_waits_without_its_message_where_the_bound_has_no_room_for_it() {
     assert!(!has_message(&queue));
 }
 
-/// [LOG-06] [LIFE-09] A host that needs longer for each answer than the next one takes hears of messages all the same.
+/// [LOG-06] [LIFE-09] A host that needs longer for each answer than the next one takes hears of
+/// messages all the same.
 #[test]
 fn of_answers_that_overtake_a_slow_host_it_takes_connections_and_messages_in_turn() {
     let queue = open();

@@ -1,4 +1,5 @@
-// Why a call was refused, as a number that stays: one row each. build.rs makes an enumeration of the header of them.
+// Why a call was refused, as a number that stays: one row each. build.rs makes an enumeration of
+// the header of them.
 
 macro_rules! reasons {
     ($($number:literal $variant:ident $name:literal $what:literal;)*) => {

@@ -1,4 +1,5 @@
-//! One run of an agent, from start to stop: the core with all that it needs, shared by the worker and the calls.
+//! One run of an agent, from start to stop: the core with all that it needs, shared by the worker
+//! and the calls.
 
 use std::{
     collections::VecDeque,
@@ -43,7 +44,8 @@ pub(crate) struct Run {
     flushes: Flushes,
 }
 
-/// What the core is and what it wants; locked for moments only, never across a wait or a call of the host.
+/// What the core is and what it wants; locked for moments only, never across a wait or a call of
+/// the host.
 struct Shell {
     core: Core,
     journal: Journal,
@@ -57,7 +59,8 @@ struct Shell {
     out: Vec<u8>,
     /// What the transport is still to be told; all of it concerns the present try.
     orders: VecDeque<Order>,
-    /// The kept connection, and what is known of the server's addresses, is not to be used any more.
+    /// The kept connection, and what is known of the server's addresses, is not to be used any
+    /// more.
     must_forget: bool,
     /// The exchange or connection that is open or about to be, and what is known of it.
     present: Option<Try>,
@@ -248,7 +251,8 @@ impl Run {
     /// Leaves everything that a restart needs with the client.
     pub(crate) fn end(&self) {
         let carry = self.shell.lock().core.carry();
-        // Setters put their mail with the client locked: what they say goes to this run or stays with the client.
+        // Setters put their mail with the client locked: what they say goes to this run or stays
+        // with the client.
         let mut state = self.client.state();
         let mut unread = self.mailbox.close();
         let late = std::mem::take(&mut unread.reports);
@@ -289,7 +293,8 @@ impl Run {
         result
     }
 
-    /// Is a server likely to read what is being sent? Of the host's own stack nothing else can be known.
+    /// Is a server likely to read what is being sent? Of the host's own stack nothing else can be
+    /// known.
     fn is_connected(&self) -> bool {
         self.is_host_transport || self.traffic.get().is_some_and(|t| t.is_connected())
     }
@@ -357,8 +362,8 @@ impl Run {
         }
     }
 
-    /// Feeds what may change the carry. Once the host was told, it is shared already, and the host's own thread, which may
-    /// answer just now, is not to wait for the client's lock.
+    /// Feeds what may change the carry. Once the host was told, it is shared already, and the
+    /// host's own thread, which may answer just now, is not to wait for the client's lock.
     fn feed_news(&self, shell: &mut Shell, input: Input) {
         shell.is_shared = false;
         self.feed(shell, input);
@@ -393,7 +398,8 @@ impl Run {
                 }
             }
             other => {
-                // The host may answer an offer the moment it sees it, so the client must know it before.
+                // The host may answer an offer the moment it sees it, so the client must know it
+                // before.
                 if matches!(
                     other,
                     protocol::Event::Message(_) | protocol::Event::NewUid(_)

@@ -16,8 +16,9 @@ use crate::proto::{AgentDescription, EffectiveConfig, RemoteConfigStatus};
 const MESSAGE_LIMIT: i32 = 6;
 
 impl Agent {
-    /// Takes the parts of an encoded AgentToServer over and sends a message; uid, number and capabilities are the library's.
-    /// Exactly one completion comes for the ticket: confirmed, or given up after so many failed tries.
+    /// Takes the parts of an encoded AgentToServer over and sends a message; uid, number and
+    /// capabilities are the library's. Exactly one completion comes for the ticket: confirmed, or
+    /// given up after so many failed tries.
     pub fn send(&self, message: &[u8], tries: Option<u32>) -> Result<u64> {
         let run = self.running()?;
         let limit = self.client().option(MESSAGE_LIMIT)?;

@@ -21,7 +21,8 @@ pub(crate) fn lowest() -> Option<usize> {
     }
 }
 
-/// Returns the pages between `lowest` and the present frame to the system. Only for a thread whose stack begins at `lowest`.
+/// Returns the pages between `lowest` and the present frame to the system. Only for a thread whose
+/// stack begins at `lowest`.
 #[allow(unsafe_code)]
 #[inline(never)]
 pub(crate) fn give_back(lowest: usize) {

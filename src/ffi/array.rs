@@ -15,7 +15,8 @@ use super::{
 };
 use crate::proto::{ArrayValue, any_value::Value};
 
-/// Builds an array of typed values, in the order of adding. Belongs to one thread at a time. Every call copies.
+/// Builds an array of typed values, in the order of adding. Belongs to one thread at a time. Every
+/// call copies.
 pub struct opamp_array {
     life: Life,
     values: Mutex<Vec<Nested>>,
@@ -70,7 +71,8 @@ pub unsafe extern "C" fn opamp_array_free(array: *mut opamp_array) {
 
 /// Appends a text. value: UTF-8, copied.
 ///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, not UTF-8). Since: 0.1.
+/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, not
+/// UTF-8). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_array_add_string(
     array: *mut opamp_array,
@@ -158,7 +160,8 @@ pub unsafe extern "C" fn opamp_array_add_empty(
 
 /// Appends a copy of an array. value: stays yours.
 ///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
+/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG,
+/// OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_array_add_array(
     array: *mut opamp_array,
@@ -172,7 +175,8 @@ pub unsafe extern "C" fn opamp_array_add_array(
 
 /// Appends a copy of attributes as a map. value: stays yours.
 ///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
+/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG,
+/// OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_array_add_map(
     array: *mut opamp_array,

@@ -18,13 +18,13 @@ use crate::{
     proto::{AnyValue, KeyValue, KeyValueList, any_value::Value},
 };
 
-/// Levels of arrays and maps in a value. Readers of protobuf stop at 100 nested messages, a level of maps is three of them,
-/// and a description has three more.
+/// Levels of arrays and maps in a value. Readers of protobuf stop at 100 nested messages, a level
+/// of maps is three of them, and a description has three more.
 const LEVELS: usize = 32;
 
-/// Builds typed attributes. They leave in the order in which the keys were set first; a key set again keeps its place and
-/// gets the new value. Belongs to one thread at a time. Every call copies, so what was built may be changed or freed after
-/// it was handed over.
+/// Builds typed attributes. They leave in the order in which the keys were set first; a key set
+/// again keeps its place and gets the new value. Belongs to one thread at a time. Every call
+/// copies, so what was built may be changed or freed after it was handed over.
 pub struct opamp_attributes {
     life: Life,
     /// Only ever tried, never waited for: the holder may be a thread that a fork left behind.
@@ -184,7 +184,8 @@ pub unsafe extern "C" fn opamp_attributes_free(attributes: *mut opamp_attributes
 
 /// Sets a key to a text. key: UTF-8, copied. value: UTF-8, copied.
 ///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, not UTF-8). Since: 0.1.
+/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, not
+/// UTF-8). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_attributes_set_string(
     attributes: *mut opamp_attributes,
@@ -278,7 +279,8 @@ pub unsafe extern "C" fn opamp_attributes_set_empty(
 
 /// Sets a key to a copy of an array. key: UTF-8, copied. value: stays yours.
 ///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
+/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG,
+/// OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_attributes_set_array(
     attributes: *mut opamp_attributes,
@@ -293,7 +295,8 @@ pub unsafe extern "C" fn opamp_attributes_set_array(
 
 /// Sets a key to a copy of attributes as a map. key: UTF-8, copied. value: stays yours.
 ///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
+/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG,
+/// OPAMP_E_TOO_LARGE (more than 32 levels). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_attributes_set_map(
     attributes: *mut opamp_attributes,

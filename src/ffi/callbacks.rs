@@ -23,14 +23,16 @@ use super::{
 };
 use crate::agent::{Event, EventKind, Host, Reason};
 
-/// What the host hears: every slot may be NULL. Serial per agent, on a library thread (OPAMP_DELIVERY_THREAD) or inside
-/// opamp_agent_dispatch (OPAMP_DELIVERY_POLL), with no lock of the library held. Every function may be called inside;
-/// stop is a request there, and free is done when the callback has returned. A callback must return: no C++ exception,
-/// longjmp or thread exit may leave it. Handles are borrowed for the call; keep messages, maps and requests with _ref.
+/// What the host hears: every slot may be NULL. Serial per agent, on a library thread
+/// (OPAMP_DELIVERY_THREAD) or inside opamp_agent_dispatch (OPAMP_DELIVERY_POLL), with no lock of
+/// the library held. Every function may be called inside; stop is a request there, and free is done
+/// when the callback has returned. A callback must return: no C++ exception, longjmp or thread exit
+/// may leave it. Handles are borrowed for the call; keep messages, maps and requests with _ref.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct opamp_callbacks {
-    /// sizeof(opamp_callbacks) as the host was compiled; set by OPAMP_CALLBACKS_INIT or opamp_callbacks_init.
+    /// sizeof(opamp_callbacks) as the host was compiled; set by OPAMP_CALLBACKS_INIT or
+    /// opamp_callbacks_init.
     pub struct_size: usize,
     /// The first decoded answer after start or after a failure.
     pub on_connect: Option<
@@ -148,7 +150,8 @@ impl opamp_callbacks {
         on_redirect: None,
     };
 
-    /// What a caller gave, of whatever release it is: known slots are taken over, the rest must be NULL.
+    /// What a caller gave, of whatever release it is: known slots are taken over, the rest must be
+    /// NULL.
     ///
     /// # Safety
     /// `callbacks` points to as many readable bytes as its first member says.
@@ -195,10 +198,11 @@ fn check_size(size: usize) -> Outcome {
     }
 }
 
-/// Sets all slots to NULL and struct_size to `size`, which is sizeof(opamp_callbacks): for languages without the macro
-/// OPAMP_CALLBACKS_INIT. Writes `size` bytes.
+/// Sets all slots to NULL and struct_size to `size`, which is sizeof(opamp_callbacks): for
+/// languages without the macro OPAMP_CALLBACKS_INIT. Writes `size` bytes.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, or no size of any release). Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (NULL, or no size of any
+/// release). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_callbacks_init(
     callbacks: *mut opamp_callbacks,
@@ -295,8 +299,8 @@ impl Host for Listener {
     }
 
     fn on_event(&self, event: Event) {
-        // A handle that was freed in a callback hears nothing more. While one is held here, a free inside the callback
-        // leaves it in place until the callback has returned.
+        // A handle that was freed in a callback hears nothing more. While one is held here, a free
+        // inside the callback leaves it in place until the callback has returned.
         let handle = self.handle.get().and_then(Weak::upgrade);
         if let (Some(slots), Some(handle)) = (&self.callbacks, handle) {
             // SAFETY: the host promised working functions when it gave them.

@@ -1,5 +1,6 @@
-//! What each exported function answers where a call is not plain sailing: one row each. The guard obeys the last three
-//! columns; a test makes every call live and checks all five, and another fails for an exported symbol without a row.
+//! What each exported function answers where a call is not plain sailing: one row each. The guard
+//! obeys the last three columns; a test makes every call live and checks all five, and another
+//! fails for an exported symbol without a row.
 
 /// Inside a callback of the same agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +81,8 @@ macro_rules! calls {
 
 #[rustfmt::skip]
 calls! {
-    // row                               function                                       callback stopped child NULL  poisoned
+    // row                               function                                       callback
+    // stopped child NULL  poisoned
     VERSION                              "opamp_version"                                Works Works   Works   Absent  Works;
     STATUS_NAME                          "opamp_status_name"                            Works Works   Works   Absent  Works;
     ERROR_KIND_NAME                      "opamp_error_kind_name"                        Works Works   Works   Absent  Works;

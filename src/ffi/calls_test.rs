@@ -1,5 +1,5 @@
-//! Walks the table of calls and makes each one live: inside a callback, after stop, in a forked child, with NULL. [LIFE-02]
-//! [LIFE-05] [LIFE-06]
+//! Walks the table of calls and makes each one live: inside a callback, after stop, in a forked
+//! child, with NULL. [LIFE-02] [LIFE-05] [LIFE-06]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 #![allow(clippy::unit_arg)] // `done` is the answer of what answers nothing
 
@@ -474,7 +474,8 @@ fn with_null_each_call_answers_as_its_row_says() {
 
 static CALLED: AtomicU32 = AtomicU32::new(0);
 
-/// Walks all rows inside the callback, those that end something last, and the free of the agent at the very end.
+/// Walks all rows inside the callback, those that end something last, and the free of the agent at
+/// the very end.
 unsafe extern "C" fn walk_inside(
     agent: *mut opamp_agent,
     _: *mut opamp_client,
@@ -643,7 +644,8 @@ fn is_as_when_poisoned(row: &Call, answer: Answer) -> bool {
     }
 }
 
-/// A panic in any call is answered, and poisons the handle; everything can be freed, so no lock was left held. [LIFE-06]
+/// A panic in any call is answered, and poisons the handle; everything can be freed, so no lock was
+/// left held. [LIFE-06]
 #[test]
 fn a_panic_in_any_call_is_contained() {
     let mut wrong = Vec::new();

@@ -18,9 +18,9 @@ use super::{
 };
 use crate::agent::{ConfigMap, ConfigMapBuilder, File, Reason, shown};
 
-/// Named files: for each name a content type and a body. Received ones, and those that were set, are frozen: immutable, to
-/// be read by any thread. One that is being built belongs to one thread at a time. Reference counted; it may outlive the
-/// message, client and agent that it came from.
+/// Named files: for each name a content type and a body. Received ones, and those that were set,
+/// are frozen: immutable, to be read by any thread. One that is being built belongs to one thread
+/// at a time. Reference counted; it may outlive the message, client and agent that it came from.
 pub struct opamp_config_map {
     life: Life,
     frozen: OnceLock<ConfigMap>,
@@ -90,7 +90,8 @@ fn busy() -> Refusal {
     Refusal::new(OPAMP_E_STATE, "another thread is building the map").because(Reason::Busy)
 }
 
-/// The slices of a file: a name, type or body lies where it is until the map is freed, also while others are added.
+/// The slices of a file: a name, type or body lies where it is until the map is freed, also while
+/// others are added.
 fn slices(file: File<'_>) -> [opamp_slice; 3] {
     [
         file.name.as_bytes(),
@@ -117,10 +118,12 @@ pub unsafe extern "C" fn opamp_config_map_new(out: *mut *mut opamp_config_map) -
     })
 }
 
-/// Makes a map from an encoded AgentConfigMap of the protocol, for hosts with a protobuf library: one call for many files.
-/// bytes: copied. out: frozen, one reference, yours to opamp_config_map_unref. Of a name that comes twice the last counts.
+/// Makes a map from an encoded AgentConfigMap of the protocol, for hosts with a protobuf library:
+/// one call for many files. bytes: copied. out: frozen, one reference, yours to
+/// opamp_config_map_unref. Of a name that comes twice the last counts.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, a text that is not UTF-8). Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (undecodable, a text that
+/// is not UTF-8). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_config_map_decode(
     bytes: *const u8,
@@ -136,10 +139,12 @@ pub unsafe extern "C" fn opamp_config_map_decode(
     })
 }
 
-/// Copies a file into a map. name: UTF-8, may be empty ((NULL, 0) is); content_type: may be NULL; body: any bytes.
+/// Copies a file into a map. name: UTF-8, may be empty ((NULL, 0) is); content_type: may be NULL;
+/// body: any bytes.
 ///
-/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not UTF-8, or the name is already
-/// there), OPAMP_E_STATE (the map is frozen, or another thread is inside it). Since: 0.1.
+/// Threads: one at a time. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not UTF-8, or
+/// the name is already there), OPAMP_E_STATE (the map is frozen, or another thread is inside it).
+/// Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_config_map_add(
     map: *mut opamp_config_map,
@@ -162,7 +167,8 @@ pub unsafe extern "C" fn opamp_config_map_add(
     })
 }
 
-/// Adds a reference and answers the same map, which so outlives what it was borrowed from; NULL: NULL.
+/// Adds a reference and answers the same map, which so outlives what it was borrowed from; NULL:
+/// NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -193,8 +199,9 @@ pub unsafe extern "C" fn opamp_config_map_len(map: *const opamp_config_map) -> u
     guard::read(&calls::CONFIG_MAP_LEN, map, 0, opamp_config_map::len)
 }
 
-/// The file at a position, in the order of the names' bytes. Outputs borrow from the map and live as long; each may be
-/// NULL; an empty content type means none. While the map is built a new file may change positions, not slices.
+/// The file at a position, in the order of the names' bytes. Outputs borrow from the map and live
+/// as long; each may be NULL; an empty content type means none. While the map is built a new file
+/// may change positions, not slices.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND past the end. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -219,7 +226,8 @@ pub unsafe extern "C" fn opamp_config_map_at(
 
 /// The file of a name. Outputs as in opamp_config_map_at.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND, OPAMP_E_INVALID_ARG (not UTF-8). Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND, OPAMP_E_INVALID_ARG (not
+/// UTF-8). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_config_map_get(
     map: *const opamp_config_map,

@@ -1,4 +1,5 @@
-//! Constants that only the header needs: the agent has its own types for them, and a test compares the numbers.
+//! Constants that only the header needs: the agent has its own types for them, and a test compares
+//! the numbers.
 #![allow(dead_code)]
 
 /// Where events go.
@@ -11,7 +12,7 @@ pub enum opamp_delivery {
     OPAMP_DELIVERY_POLL = 1,
 }
 
-/// What an agent may declare with opamp_client_set_capabilities: AgentCapabilities of the protocol.
+/// What an agent may declare with opamp_client_set_capabilities: AgentCapabilities.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub enum opamp_capability {
@@ -80,7 +81,7 @@ pub enum opamp_message_part {
     OPAMP_MESSAGE_PART_REMOTE_CONFIG = 1,
 }
 
-/// What a message asked of the library, which has acted on it: ServerToAgentFlags of the protocol.
+/// What a message asked of the library, which has acted on it: ServerToAgentFlags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub enum opamp_message_flag {

@@ -1,4 +1,5 @@
-//! What crosses the boundary: text, bytes, slices, times. Every pointer is checked for NULL here and nowhere else.
+//! What crosses the boundary: text, bytes, slices, times. Every pointer is checked for NULL here
+//! and nowhere else.
 
 use std::{
     ffi::{CStr, CString, OsStr, c_char},
@@ -11,7 +12,8 @@ use std::{
 use super::status::{Outcome, Refusal};
 use crate::agent::Reason;
 
-/// Borrowed bytes: how long they live is said where they are given. Not NUL-terminated. `data` is never NULL on success.
+/// Borrowed bytes: how long they live is said where they are given. Not NUL-terminated. `data` is
+/// never NULL on success.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct opamp_slice {

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::agent::{Error, Kind, Reason};
 
-/// What went wrong: given to callbacks and events, or by the calls that explain. Reference counted and immutable; any thread
-/// may read it.
+/// What went wrong: given to callbacks and events, or by the calls that explain. Reference counted
+/// and immutable; any thread may read it.
 pub struct opamp_error {
     life: Life,
     code: opamp_status,
@@ -137,8 +137,9 @@ impl From<Kind> for opamp_error_kind_code {
     }
 }
 
-/// The status code that belongs to an error. For an error that an event or a callback brought it is the nearest one
-/// (OPAMP_E_FAILED, OPAMP_E_TIMEOUT, ..); opamp_error_kind says more there. NULL: OPAMP_E_INVALID_ARG.
+/// The status code that belongs to an error. For an error that an event or a callback brought it is
+/// the nearest one (OPAMP_E_FAILED, OPAMP_E_TIMEOUT, ..); opamp_error_kind says more there. NULL:
+/// OPAMP_E_INVALID_ARG.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: as said. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -159,8 +160,8 @@ pub unsafe extern "C" fn opamp_error_kind(error: *const opamp_error) -> i32 {
     guard::read(&calls::ERROR_KIND, error, 0, |error| error.kind as i32)
 }
 
-/// Why, as a number that stays the same whatever the text says: one of `enum opamp_error_reason_code`. Later releases may
-/// add reasons. NULL: OPAMP_REASON_NONE.
+/// Why, as a number that stays the same whatever the text says: one of `enum
+/// opamp_error_reason_code`. Later releases may add reasons. NULL: OPAMP_REASON_NONE.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -168,8 +169,8 @@ pub unsafe extern "C" fn opamp_error_reason(error: *const opamp_error) -> i32 {
     guard::read(&calls::ERROR_REASON, error, 0, |error| error.reason as i32)
 }
 
-/// The capabilities that the error is about (undeclared, unsupported, without its callback): bits of
-/// `enum opamp_capability`; 0: it is about none. NULL: 0.
+/// The capabilities that the error is about (undeclared, unsupported, without its callback): bits
+/// of `enum opamp_capability`; 0: it is about none. NULL: 0.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -179,10 +180,11 @@ pub unsafe extern "C" fn opamp_error_capabilities(error: *const opamp_error) -> 
     })
 }
 
-/// The type of the server's error_response: one of `enum opamp_server_error_type`. Only errors of kind
-/// OPAMP_ERROR_SERVER that on_error or OPAMP_EVENT_SERVER_ERROR brought have one.
+/// The type of the server's error_response: one of `enum opamp_server_error_type`. Only errors of
+/// kind OPAMP_ERROR_SERVER that on_error or OPAMP_EVENT_SERVER_ERROR brought have one.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where there is none. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where there is none. Since:
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_error_server_type(
     error: *const opamp_error,
@@ -200,8 +202,9 @@ pub unsafe extern "C" fn opamp_error_server_type(
     })
 }
 
-/// The message of the server's error_response, without the type: NUL-terminated, cut to 256 bytes and without control
-/// characters; borrowed from the error. opamp_event_message has the whole. NULL: no error_response, or a NULL error.
+/// The message of the server's error_response, without the type: NUL-terminated, cut to 256 bytes
+/// and without control characters; borrowed from the error. opamp_event_message has the whole.
+/// NULL: no error_response, or a NULL error.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -222,9 +225,9 @@ pub unsafe extern "C" fn opamp_error_http_status(error: *const opamp_error) -> i
     })
 }
 
-/// One line for people: NUL-terminated, without control characters and without secrets; borrowed from the error. What it
-/// quotes of a peer is printable, cut to 256 bytes, and left out where six characters in a row of a header's value or a
-/// proxy's login stand in it. NULL: NULL.
+/// One line for people: NUL-terminated, without control characters and without secrets; borrowed
+/// from the error. What it quotes of a peer is printable, cut to 256 bytes, and left out where six
+/// characters in a row of a header's value or a proxy's login stand in it. NULL: NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -236,7 +239,8 @@ pub unsafe extern "C" fn opamp_error_text(error: *const opamp_error) -> *const c
 
 /// When the next try comes, counted from the moment of the failure.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where no next try is known. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where no next try is known.
+/// Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_error_retry_in_ms(
     error: *const opamp_error,
@@ -251,8 +255,8 @@ pub unsafe extern "C" fn opamp_error_retry_in_ms(
     })
 }
 
-/// Acquires a reference and returns the same error, which so outlives the callback, event or snapshot that it was borrowed
-/// from; release it with opamp_error_free. NULL: NULL.
+/// Acquires a reference and returns the same error, which so outlives the callback, event or
+/// snapshot that it was borrowed from; release it with opamp_error_free. NULL: NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -263,10 +267,11 @@ pub unsafe extern "C" fn opamp_error_ref(error: *const opamp_error) -> *mut opam
     })
 }
 
-/// Releases the reference that an out parameter or opamp_error_ref gave; the last one frees the error. Never for one that
-/// is only borrowed from an event, a callback or a snapshot.
+/// Releases the reference that an out parameter or opamp_error_ref gave; the last one frees the
+/// error. Never for one that is only borrowed from an event, a callback or a snapshot.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. NULL or, for one from before the fork, in a forked child: nothing. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. NULL or, for one from before the fork, in a forked
+/// child: nothing. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_error_free(error: *mut opamp_error) {
     guard::release(&calls::ERROR_FREE, error, |error| {

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::agent::{Event, EventKind};
 
-/// One thing that happened, owned by whoever took it with opamp_agent_next_event. What its accessors answer is borrowed
-/// from it. Immutable; any thread may read it.
+/// One thing that happened, owned by whoever took it with opamp_agent_next_event. What its
+/// accessors answer is borrowed from it. Immutable; any thread may read it.
 pub struct opamp_event {
     life: Life,
     kind: i32,
@@ -132,9 +132,11 @@ pub enum opamp_event_kind_code {
     OPAMP_EVENT_MESSAGE = 4,
     /// An exchange for the host's own HTTP stack: brings a request. on_request.
     OPAMP_EVENT_REQUEST = 5,
-    /// The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed. on_send_done.
+    /// The end of an opamp_agent_send: brings its ticket, and an error unless it was confirmed.
+    /// on_send_done.
     OPAMP_EVENT_SEND_DONE = 6,
-    /// The running try goes on at another place: brings where from, where to and the status. on_redirect.
+    /// The running try goes on at another place: brings where from, where to and the status.
+    /// on_redirect.
     OPAMP_EVENT_REDIRECT = 7,
     /// The server assigned another instance uid: brings it. on_new_instance_uid.
     OPAMP_EVENT_NEW_INSTANCE_UID = 8,
@@ -154,9 +156,10 @@ pub unsafe extern "C" fn opamp_event_kind(event: *const opamp_event) -> i32 {
     guard::read(&calls::EVENT_KIND, event, 0, opamp_event::kind)
 }
 
-/// The message, borrowed from the event (keep it with opamp_message_ref); NULL: its kind brings none. With
-/// OPAMP_EVENT_SERVER_ERROR it holds the error_response as it came, for hosts with a protobuf library (opamp_message_bytes;
-/// it brings no parts); NULL there: together with what waited it was over MESSAGE_LIMIT_BYTES.
+/// The message, borrowed from the event (keep it with opamp_message_ref); NULL: its kind brings
+/// none. With OPAMP_EVENT_SERVER_ERROR it holds the error_response as it came, for hosts with a
+/// protobuf library (opamp_message_bytes; it brings no parts); NULL there: together with what
+/// waited it was over MESSAGE_LIMIT_BYTES.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -184,7 +187,8 @@ pub unsafe extern "C" fn opamp_event_error(event: *const opamp_event) -> *const 
     guard::read(&calls::EVENT_ERROR, event, ptr::null(), opamp_event::error)
 }
 
-/// The request, borrowed from the event (keep it with opamp_request_ref); NULL: its kind brings none.
+/// The request, borrowed from the event (keep it with opamp_request_ref); NULL: its kind brings
+/// none.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -209,7 +213,8 @@ fn not_found<T>() -> Outcome<T> {
 
 /// The ticket of the opamp_agent_send that ended.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none.
+/// Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_event_ticket(
     event: *const opamp_event,
@@ -229,11 +234,13 @@ pub unsafe extern "C" fn opamp_event_ticket(
     )
 }
 
-/// One redirect that is followed: the URL that was asked, the URL that is asked next, and the status that said so. Both
-/// are whole, path and query included, but for a URL that repeats a header's value or a proxy's login: of that one only
-/// the origin is told. NUL-terminated and borrowed from the event. Any output may be NULL.
+/// One redirect that is followed: the URL that was asked, the URL that is asked next, and the
+/// status that said so. Both are whole, path and query included, but for a URL that repeats a
+/// header's value or a proxy's login: of that one only the origin is told. NUL-terminated and
+/// borrowed from the event. Any output may be NULL.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none.
+/// Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_event_redirect(
     event: *const opamp_event,
@@ -263,7 +270,8 @@ pub unsafe extern "C" fn opamp_event_redirect(
 
 /// The new instance uid: 16 bytes, borrowed from the event.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none.
+/// Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_event_instance_uid(
     event: *const opamp_event,
@@ -283,10 +291,11 @@ pub unsafe extern "C" fn opamp_event_instance_uid(
     )
 }
 
-/// The log line and its level (`enum opamp_log_level`). The line is NUL-terminated and borrowed from the event. Either
-/// output may be NULL.
+/// The log line and its level (`enum opamp_log_level`). The line is NUL-terminated and borrowed
+/// from the event. Either output may be NULL.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where the kind brings none.
+/// Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_event_log(
     event: *const opamp_event,
@@ -311,9 +320,9 @@ pub unsafe extern "C" fn opamp_event_log(
     )
 }
 
-/// How many older events of its kind this one stands for: the queue is bounded and keeps the newest, and of what a server
-/// can provoke (bad messages, errors, new uids, known offers in turn) the host hears three at once, then one after 1, 2, 4
-/// .. 30 s, until a minute was calm.
+/// How many older events of its kind this one stands for: the queue is bounded and keeps the
+/// newest, and of what a server can provoke (bad messages, errors, new uids, known offers in turn)
+/// the host hears three at once, then one after 1, 2, 4 .. 30 s, until a minute was calm.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. NULL: 0. Since: 0.1.
 #[unsafe(no_mangle)]

@@ -1,5 +1,6 @@
-//! The one guard in front of every exported function: pointer, process, poison, then the call itself with panics caught.
-//! The process is recognised before any lock is taken: in a forked child a lock may be held for ever.
+//! The one guard in front of every exported function: pointer, process, poison, then the call
+//! itself with panics caught. The process is recognised before any lock is taken: in a forked child
+//! a lock may be held for ever.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +19,8 @@ use crate::agent::{
 /// What every handle carries: the process it was made in, and the bug that poisoned it.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// `None` only where the system had no memory for the mark; such a handle counts as this process's own.
+    /// `None` only where the system had no memory for the mark; such a handle counts as this
+    /// process's own.
     process: Option<Token>,
     bug: OnceLock<Arc<str>>,
 }
@@ -117,7 +119,8 @@ pub(super) fn name<T>(row: &Call, otherwise: T, body: impl FnOnce() -> T) -> T {
     contain(row, body).unwrap_or(otherwise)
 }
 
-/// Takes a handle away: nothing for NULL, and nothing in a forked child, which must not drop what its parent made.
+/// Takes a handle away: nothing for NULL, and nothing in a forked child, which must not drop what
+/// its parent made.
 ///
 /// # Safety
 /// `handle` is NULL or valid, and the caller's own.
@@ -129,7 +132,8 @@ pub(super) unsafe fn release<H: Handle>(row: &Call, handle: *mut H, body: impl F
     }
 }
 
-/// Is the call legal with this handle? As the row says. (Not a copy in each function: there are more than a hundred.)
+/// Is the call legal with this handle? As the row says. (Not a copy in each function: there are
+/// more than a hundred.)
 #[inline(never)]
 unsafe fn admit<'a, H: Handle>(row: &Call, handle: *const H) -> Outcome<&'a H> {
     debug_assert!(row.null != Null::Absent, "{} has no handle", row.name);

@@ -34,17 +34,18 @@ impl User {
     }
 }
 
-/// Sets the log callback of the process, up to a level of `enum opamp_log_level`. OPAMP_LOG_OFF or a NULL callback, as at
-/// the beginning: silence. Lines are NUL-terminated, without control characters, secrets and configuration bodies, and
-/// borrowed for the call. The callback may come from any thread, several at once; it is the one callback outside the
-/// delivery (for lines inside it see opamp_agent_set_log_events). Inside it opamp_agent_stop and opamp_agent_free are what
-/// they are in any callback, and where the line came on the agent's own thread no call on that agent waits
-/// (opamp_agent_flush, opamp_agent_dispatch, opamp_agent_next_event: as with a timeout of 0). A call of the former callback
-/// that already runs may still be ending when this returns: keep `user` until the agents are stopped. A forked child begins
-/// with silence.
+/// Sets the log callback of the process, up to a level of `enum opamp_log_level`. OPAMP_LOG_OFF or
+/// a NULL callback, as at the beginning: silence. Lines are NUL-terminated, without control
+/// characters, secrets and configuration bodies, and borrowed for the call. The callback may come
+/// from any thread, several at once; it is the one callback outside the delivery (for lines inside
+/// it see opamp_agent_set_log_events). Inside it opamp_agent_stop and opamp_agent_free are what
+/// they are in any callback, and where the line came on the agent's own thread no call on that
+/// agent waits (opamp_agent_flush, opamp_agent_dispatch, opamp_agent_next_event: as with a timeout
+/// of 0). A call of the former callback that already runs may still be ending when this returns:
+/// keep `user` until the agents are stopped. A forked child begins with silence.
 ///
-/// Threads: any. Callbacks: yes, the log callback included. Blocks: no. Errors: OPAMP_E_INVALID_ARG for an unknown level.
-/// Since: 0.1.
+/// Threads: any. Callbacks: yes, the log callback included. Blocks: no. Errors: OPAMP_E_INVALID_ARG
+/// for an unknown level. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_set_log_callback(
     level: i32,

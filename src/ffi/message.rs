@@ -12,8 +12,8 @@ use super::{
 };
 use crate::agent::Message;
 
-/// What a ServerToAgent asks the host to act on. Borrowed in on_message or from its event, kept with opamp_message_ref;
-/// it may outlive client and agent. Immutable; any thread may read it.
+/// What a ServerToAgent asks the host to act on. Borrowed in on_message or from its event, kept
+/// with opamp_message_ref; it may outlive client and agent. Immutable; any thread may read it.
 pub struct opamp_message {
     life: Life,
     message: Message,
@@ -44,8 +44,8 @@ pub(super) fn give(message: Message) -> *mut opamp_message {
     Arc::into_raw(opamp_message::new(message)).cast_mut()
 }
 
-/// What the message brought that passed the filters (declared capabilities, unchanged offers): bits of
-/// `enum opamp_message_part`. NULL: 0.
+/// What the message brought that passed the filters (declared capabilities, unchanged offers): bits
+/// of `enum opamp_message_part`. NULL: 0.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -55,9 +55,9 @@ pub unsafe extern "C" fn opamp_message_parts(message: *const opamp_message) -> u
     })
 }
 
-/// The offered configuration, borrowed from the message (keep it with opamp_config_map_ref); NULL: none is offered. A map
-/// without files is an offer too: it withdraws all. hash: names the offer in opamp_client_set_remote_config_status,
-/// borrowed from the message; may be NULL.
+/// The offered configuration, borrowed from the message (keep it with opamp_config_map_ref); NULL:
+/// none is offered. A map without files is an offer too: it withdraws all. hash: names the offer in
+/// opamp_client_set_remote_config_status, borrowed from the message; may be NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -79,7 +79,8 @@ pub unsafe extern "C" fn opamp_message_remote_config(
     )
 }
 
-/// What the message asked of the library: bits of `enum opamp_message_flag`, unknown ones included. NULL: 0.
+/// What the message asked of the library: bits of `enum opamp_message_flag`, unknown ones included.
+/// NULL: 0.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -89,7 +90,8 @@ pub unsafe extern "C" fn opamp_message_flags(message: *const opamp_message) -> u
     })
 }
 
-/// What the server can do as this message said it: bits of `enum opamp_server_capability`; 0: it did not say. NULL: 0.
+/// What the server can do as this message said it: bits of `enum opamp_server_capability`; 0: it
+/// did not say. NULL: 0.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -99,8 +101,8 @@ pub unsafe extern "C" fn opamp_message_server_capabilities(message: *const opamp
     })
 }
 
-/// The whole ServerToAgent as it came, for hosts with a protobuf library: borrowed from the message. Not filtered. NULL
-/// message: an empty slice.
+/// The whole ServerToAgent as it came, for hosts with a protobuf library: borrowed from the
+/// message. Not filtered. NULL message: an empty slice.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -112,7 +114,8 @@ pub unsafe extern "C" fn opamp_message_bytes(message: *const opamp_message, out:
     convert::put(out, bytes);
 }
 
-/// Adds a reference and answers the same message, which so outlives its callback or event; NULL: NULL.
+/// Adds a reference and answers the same message, which so outlives its callback or event; NULL:
+/// NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Since: 0.1.
 #[unsafe(no_mangle)]

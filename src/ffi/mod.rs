@@ -1,6 +1,6 @@
-//! The C boundary: one file per C type, the largest with a folder. Each function checks (guard), converts, calls one safe
-//! function of the agent, and converts back. Whatever it means is decided elsewhere. The doc comments are the manual:
-//! build.rs makes opamp.h of them.
+//! The C boundary: one file per C type, the largest with a folder. Each function checks (guard),
+//! converts, calls one safe function of the agent, and converts back. Whatever it means is decided
+//! elsewhere. The doc comments are the manual: build.rs makes opamp.h of them.
 #![allow(non_camel_case_types)] // the names of C
 #![allow(unsafe_code)] // pointers of C: what must hold of them is said once, in the manual at the top of the header
 #![allow(unsafe_op_in_unsafe_fn)]

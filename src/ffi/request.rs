@@ -18,10 +18,11 @@ use super::{
 };
 use crate::agent::{HostRequest, ReachedServer, Reason, free_text, shown};
 
-/// One exchange for the host's own HTTP stack (opamp_client_use_custom_transport). Borrowed in on_request or from its event.
-/// Ended once, from any thread, by opamp_request_complete or opamp_request_fail; to end it later keep it with
-/// opamp_request_ref. When the last reference goes before it was ended it fails as not reached; one that is never ended
-/// meets its time. Retry-After, limits and errors stay with the library.
+/// One exchange for the host's own HTTP stack (opamp_client_use_custom_transport). Borrowed in
+/// on_request or from its event. Ended once, from any thread, by opamp_request_complete or
+/// opamp_request_fail; to end it later keep it with opamp_request_ref. When the last reference goes
+/// before it was ended it fails as not reached; one that is never ended meets its time.
+/// Retry-After, limits and errors stay with the library.
 pub struct opamp_request {
     life: Life,
     request: HostRequest,
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn opamp_request_url(request: *const opamp_request, out: *
     });
 }
 
-/// The header at a position; send them all. Accept-Encoding is not among them: an HTTP stack that asks for gzip undoes it.
-/// Outputs borrow from the request; each may be NULL.
+/// The header at a position; send them all. Accept-Encoding is not among them: an HTTP stack that
+/// asks for gzip undoes it. Outputs borrow from the request; each may be NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND past the end. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -134,12 +135,12 @@ pub unsafe extern "C" fn opamp_request_timeout_ms(
     )
 }
 
-/// Ends the request with the answer of the server, whatever its status. headers: `header_count` names, each followed by
-/// its value, so 2 * header_count texts; those that count are Content-Type, Content-Encoding and Retry-After. body: as
-/// the headers describe it. All is copied.
+/// Ends the request with the answer of the server, whatever its status. headers: `header_count`
+/// names, each followed by its value, so 2 * header_count texts; those that count are Content-Type,
+/// Content-Encoding and Retry-After. body: as the headers describe it. All is copied.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (a status outside 100 to 999, a NULL text),
-/// OPAMP_E_STATE (ended before, or nobody waits any more: harmless). Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (a status outside 100 to
+/// 999, a NULL text), OPAMP_E_STATE (ended before, or nobody waits any more: harmless). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_request_complete(
     request: *mut opamp_request,
@@ -198,11 +199,12 @@ unsafe fn pairs(headers: *const *const c_char, count: usize) -> Outcome<Vec<(Str
     Ok(pairs)
 }
 
-/// Ends the request without an answer. reached_server: 0 when surely no byte of it came to the server, else 1 (then its
-/// sequence number counts as used). text: why, copied; shown in events and logs, cut to 256 bytes; NULL: nothing to say.
+/// Ends the request without an answer. reached_server: 0 when surely no byte of it came to the
+/// server, else 1 (then its sequence number counts as used). text: why, copied; shown in events and
+/// logs, cut to 256 bytes; NULL: nothing to say.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not UTF-8), OPAMP_E_STATE (ended before, or
-/// nobody waits any more: harmless). Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not UTF-8), OPAMP_E_STATE
+/// (ended before, or nobody waits any more: harmless). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_request_fail(
     request: *mut opamp_request,
@@ -223,7 +225,8 @@ pub unsafe extern "C" fn opamp_request_fail(
     })
 }
 
-/// Adds a reference and answers the same request, which so outlives its callback or event; NULL: NULL.
+/// Adds a reference and answers the same request, which so outlives its callback or event; NULL:
+/// NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -234,7 +237,8 @@ pub unsafe extern "C" fn opamp_request_ref(request: *mut opamp_request) -> *mut 
     })
 }
 
-/// Gives a reference back; the last one frees the request, and fails it as not reached unless it was ended.
+/// Gives a reference back; the last one frees the request, and fails it as not reached unless it
+/// was ended.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. NULL or in a forked child: nothing. Since: 0.1.
 #[unsafe(no_mangle)]

@@ -57,7 +57,8 @@ pub unsafe extern "C" fn opamp_snapshot_free(snapshot: *mut opamp_snapshot) {
 
 /// One number of a snapshot: one of `enum opamp_snapshot_field`.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where there is none. Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_NOT_FOUND where there is none. Since:
+/// 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_snapshot_number(
     snapshot: *const opamp_snapshot,
@@ -82,7 +83,8 @@ pub unsafe extern "C" fn opamp_snapshot_number(
 }
 
 /// The last failure of the present run, borrowed from the snapshot; NULL: there was none. Its kind,
-/// HTTP status and text are those of opamp_error_kind, opamp_error_http_status and opamp_error_text.
+/// HTTP status and text are those of opamp_error_kind, opamp_error_http_status and
+/// opamp_error_text.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -102,9 +104,9 @@ pub unsafe extern "C" fn opamp_snapshot_last_error(
     )
 }
 
-/// Where the last failure of the present run happened: the endpoint's URL without its query, and the
-/// proxy where there is one, as `last_error_context` of the JSON. NUL-terminated, borrowed from the
-/// snapshot; NULL: there was none.
+/// Where the last failure of the present run happened: the endpoint's URL without its query, and
+/// the proxy where there is one, as `last_error_context` of the JSON. NUL-terminated, borrowed from
+/// the snapshot; NULL: there was none.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]
@@ -122,7 +124,8 @@ pub unsafe extern "C" fn opamp_snapshot_last_error_context(
     )
 }
 
-/// The snapshot as one JSON object on one line: NUL-terminated, without secrets, borrowed from the snapshot. NULL: NULL.
+/// The snapshot as one JSON object on one line: NUL-terminated, without secrets, borrowed from the
+/// snapshot. NULL: NULL.
 ///
 /// Threads: any. Callbacks: yes. Blocks: no. Errors: none. Since: 0.1.
 #[unsafe(no_mangle)]

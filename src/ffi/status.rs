@@ -2,8 +2,8 @@
 
 use crate::agent::{Code, Error, Kind, Reason};
 
-/// What a call answers: 0 is good, negative is bad, never positive. One of `enum opamp_status_code`; later releases may
-/// add codes, so treat an unknown negative one as a failure.
+/// What a call answers: 0 is good, negative is bad, never positive. One of `enum
+/// opamp_status_code`; later releases may add codes, so treat an unknown negative one as a failure.
 #[allow(non_camel_case_types)]
 pub type opamp_status = i32;
 
@@ -15,7 +15,8 @@ pub enum opamp_status_code {
     OPAMP_OK = 0,
     /// A pointer, length, text or value that can not be right.
     OPAMP_E_INVALID_ARG = -1,
-    /// Not now: already started, not running, already ended, frozen, or settings are fixed while an agent runs.
+    /// Not now: already started, not running, already ended, frozen, or settings are fixed while an
+    /// agent runs.
     OPAMP_E_STATE = -2,
     /// The bound passed; the handle is good, call again.
     OPAMP_E_TIMEOUT = -3,
@@ -58,7 +59,8 @@ impl From<Code> for opamp_status_code {
     }
 }
 
-/// A call that did not do what it was asked: the code it answers, and the explanation for an `opamp_error`.
+/// A call that did not do what it was asked: the code it answers, and the explanation for an
+/// `opamp_error`.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) code: opamp_status_code,

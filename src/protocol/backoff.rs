@@ -6,8 +6,8 @@ use super::{
     random::{Purpose, Random},
 };
 
-/// The first retry comes within the spread, so that a fleet that lost one server comes back evenly; the later ones wait
-/// half of a growing top and up to the same again.
+/// The first retry comes within the spread, so that a fleet that lost one server comes back evenly;
+/// the later ones wait half of a growing top and up to the same again.
 pub(super) fn delay(config: &Config, failures: u32, random: &mut Random) -> Duration {
     if failures <= 1 {
         return random.up_to(Purpose::Backoff, config.first_retry_spread);

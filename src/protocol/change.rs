@@ -6,8 +6,8 @@ use bytes::Bytes;
 use super::config::Uid;
 use crate::proto;
 
-/// One thing that the host set or asked for. Values are shared, never copied; one that equals the present value changes
-/// nothing.
+/// One thing that the host set or asked for. Values are shared, never copied; one that equals the
+/// present value changes nothing.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Change {
     Description(Arc<proto::AgentDescription>),
@@ -28,7 +28,8 @@ pub enum Change {
     PollNow,
     /// The full state once more.
     ReportFullState,
-    /// WebSocket: goodbye, close, connect again. HTTP: a message now (the shell drops the kept connection).
+    /// WebSocket: goodbye, close, connect again. HTTP: a message now (the shell drops the kept
+    /// connection).
     Reconnect,
     /// Asks for the end of all that was set before: exactly one [`super::Event::SendDone`] answers.
     Report {
@@ -38,7 +39,8 @@ pub enum Change {
         /// Send a message even if nothing is pending.
         force_message: bool,
     },
-    /// Whoever asked for the report with this ticket waits no longer: it takes no place, and nothing answers.
+    /// Whoever asked for the report with this ticket waits no longer: it takes no place, and
+    /// nothing answers.
     WithdrawReport(u64),
 }
 

@@ -1,6 +1,7 @@
 //! Composes an AgentToServer. Bytes are built at the moment they leave, from what is true then.
 //!
-//! The message is written field by field from shared parts: a prost struct would want a copy of every map.
+//! The message is written field by field from shared parts: a prost struct would want a copy of
+//! every map.
 use std::ops::Range;
 
 use super::{

@@ -13,7 +13,8 @@ pub enum Policy {
     WebSocket,
 }
 
-/// The values that this release uses unless the host says otherwise. The table of defaults names them.
+/// The values that this release uses unless the host says otherwise. The table of defaults names
+/// them.
 pub mod defaults {
     use std::time::Duration;
 
@@ -46,7 +47,8 @@ pub mod defaults {
     pub const APPLYING_OVERDUE: Duration = Duration::from_secs(600);
     pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
     pub const TEXT_LIMIT: usize = 256;
-    /// A whole exchange, the transport's own bound; the core only notices that it was passed by far.
+    /// A whole exchange, the transport's own bound; the core only notices that it was passed by
+    /// far.
     pub const EXCHANGE_LIMIT: Duration = Duration::from_secs(60);
 }
 

@@ -33,8 +33,8 @@ impl Core {
         }
     }
 
-    /// Good news from the peer: what it has read by now is confirmed (rule 5 of the design). Not on the way out: it may have
-    /// refused with UNAVAILABLE what it read.
+    /// Good news from the peer: what it has read by now is confirmed (rule 5 of the design). Not on
+    /// the way out: it may have refused with UNAVAILABLE what it read.
     pub(super) fn on_answer(&mut self) {
         let upto = match &mut self.upstream.link {
             Link::Exchange(exchange) => exchange.mark,
@@ -69,8 +69,8 @@ impl Core {
         }
     }
 
-    /// The peer has read news, and neither answered nor refused them nor closed: that is all it has to say. On this
-    /// connection nothing waits for answers any more (SYNC-02, SYNC-27).
+    /// The peer has read news, and neither answered nor refused them nor closed: that is all it has
+    /// to say. On this connection nothing waits for answers any more (SYNC-02, SYNC-27).
     pub(super) fn on_response_timeout(&mut self) {
         let Link::Open(session) = &mut self.upstream.link else {
             return;

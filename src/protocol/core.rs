@@ -52,8 +52,8 @@ pub(super) enum Stage {
 }
 
 impl Core {
-    /// An agent that does nothing before [`super::Input::Start`]; set its parts first. `seed` decides all that is random:
-    /// two agents with one seed are in step.
+    /// An agent that does nothing before [`super::Input::Start`]; set its parts first. `seed`
+    /// decides all that is random: two agents with one seed are in step.
     #[must_use]
     pub fn new(config: Config, carry: PersistentState, now: Time, seed: u64) -> Self {
         Self {

@@ -1,4 +1,5 @@
-//! The two calls that drive a core: `handle` takes in what happened, `poll` gives what is to be done.
+//! The two calls that drive a core: `handle` takes in what happened, `poll` gives what is to be
+//! done.
 use super::{
     core::Core,
     interface::{Action, Input, SUSPENSION_GAP},

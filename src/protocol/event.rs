@@ -9,7 +9,8 @@ use crate::proto;
 /// One thing that happened. At most a handful come of one input; the shell bounds what waits.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
-    /// A WebSocket connection stands; on HTTP: the first decoded answer after the start or after a failure.
+    /// A WebSocket connection stands; on HTTP: the first decoded answer after the start or after a
+    /// failure.
     Connected {
         /// Failed tries since the last success; more than 0 is a recovery.
         after_failures: u32,
@@ -68,7 +69,8 @@ pub struct Message {
 #[derive(Clone, PartialEq, Debug)]
 pub struct RemoteConfig {
     pub files: Arc<proto::AgentConfigMap>,
-    /// Empty: the server gave none, so no status can name this offer. Small, and not a part of the received buffer.
+    /// Empty: the server gave none, so no status can name this offer. Small, and not a part of the
+    /// received buffer.
     pub hash: Bytes,
 }
 
@@ -107,8 +109,8 @@ pub enum WarningKind {
     BadNewUid,
     /// A message over the limit was not sent; what it carried is held back.
     RequestTooLarge,
-    /// The server asks for full state, or for another uid, or offers known configurations in turn, again and again; it is
-    /// served ever more rarely.
+    /// The server asks for full state, or for another uid, or offers known configurations in turn,
+    /// again and again; it is served ever more rarely.
     ServerAsksTooOften,
     /// The host never answered an offer.
     OfferUnanswered,

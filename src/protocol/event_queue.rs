@@ -1,5 +1,5 @@
-//! Events on their way to the application. What a peer can provoke has a rate limit per kind: the newest waits, those
-//! left out are counted (LOG-11).
+//! Events on their way to the application. What a peer can provoke has a rate limit per kind: the
+//! newest waits, those left out are counted (LOG-11).
 use std::collections::VecDeque;
 
 use bytes::Bytes;

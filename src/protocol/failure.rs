@@ -1,17 +1,20 @@
 //! How a try failed, as a transport tells it.
 use std::{sync::Arc, time::Duration};
 
-/// Why and how an exchange or a connection ended. Its text is for the host and already without secrets.
+/// Why and how an exchange or a connection ended. Its text is for the host and already without
+/// secrets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// Decides about the sequence number of the message that was on its way.
     pub reached: ReachedServer,
-    /// It happened on a kept connection, before a byte of an answer: the try is repeated at once, once (HTTP-14).
+    /// It happened on a kept connection, before a byte of an answer: the try is repeated at once,
+    /// once (HTTP-14).
     pub reused: bool,
     pub kind: FailKind,
     /// The status of the HTTP answer (of the exchange or of the upgrade), when there was one.
     pub status: Option<u16>,
-    /// From Retry-After; an HTTP-date is already a duration; absent when it was in the past or unreadable.
+    /// From Retry-After; an HTTP-date is already a duration; absent when it was in the past or
+    /// unreadable.
     pub retry_after: Option<Duration>,
     pub text: Arc<str>,
 }
@@ -85,7 +88,8 @@ pub(super) enum RetryPolicy {
     NewHeaders,
     /// Other answers that repeat themselves when asked again: the next poll.
     NextPoll,
-    /// A redirect that was not followed: each try is a chain of requests, so it is not repeated with each of many polls.
+    /// A redirect that was not followed: each try is a chain of requests, so it is not repeated
+    /// with each of many polls.
     LaterPoll,
     Backoff,
 }

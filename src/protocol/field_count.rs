@@ -1,10 +1,10 @@
 //! Counts the fields of a ServerToAgent before it is decoded, without allocating (RCV-10).
 //!
-//! Two bytes on the wire can become a struct of hundreds in memory, so it is their number that must be bounded, not only
-//! their length. What is malformed is left to the decoder, which says where.
+//! Two bytes on the wire can become a struct of hundreds in memory, so it is their number that must
+//! be bounded, not only their length. What is malformed is left to the decoder, which says where.
 
-/// The fields of a message type that hold messages themselves, and for how many fields such a one counts: a map entry with
-/// a large value costs more memory than its two bytes let fear.
+/// The fields of a message type that hold messages themselves, and for how many fields such a one
+/// counts: a map entry with a large value costs more memory than its two bytes let fear.
 struct Type(&'static [(u64, &'static Self, u32)]);
 
 static SERVER_TO_AGENT: Type = Type(&[
@@ -56,9 +56,11 @@ static PACKAGE_ENTRY: Type = Type(&[(2, &PACKAGE, 1)]);
 static PACKAGE: Type = Type(&[(3, &FILE, 1)]);
 static FILE: Type = Type(&[(4, &HEADERS, 1)]);
 
-/// Whether the message has at most `limit` fields, at any depth. Stops where the bytes make no sense.
+/// Whether the message has at most `limit` fields, at any depth. Stops where the bytes make no
+/// sense.
 pub fn has_field_count_at_most(limit: u32, message: &[u8]) -> bool {
-    // The dearest field counts for four and has two bytes: most messages are too short for too many.
+    // The dearest field counts for four and has two bytes: most messages are too short for too
+    // many.
     if message.len() <= limit as usize / 2 {
         return true;
     }

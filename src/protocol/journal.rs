@@ -6,7 +6,8 @@ use super::{failure::Failure, time::Time};
 pub enum AgentState {
     /// Not started yet.
     Idle,
-    /// A connection or an exchange is on its way, and the server has not answered since the start or the last failure.
+    /// A connection or an exchange is on its way, and the server has not answered since the start
+    /// or the last failure.
     Connecting,
     /// The last try succeeded.
     Connected,

@@ -41,8 +41,8 @@ pub(super) struct Session {
     pub(super) unwritten: bool,
     /// Messages built on this connection.
     pub(super) sent: u64,
-    /// The message whose answer (and pong, if it carries news) is awaited for a moment before the next one leaves; a
-    /// verdict does not wait.
+    /// The message whose answer (and pong, if it carries news) is awaited for a moment before the
+    /// next one leaves; a verdict does not wait.
     pub(super) awaited: Option<Awaited>,
     /// The last message with news.
     pub(super) last_news: MessageIndex,
@@ -64,7 +64,8 @@ pub(super) struct Session {
     pub(super) owed: u32,
     /// None had when the last message came.
     pub(super) is_unasked: bool,
-    /// A message left before the answer to the last one came: which one an answer belongs to is a guess from then on.
+    /// A message left before the answer to the last one came: which one an answer belongs to is a
+    /// guess from then on.
     pub(super) is_unclear: bool,
     /// A message could be decoded: one half of "stable".
     pub(super) answered: bool,
@@ -259,7 +260,8 @@ impl Session {
         self.heard_after = self.last_news;
     }
 
-    /// The peer has read the last news, and spoke before it said so: only what it says to another message confirms them.
+    /// The peer has read the last news, and spoke before it said so: only what it says to another
+    /// message confirms them.
     pub(super) const fn is_confirmation_late(&self) -> bool {
         self.prodded < self.last_news
             && self.ponged == self.last_news

@@ -12,7 +12,8 @@ use super::{
     timers::Timer,
 };
 
-/// How long the next news wait for the answer to the last message (WebSocket): so that most errors find theirs.
+/// How long the next news wait for the answer to the last message (WebSocket): so that most errors
+/// find theirs.
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Core {

@@ -5,9 +5,10 @@
 //!   Action ◄── poll  ◄── what was to be told ─► what must leave now, built now ─► when to come back
 //! ```
 //!
-//! Rule of use: one [`Core::handle`], then [`Core::poll`] until it answers [`Action::Wait`]; only then the next `handle`.
-//! (Before [`Input::Start`] any number of `handle`s may follow each other.) `handle` never fails: what a peer did wrong
-//! becomes an [`Event`], what a host did wrong was refused before it came here.
+//! Rule of use: one [`Core::handle`], then [`Core::poll`] until it answers [`Action::Wait`]; only
+//! then the next `handle`. (Before [`Input::Start`] any number of `handle`s may follow each other.)
+//! `handle` never fails: what a peer did wrong becomes an [`Event`], what a host did wrong was
+//! refused before it came here.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 

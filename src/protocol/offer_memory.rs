@@ -24,7 +24,8 @@ pub(super) struct OfferMemory {
     failed: Vec<FailedOffer>,
     /// Digests of the offers of this run, the newest last.
     seen: VecDeque<u64>,
-    /// The last offer came before, or was answered without the application: a server could have its status without end.
+    /// The last offer came before, or was answered without the application: a server could have its
+    /// status without end.
     is_rate_limited: bool,
 }
 

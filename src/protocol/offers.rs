@@ -162,8 +162,8 @@ impl Offers {
         }
     }
 
-    /// The host's word, which the caller has checked with [`PersistentState::is_verdict_for`]. Answers whether the host still owes
-    /// the last word on the last offer.
+    /// The host's word, which the caller has checked with [`PersistentState::is_verdict_for`].
+    /// Answers whether the host still owes the last word on the last offer.
     pub(super) fn on_verdict(&mut self, status: &RemoteConfigStatus) -> bool {
         let hash = status.hash();
         match status.state() {
@@ -186,7 +186,8 @@ impl Offers {
         self.is_host_busy()
     }
 
-    /// The time for the last word is over; the verdict that the host should have given, if it had begun.
+    /// The time for the last word is over; the verdict that the host should have given, if it had
+    /// begun.
     pub(super) fn on_overdue(&mut self, config: &Config) -> Option<RemoteConfigStatus> {
         let last = self
             .last

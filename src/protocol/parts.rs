@@ -16,7 +16,8 @@ pub enum Part {
     Capabilities,
 }
 
-/// What there is to know of a part beside its value ([`super::value::Value`] says how that is compared and encoded).
+/// What there is to know of a part beside its value ([`super::value::Value`] says how that is
+/// compared and encoded).
 struct Row {
     part: Part,
     /// In the words of the documentation.
@@ -75,7 +76,8 @@ impl Part {
         TABLE[self as usize].field
     }
 
-    /// Whether it may be sent with these capabilities (SYNC-13, SYNC-14); a server's of 0 are not told yet.
+    /// Whether it may be sent with these capabilities (SYNC-13, SYNC-14); a server's of 0 are not
+    /// told yet.
     pub(super) fn is_allowed(self, agent: u64, server: u64) -> bool {
         let row = &TABLE[self as usize];
         let (needed, accepted) = (row.agent as u64, row.server as u64);

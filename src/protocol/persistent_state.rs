@@ -53,8 +53,8 @@ impl PersistentState {
         }
     }
 
-    /// Whether the host may give a verdict on the offer with this hash: the last one offered, the last one reported, or
-    /// any before the first offer (LOG-05).
+    /// Whether the host may give a verdict on the offer with this hash: the last one offered, the
+    /// last one reported, or any before the first offer (LOG-05).
     #[must_use]
     pub fn is_verdict_for(&self, hash: &[u8]) -> bool {
         let reported = self

@@ -1,6 +1,7 @@
 //! What should happen next, and when: what is asked for, and the gate that may forbid it.
 //!
-//! Nothing here is a timer that someone must remember to set: the next deadline is computed from what is true.
+//! Nothing here is a timer that someone must remember to set: the next deadline is computed from
+//! what is true.
 use super::{
     config::Policy,
     core::{Core, Stage, Stop},
@@ -88,7 +89,8 @@ impl Core {
         earlier(self.timers.next(), told)
     }
 
-    /// When the next message or connection is due; `None` while it waits for something else than time.
+    /// When the next message or connection is due; `None` while it waits for something else than
+    /// time.
     pub(super) fn plan(&self) -> Option<Deadline> {
         let next_request = match &self.upstream.link {
             Link::Down if !self.is_started => None,
@@ -210,7 +212,8 @@ impl Core {
         }
     }
 
-    /// Before the end that is begun something is to be said: the goodbye, or on a detach what is pending.
+    /// Before the end that is begun something is to be said: the goodbye, or on a detach what is
+    /// pending.
     fn has_last_words(&self) -> bool {
         let may_report = || self.upstream.gate.closed(self.now).is_none();
         self.says_goodbye() || !self.state.reported.pending().is_empty() && may_report()

@@ -1,4 +1,5 @@
-//! Known bugs, planted one at a time by a test, to see whether the simulation finds them. Never in an installed library.
+//! Known bugs, planted one at a time by a test, to see whether the simulation finds them. Never in
+//! an installed library.
 use std::cell::Cell;
 
 /// Each changes one line of the core.

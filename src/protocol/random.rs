@@ -1,4 +1,5 @@
-//! Randomness without a generator: each draw is a function of the seed, its purpose and how often it was drawn before.
+//! Randomness without a generator: each draw is a function of the seed, its purpose and how often
+//! it was drawn before.
 use std::time::Duration;
 
 use super::time::micros;

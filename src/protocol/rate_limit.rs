@@ -32,7 +32,8 @@ impl UpdateRateLimit {
         self.full - self.ahead
     }
 
-    /// Takes one if there is one. What leaves for another reason goes along for free, so nothing is owed.
+    /// Takes one if there is one. What leaves for another reason goes along for free, so nothing is
+    /// owed.
     pub fn spend(&mut self, now: Time) {
         if self.next() <= now {
             self.full = self.full.max(now) + self.period;

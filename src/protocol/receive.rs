@@ -61,7 +61,8 @@ impl Core {
         }
         // From `Bytes`, so that bodies become slices of what was received.
         let mut source = bytes.clone();
-        // By reference, like prost's `decode`: another type of source would be another copy of the whole decoder.
+        // By reference, like prost's `decode`: another type of source would be another copy of the
+        // whole decoder.
         message.merge(&mut source).map_err(|_| Problem::Malformed)?;
         if let Some(text) = long_hash(message) {
             return Err(Problem::LongHash(text));

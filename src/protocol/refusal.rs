@@ -50,8 +50,8 @@ impl Core {
         self.journal.last_error = Some((self.now, failure));
     }
 
-    /// Holds back what was refused. Over WebSocket an error names no message: it is about the one that was read and not yet
-    /// answered, else about the last one with news.
+    /// Holds back what was refused. Over WebSocket an error names no message: it is about the one
+    /// that was read and not yet answered, else about the last one with news.
     fn hold_back_rejected(&mut self) -> Parts {
         match &mut self.upstream.link {
             Link::Exchange(exchange) => self.state.reported.on_refused(exchange.mark),

@@ -1,5 +1,5 @@
-//! Offers of remote configurations on their way to the host: what it has not seen goes at once, what a server offers in turn
-//! has a budget (LOG-11).
+//! Offers of remote configurations on their way to the host: what it has not seen goes at once,
+//! what a server offers in turn has a budget (LOG-11).
 use std::time::Duration;
 
 use super::{

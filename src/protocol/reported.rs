@@ -1,7 +1,7 @@
 //! How far the server knows each reported part.
 //!
-//! What is pending is computed from four generations, never stored: a send takes nothing out, so a send that failed has
-//! nothing to put back.
+//! What is pending is computed from four generations, never stored: a send takes nothing out, so a
+//! send that failed has nothing to put back.
 use super::{
     digest::digest,
     parts::{Part, Parts, TooLarge},
@@ -29,7 +29,8 @@ struct ReportState {
     too_large: Option<u64>,
 }
 
-/// A message, counted from 1 in the order of building. Unlike a sequence number it is never given twice.
+/// A message, counted from 1 in the order of building. Unlike a sequence number it is never given
+/// twice.
 pub(super) type MessageIndex = u64;
 
 /// GenerationSet at one moment: what a report waits for.
@@ -175,7 +176,8 @@ impl ReportedState {
         }
     }
 
-    /// The server refuses what this message carried: held back until it changes. Answers which parts these are.
+    /// The server refuses what this message carried: held back until it changes. Answers which
+    /// parts these are.
     pub(super) fn on_refused(&mut self, mark: MessageIndex) -> Parts {
         self.refuse(|known| known.sent_in == mark)
     }
@@ -204,8 +206,8 @@ impl ReportedState {
         refused
     }
 
-    /// A refusal names no message, so one that the peer has perhaps never read may have been blamed for another: what was in
-    /// it is not held back any longer than the connection lasted.
+    /// A refusal names no message, so one that the peer has perhaps never read may have been blamed
+    /// for another: what was in it is not held back any longer than the connection lasted.
     pub(super) fn on_lost_unread(&mut self, read: MessageIndex) {
         for known in &mut self.known {
             if std::mem::take(&mut known.refused_in) > read {
@@ -340,7 +342,8 @@ impl ReportedState {
         self.known.map(|known| known.wanted)
     }
 
-    /// Of what was set up to `upto`: what is not confirmed yet, and whether some of it is held back.
+    /// Of what was set up to `upto`: what is not confirmed yet, and whether some of it is held
+    /// back.
     pub(super) fn missing(&self, upto: &GenerationSet) -> (Parts, bool) {
         let missing = |part: &Part| {
             self.is_allowed(*part) && self.known[*part as usize].confirmed < upto[*part as usize]
@@ -373,7 +376,8 @@ impl ReportedState {
         parts
     }
 
-    /// What may be sent again, after it might not for a while, is reported afresh, if it was not refused.
+    /// What may be sent again, after it might not for a while, is reported afresh, if it was not
+    /// refused.
     fn renew_returned(&mut self, before: Parts) {
         for part in Part::all() {
             if self.is_allowed(part) && !before.has(part) {

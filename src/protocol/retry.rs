@@ -66,7 +66,8 @@ impl Core {
         self.upstream.gate.close(until, Timer::RetryAfter);
     }
 
-    /// It says so again: what the host was told of the next try holds, unless the time asked for is longer (LOG-01).
+    /// It says so again: what the host was told of the next try holds, unless the time asked for is
+    /// longer (LOG-01).
     pub(super) fn extend_delay(&mut self, asked: Option<Duration>) {
         let config = &self.config;
         let least = asked.map_or(config.overload_floor, |asked| {
@@ -109,7 +110,8 @@ impl Core {
         backoff::delay(&self.config, self.upstream.backoffs, &mut self.random)
     }
 
-    /// After a session that lasted and in which the server spoke, its failure is the first of a row (WS-10).
+    /// After a session that lasted and in which the server spoke, its failure is the first of a row
+    /// (WS-10).
     pub(super) fn reset_backoff_if_stable(&mut self) {
         let Link::Open(session) = &self.upstream.link else {
             return;

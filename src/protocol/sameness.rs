@@ -1,4 +1,5 @@
-//! Whether a description says the same as another: attributes are sets, in whatever order they stand (SYNC-28).
+//! Whether a description says the same as another: attributes are sets, in whatever order they
+//! stand (SYNC-28).
 use crate::{
     order::sorted,
     proto::{AgentDescription, AnyValue, KeyValue, any_value::Value},

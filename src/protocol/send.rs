@@ -10,7 +10,8 @@ use super::{
     timers::Timer,
 };
 
-/// How much longer than its limit an exchange may take before the core stops waiting for its transport.
+/// How much longer than its limit an exchange may take before the core stops waiting for its
+/// transport.
 const EXCHANGE_SLACK: Duration = Duration::from_secs(5);
 
 impl Core {
@@ -23,7 +24,8 @@ impl Core {
         Action::Connect { id }
     }
 
-    /// Builds the next message. `None`: something in it was too large and is held back, so the plan has changed.
+    /// Builds the next message. `None`: something in it was too large and is held back, so the plan
+    /// has changed.
     pub(super) fn build(&mut self, goodbye: bool, out: &mut Vec<u8>) -> Option<Action> {
         // A goodbye that is no stop is followed by a new connection, which carries what is pending.
         let bare = goodbye && self.stop.is_none();
@@ -107,7 +109,8 @@ impl Core {
             });
             return Action::Send { id, marker: None };
         };
-        // Who waits for a confirmation that did not come asks for a pong, too: the peer's silence then counts.
+        // Who waits for a confirmation that did not come asks for a pong, too: the peer's silence
+        // then counts.
         let asks = !has_news && self.state.tickets.are_waiting();
         let is_marked = !is_last && (has_news || asks);
         session.sent += 1;
@@ -118,7 +121,8 @@ impl Core {
         if is_last {
             session.leaving = Some(Leaving::Said);
         } else {
-            // What carries no news waits for its answer alone: one answer at a time, so that each finds its message.
+            // What carries no news waits for its answer alone: one answer at a time, so that each
+            // finds its message.
             let ponged = !is_marked;
             session.awaited = (!session.is_quiet).then_some(Awaited {
                 mark,

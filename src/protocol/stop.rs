@@ -1,6 +1,7 @@
 //! The end of an agent, and of a WebSocket connection that we end ourselves.
 //!
-//! `build` in `send.rs` is the only place that sets agent_disconnect, and these steps are the only ones that ask for it.
+//! `build` in `send.rs` is the only place that sets agent_disconnect, and these steps are the only
+//! ones that ask for it.
 use std::time::Duration;
 
 use super::{
@@ -90,7 +91,8 @@ impl Core {
         }
     }
 
-    /// WS-15: every end that we begin on a working connection starts with a goodbye, and all of it is bounded.
+    /// WS-15: every end that we begin on a working connection starts with a goodbye, and all of it
+    /// is bounded.
     pub(super) fn send_disconnect(&mut self) {
         if let Link::Open(session) = &mut self.upstream.link {
             if session.leaving.is_none() {

@@ -84,7 +84,8 @@ impl Tickets {
         !self.waiting.is_empty()
     }
 
-    /// Whether a ticket still waits for a message of its own; `sent` was the last one on this connection that may be it.
+    /// Whether a ticket still waits for a message of its own; `sent` was the last one on this
+    /// connection that may be it.
     pub(super) fn want_message(&self, sent: MessageIndex) -> bool {
         self.waiting.iter().any(|ticket| {
             ticket

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-/// Microseconds since the shell's epoch. The shell's clock never goes back and also runs while the machine sleeps
-/// (CLOCK_BOOTTIME).
+/// Microseconds since the shell's epoch. The shell's clock never goes back and also runs while the
+/// machine sleeps (CLOCK_BOOTTIME).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(NonZeroU64);
 

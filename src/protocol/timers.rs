@@ -1,8 +1,8 @@
 //! When the core wants to be called again, and why.
 use super::time::Time;
 
-/// Why the core wants to be called. The first five are set and fire in this order; the others are computed from what is
-/// wished and what forbids it, so they can not be forgotten.
+/// Why the core wants to be called. The first five are set and fire in this order; the others are
+/// computed from what is wished and what forbids it, so they can not be forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Timer {
     /// The stop grace is over.

@@ -1,4 +1,5 @@
-//! The server that an agent talks to, and how: what is open or on its way, what forbids and what wants the next message.
+//! The server that an agent talks to, and how: what is open or on its way, what forbids and what
+//! wants the next message.
 use bytes::Bytes;
 
 use super::{

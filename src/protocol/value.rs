@@ -1,4 +1,5 @@
-//! The values of the reported parts: how they compare, and how they are encoded. They are shared, never copied.
+//! The values of the reported parts: how they compare, and how they are encoded. They are shared,
+//! never copied.
 use std::sync::Arc;
 
 use prost::Message;

@@ -215,8 +215,8 @@ pub(crate) fn read_plain(
     Ok(body.into())
 }
 
-/// The same with gzip undone. A bomb costs no more than the limit and the decoder's window, and what unpacks to
-/// nothing ends, too.
+/// The same with gzip undone. A bomb costs no more than the limit and the decoder's window, and
+/// what unpacks to nothing ends, too.
 pub(crate) fn read_gzip(source: &mut impl Read, limit: usize) -> Result<Bytes, BodyError> {
     let mut noting = Noting {
         source,

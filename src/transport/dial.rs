@@ -12,7 +12,8 @@ use super::wake::poll_entry;
 
 /// How long an address may stay silent before the next one is tried beside it (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
-/// Between two looks at a unix socket whose backlog is full: the kernel does not tell when it has room again.
+/// Between two looks at a unix socket whose backlog is full: the kernel does not tell when it has
+/// room again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// Reasons named in an error text.

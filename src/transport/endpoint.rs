@@ -163,7 +163,8 @@ impl Endpoint {
         self.scheme
     }
 
-    /// Name or address, without the brackets of IPv6 and perhaps with its zone, `fe80::1%eth0`. For unix sockets `localhost`.
+    /// Name or address, without the brackets of IPv6 and perhaps with its zone, `fe80::1%eth0`. For
+    /// unix sockets `localhost`.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -277,7 +278,8 @@ pub(super) fn host_and_port(
     Ok((host, port))
 }
 
-/// An IPv6 address; `%25eth0` behind it (RFC 6874) names the interface, and so does the `%eth0` of the usual tools.
+/// An IPv6 address; `%25eth0` behind it (RFC 6874) names the interface, and so does the `%eth0` of
+/// the usual tools.
 fn address(text: &str) -> Option<String> {
     let Some((address, zone)) = text.split_once('%') else {
         return text.parse::<Ipv6Addr>().ok().map(|_| text.to_owned());

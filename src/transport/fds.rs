@@ -20,8 +20,8 @@ static OURS: [AtomicU64; MOST / 64] = [const { AtomicU64::new(0) }; MOST / 64];
 /// One past the highest word ever used, so that a walk is short.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-/// What a system call just made becomes ours, under a number of 3 or more: a host that closed its standard descriptors may
-/// still print to 1 and 2, and that must not reach a server.
+/// What a system call just made becomes ours, under a number of 3 or more: a host that closed its
+/// standard descriptors may still print to 1 and 2, and that must not reach a server.
 ///
 /// # Safety
 /// A descriptor that nobody else owns, or the negative result of a call that set errno.

@@ -1,5 +1,6 @@
-//! Undoes gzip (RFC 1952) as bytes come: the members one after the other, each checked by its sum and length. Its own,
-//! because the usual crate brings tables and code for checksums that weigh more than all of this.
+//! Undoes gzip (RFC 1952) as bytes come: the members one after the other, each checked by its sum
+//! and length. Its own, because the usual crate brings tables and code for checksums that weigh
+//! more than all of this.
 
 use std::io::{self, ErrorKind, Read};
 

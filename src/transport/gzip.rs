@@ -14,7 +14,8 @@ const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 /// Packed at a time: some milliseconds.
 const PIECE: usize = 64 * 1024;
 
-/// `None` where it would not be smaller. Large bodies take a second, which can be cut as a wait can.
+/// `None` where it would not be smaller. Large bodies take a second, which can be cut as a wait
+/// can.
 pub(super) fn gzip(plain: &[u8], vigil: &mut Vigil) -> Result<Option<Vec<u8>>, Cut> {
     let flags = create_comp_flags_from_zip_params(CompressionLevel::DefaultLevel as i32, 0, 0);
     let mut packer = Box::new(CompressorOxide::new(flags));

@@ -33,9 +33,9 @@ pub(crate) enum Framing {
     Close,
 }
 
-/// Makes what is odd in the head that `bytes` begin with as RFC 9112, 5.2, wants it read: a folded line is one line, and
-/// a stray byte in a value is a blank. In fields that decide where the answer ends, and what becomes of the connection,
-/// nothing odd is borne; `Err` names the field.
+/// Makes what is odd in the head that `bytes` begin with as RFC 9112, 5.2, wants it read: a folded
+/// line is one line, and a stray byte in a value is a blank. In fields that decide where the answer
+/// ends, and what becomes of the connection, nothing odd is borne; `Err` names the field.
 pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
     // Nearly all of them have nothing odd, nor has the beginning of one.
     if parse(
@@ -132,7 +132,8 @@ fn strict_name(line: &[u8]) -> Result<Option<&'static str>, String> {
     Err(format!("header field {known} {wrong}"))
 }
 
-/// Nothing that the parser refuses: lines without a name it leaves out, control characters it does not bear.
+/// Nothing that the parser refuses: lines without a name it leaves out, control characters it does
+/// not bear.
 fn clean(line: &mut [u8], is_value: bool) {
     let mut with = if is_value { b' ' } else { 0x7f };
     for byte in line {
@@ -144,7 +145,8 @@ fn clean(line: &mut [u8], is_value: bool) {
     }
 }
 
-/// The head that `bytes` begin with, once they are [tidy]; `None` while it is not whole; `Err` says why it can not become one.
+/// The head that `bytes` begin with, once they are [tidy]; `None` while it is not whole; `Err` says
+/// why it can not become one.
 pub(crate) fn read<'h, 'b>(
     bytes: &'b [u8],
     slots: &'h mut Slots<'b>,
@@ -242,14 +244,15 @@ impl<'b> RawHead<'_, 'b> {
         }
     }
 
-    /// Whether its end is told in two ways (RFC 9112, 6.1): whoever stands between us may have gone by the other one.
+    /// Whether its end is told in two ways (RFC 9112, 6.1): whoever stands between us may have gone
+    /// by the other one.
     fn is_ambiguous(&self) -> bool {
         let has = |name| self.all(name).next().is_some();
         has("transfer-encoding") && (self.is_http_1_0 || has("content-length"))
     }
 
-    /// Any other coding was not asked for, and may hide where the body ends. Identity is none, but beside chunked some
-    /// take it for one.
+    /// Any other coding was not asked for, and may hide where the body ends. Identity is none, but
+    /// beside chunked some take it for one.
     fn is_chunked(&self) -> Result<bool, String> {
         let mut codings = self
             .all("transfer-encoding")
@@ -264,7 +267,8 @@ impl<'b> RawHead<'_, 'b> {
         }
     }
 
-    /// Several lengths must be one: who believes another one than the next hop reads another's answer.
+    /// Several lengths must be one: who believes another one than the next hop reads another's
+    /// answer.
     fn content_length(&self) -> Result<Option<u64>, String> {
         let mut length = None;
         let values = self.all("content-length");

@@ -34,7 +34,8 @@ pub enum HeaderError {
     Value(String),
 }
 
-/// An ordered set of headers, one value per name, which is kept in lower case. Its `Debug` shows names only.
+/// An ordered set of headers, one value per name, which is kept in lower case. Its `Debug` shows
+/// names only.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, String)>);
 
@@ -91,7 +92,8 @@ fn parse(name: &str, value: &str) -> Result<(String, String), HeaderError> {
     }
 }
 
-/// A token of RFC 9110, 5.6.2. By hand: the table of all names that the http crate brings along weighs 14 KiB.
+/// A token of RFC 9110, 5.6.2. By hand: the table of all names that the http crate brings along
+/// weighs 14 KiB.
 fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

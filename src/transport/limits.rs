@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The stack and what a burst or an exchange needed are given back before rests of at least this; each time costs some
-/// 25 us.
+/// The stack and what a burst or an exchange needed are given back before rests of at least this;
+/// each time costs some 25 us.
 pub const LONG_REST: Duration = Duration::from_secs(5);
 
 /// Each step has its own bound; the whole exchange, connecting included, has one on top.

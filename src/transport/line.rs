@@ -95,8 +95,9 @@ impl Line {
         self.hops > 0
     }
 
-    /// Another server than the host's own: neither its headers nor its certificate are for this one. Nor are they for what
-    /// another server chose here, unless that is just what the host asked for.
+    /// Another server than the host's own: neither its headers nor its certificate are for this
+    /// one. Nor are they for what another server chose here, unless that is just what the host
+    /// asked for.
     pub(crate) fn is_away(&self) -> bool {
         let home = &self.settings.endpoint;
         let is_home = self.at.has_origin_of(home) && target(&self.at) == target(home);

@@ -78,7 +78,8 @@ pub trait Watch: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub endpoint: Endpoint,
-    /// For TLS, with the server or with a proxy: what [`tls::TlsSettings::at_start`] made of the host's wishes.
+    /// For TLS, with the server or with a proxy: what [`tls::TlsSettings::at_start`] made of the
+    /// host's wishes.
     pub trust: Option<tls::Trust>,
     pub proxies: Proxies,
     pub redirects: Redirects,

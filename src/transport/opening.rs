@@ -6,7 +6,8 @@ use super::{Endpoint, Headers};
 
 #[derive(Debug)]
 pub(crate) struct Opening {
-    /// The first line, with the path as it was given; the whole URL where a proxy passes the request on.
+    /// The first line, with the path as it was given; the whole URL where a proxy passes the
+    /// request on.
     pub(crate) line: String,
     pub(crate) host: String,
     /// For the proxy that passes the request on; `None`: there is none.

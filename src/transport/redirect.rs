@@ -30,8 +30,8 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
-    /// Whether an answer of this status sends the same request elsewhere. A 301, 302 or 303 would make a GET of a
-    /// POST, which no OpAMP server can mean.
+    /// Whether an answer of this status sends the same request elsewhere. A 301, 302 or 303 would
+    /// make a GET of a POST, which no OpAMP server can mean.
     pub(crate) fn is_redirected_by(self, status: u16) -> bool {
         match status {
             307 | 308 => true,
@@ -42,7 +42,8 @@ impl Sent {
 }
 
 impl Redirects {
-    /// The next place on the way from `home` that has led to `at` by `hops` redirects; `Err` says why not.
+    /// The next place on the way from `home` that has led to `at` by `hops` redirects; `Err` says
+    /// why not.
     pub(crate) fn follow(
         &self,
         (home, at, hops): (&Endpoint, &Endpoint, u32),

@@ -2,8 +2,8 @@
 
 static ZEROES: [u8; 4096] = [0; 4096];
 
-/// Lengthens `bytes` to `length` with zeroes: `Vec::resize` where the library is built for size sets byte after byte, five
-/// instructions each.
+/// Lengthens `bytes` to `length` with zeroes: `Vec::resize` where the library is built for size
+/// sets byte after byte, five instructions each.
 pub(crate) fn lengthen(bytes: &mut Vec<u8>, length: usize) {
     bytes.reserve(length.saturating_sub(bytes.len()));
     while bytes.len() < length {

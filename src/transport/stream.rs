@@ -99,9 +99,9 @@ impl Stream {
         }
     }
 
-    /// Sends all, `left` counting what the kernel has taken. Where the peer answers or closes before
-    /// it has the whole, the rest stays behind without an error: what it said decides. Answers how many of
-    /// the bytes were taken.
+    /// Sends all, `left` counting what the kernel has taken. Where the peer answers or closes
+    /// before it has the whole, the rest stays behind without an error: what it said decides.
+    /// Answers how many of the bytes were taken.
     pub(crate) fn send(
         &mut self,
         bytes: &[u8],
@@ -139,7 +139,8 @@ impl Stream {
     }
 
     /// Before a kept connection is used: one system call when it is still good. Bytes that nobody
-    /// asked for make it useless, except for TLS's own, which are processed, and which do not come for ever.
+    /// asked for make it useless, except for TLS's own, which are processed, and which do not come
+    /// for ever.
     pub(crate) fn is_alive(&mut self) -> bool {
         for _ in 0..ROUNDS {
             let is_quiet = match &mut self.tls {
@@ -270,8 +271,8 @@ impl Stream {
         }
     }
 
-    /// Nothing can be sent any more; before a byte has left that is the end, afterwards the peer may
-    /// have said why.
+    /// Nothing can be sent any more; before a byte has left that is the end, afterwards the peer
+    /// may have said why.
     fn on_send_error(&mut self, error: io::Error, left: u64) -> Result<(), Cut> {
         match closed(&error) {
             Some(_) if left > 0 => {
@@ -285,8 +286,8 @@ impl Stream {
 }
 
 impl Tls {
-    /// Gets encrypted bytes, waiting for them when there are none, and processes them. At the peer's
-    /// end without notice the session's reader says so.
+    /// Gets encrypted bytes, waiting for them when there are none, and processes them. At the
+    /// peer's end without notice the session's reader says so.
     fn more(&mut self, base: &mut Base, has_more: &mut bool, vigil: &mut Vigil) -> Result<(), Cut> {
         if self.taken == self.filled {
             self.make_room(if *has_more { LARGE } else { SMALL });
@@ -319,8 +320,8 @@ impl Tls {
         }
     }
 
-    /// Like [`more`](Tls::more) for a session that itself carries another one: what is not there yet is
-    /// `WouldBlock`.
+    /// Like [`more`](Tls::more) for a session that itself carries another one: what is not there
+    /// yet is `WouldBlock`.
     pub(super) fn more_now(&mut self, socket: &Socket) -> io::Result<()> {
         if self.taken == self.filled {
             self.make_room(SMALL);

@@ -36,8 +36,8 @@ struct Peer {
 /// One reading of [`Traffic`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
-    /// Bytes of HTTP and WebSocket that left and came, headers included, TLS framing not. With the host's own
-    /// stack: the bodies.
+    /// Bytes of HTTP and WebSocket that left and came, headers included, TLS framing not. With the
+    /// host's own stack: the bodies.
     pub bytes_out: u64,
     pub bytes_in: u64,
     /// Connections made so far, and exchanges begun.

@@ -1,4 +1,5 @@
-//! What carries a stream's bytes: a socket, or TLS to a proxy over it, within which the way was opened.
+//! What carries a stream's bytes: a socket, or TLS to a proxy over it, within which the way was
+//! opened.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::RawFd;
@@ -42,7 +43,8 @@ impl Base {
         self.socket.raw_fd()
     }
 
-    /// For a connection that lives long: what was sent is acknowledged in time, and little waits in the kernel.
+    /// For a connection that lives long: what was sent is acknowledged in time, and little waits in
+    /// the kernel.
     pub(super) fn watch_over(&self, unacknowledged: Duration, unsent: usize) {
         self.socket.set_user_timeout(unacknowledged);
         self.socket.set_unsent_limit(unsent);

@@ -43,7 +43,8 @@ impl<'v> Wire<'v> {
         }
     }
 
-    /// Sends one piece after the other. Where the peer speaks first, something is left of them: what it says decides.
+    /// Sends one piece after the other. Where the peer speaks first, something is left of them:
+    /// what it says decides.
     pub(crate) fn send(&mut self, pieces: &mut [&[u8]]) -> Result<(), Cut> {
         self.vigil.enter(Step::Send, None);
         for piece in pieces {

@@ -1,10 +1,12 @@
-//! One agent of a fleet. They only share the server, and that answers by the time alone, so each is played by itself.
+//! One agent of a fleet. They only share the server, and that answers by the time alone, so each is
+//! played by itself.
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use opamp::{proto::AgentCapabilities as Agent, protocol::*};
 
-/// The one server of the fleet: away for a while. Then it refuses connections, or puts off for so long.
+/// The one server of the fleet: away for a while. Then it refuses connections, or puts off for so
+/// long.
 pub(crate) struct Server {
     pub(crate) away: Range<Duration>,
     pub(crate) put_off: Option<Duration>,

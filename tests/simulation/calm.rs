@@ -1,4 +1,5 @@
-//! Nothing goes wrong any more: in the end both sides agree, and the agent says goodbye or goes without a word.
+//! Nothing goes wrong any more: in the end both sides agree, and the agent says goodbye or goes
+//! without a word.
 use std::time::Duration;
 
 use opamp::{proto::AgentCapabilities, protocol::*};
@@ -52,7 +53,8 @@ impl World<'_> {
             self.watch.refusals.on_new_status();
             return change.map_or(Ok(()), |change| self.feed(Input::Host(change)));
         }
-        // Without heartbeats a server over WebSocket must speak first, also one that has refused the first report.
+        // Without heartbeats a server over WebSocket must speak first, also one that has refused
+        // the first report.
         let is_quiet = self.net.is_empty() && self.wait.is_none();
         if let Some(id) = self.watch.open.filter(|_| is_quiet) {
             self.speak(id, PAUSE, self.watch.refusals.are_some);
@@ -60,7 +62,8 @@ impl World<'_> {
         self.advance()
     }
 
-    /// Whether the server knows all that is true of the agent, but for what it refused, and a goodbye would have a way.
+    /// Whether the server knows all that is true of the agent, but for what it refused, and a
+    /// goodbye would have a way.
     fn is_agreed(&self) -> bool {
         let ends = |net: &Net| matches!(net, Net::ToAgent(_, Fact::Over(_), _));
         // Who never pongs confirms nothing that waits for it.

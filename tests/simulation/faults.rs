@@ -1,5 +1,6 @@
-//! What can go wrong, how often it does in one run (a swarm: each run draws its own rates), and the byte string that every
-//! choice of the world comes from. When that is used up, each answer is the calm one: nothing goes wrong.
+//! What can go wrong, how often it does in one run (a swarm: each run draws its own rates), and the
+//! byte string that every choice of the world comes from. When that is used up, each answer is the
+//! calm one: nothing goes wrong.
 
 macro_rules! kinds {
     ($(#[$doc:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
@@ -63,7 +64,8 @@ const ALWAYS: u32 = 256;
 impl Swarm {
     pub(crate) fn draw(choices: &mut Choices<'_>) -> Self {
         let mut swarm = Self {
-            // A WebSocket run takes more inputs for a message: fewer of them fit into a byte string.
+            // A WebSocket run takes more inputs for a message: fewer of them fit into a byte
+            // string.
             is_http: choices.below(10) <= 6,
             pongs: choices.of([Pongs::BeforeAnswer, Pongs::AfterAnswer, Pongs::Never]),
             asks: choices.below(2) == 0,

@@ -1,4 +1,5 @@
-//! What must hold on the wire at every step, judged from what the agent does and what it was told, never from its inside.
+//! What must hold on the wire at every step, judged from what the agent does and what it was told,
+//! never from its inside.
 use std::time::Duration;
 
 use opamp::{proto::AgentCapabilities, proto::AgentToServer, protocol::*};
@@ -21,7 +22,8 @@ macro_rules! rule {
 }
 pub(crate) use rule;
 
-/// Per second: the host's burst and its one a second, three full reports, a heartbeat, two retries, and one for luck.
+/// Per second: the host's burst and its one a second, three full reports, a heartbeat, two retries,
+/// and one for luck.
 const SENDS_A_SECOND: usize = 18;
 /// A burst of three, then after 1, 2, 4, 8 and 16 s.
 const HEARD_A_MINUTE: usize = 8;

@@ -1,12 +1,13 @@
-//! The protocol core against a hostile world: whatever happens on the way, in the end both sides agree.
+//! The protocol core against a hostile world: whatever happens on the way, in the end both sides
+//! agree.
 //!
 //!     cargo test --profile sim --test simulation                              20,000 seeds
 //!     OPAMP_SIM_SEEDS=1000000 cargo test --profile sim --test simulation      more of them
 //!     OPAMP_SIM_REPLAY=17 cargo test --profile sim --test simulation replay -- --nocapture
 //!                                                  one seed (or the bytes of one, in hex) as a story
 //!
-//! The world is in `world.rs` and `network.rs`, the faults in `faults.rs`, what must hold at every step in `invariants.rs`
-//! and in the end in `calm.rs`, the story in `story.rs`.
+//! The world is in `world.rs` and `network.rs`, the faults in `faults.rs`, what must hold at every
+//! step in `invariants.rs` and in the end in `calm.rs`, the story in `story.rs`.
 mod calm;
 mod faults;
 mod host;
@@ -27,7 +28,8 @@ use world::run;
 
 const SEEDS: u64 = 20_000;
 
-/// [SYNC-16]: what a failed message carried is in the next one, what was refused is not, over random fault schedules.
+/// [SYNC-16]: what a failed message carried is in the next one, what was refused is not, over
+/// random fault schedules.
 #[test]
 fn both_sides_agree_in_the_end_whatever_goes_wrong() {
     let asked = env::var("OPAMP_SIM_SEEDS").ok();
@@ -97,7 +99,8 @@ fn an_empty_string_is_a_calm_world() {
     assert!(run(&[], None).is_ok(), "nothing goes wrong");
 }
 
-/// The simulation tested: an invariant that knows nothing of a bug, one changed line of the core, finds it.
+/// The simulation tested: an invariant that knows nothing of a bug, one changed line of the core,
+/// finds it.
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn each_planted_bug_is_found_within_1000_seeds() {

@@ -340,7 +340,8 @@ impl World<'_> {
         (encoded(&answer), Said::by(&answer))
     }
 
-    /// Over WebSocket an error names no message: it must be about news, and the server must not speak unasked.
+    /// Over WebSocket an error names no message: it must be about news, and the server must not
+    /// speak unasked.
     fn may_refuse(&self, told: Told) -> bool {
         self.swarm.is_http || !told.is_nothing() && self.swarm.speaks_only_when_asked()
     }

@@ -14,7 +14,8 @@ const TOO_LARGE_AT_MOST: u32 = 6;
 #[derive(Default)]
 pub(crate) struct Refusals {
     held: Told,
-    /// Over WebSocket a refusal lasts as long as the connection, unless it is sure that the message was read.
+    /// Over WebSocket a refusal lasts as long as the connection, unless it is sure that the message
+    /// was read.
     held_here: Told,
     /// Too large for the way even alone: not sent again either when the server wants all.
     pub(crate) too_large: Told,
@@ -27,7 +28,8 @@ pub(crate) struct Refusals {
     last_sent: Option<Time>,
     /// Messages that were too large since something changed.
     too_large_heard: u32,
-    /// All that was ever refused: in the end the server may know less. Capabilities are in every message anyway.
+    /// All that was ever refused: in the end the server may know less. Capabilities are in every
+    /// message anyway.
     pub(crate) ever: Told,
     pub(crate) are_some: bool,
     pub(crate) full_wanted: Option<Time>,
@@ -91,7 +93,8 @@ impl Refusals {
         self.has_new_status = true;
     }
 
-    /// Over WebSocket an error names no message: it is clear when there is but one that it can mean.
+    /// Over WebSocket an error names no message: it is clear when there is but one that it can
+    /// mean.
     pub(crate) fn on_refused(&mut self, mut told: Told, is_clear: bool, is_read: bool) {
         self.are_some = true;
         self.ever = told.or(self.ever);

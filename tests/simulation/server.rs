@@ -25,7 +25,8 @@ pub(crate) enum Said {
         /// The server takes no effective configuration.
         narrows: bool,
     },
-    /// The parts of a message that is refused, and whether it is clear to the agent that the server has read it.
+    /// The parts of a message that is refused, and whether it is clear to the agent that the server
+    /// has read it.
     Refused(Told, bool),
     /// The parts of a message that was too large for the way.
     TooLarge(Told),
@@ -71,7 +72,8 @@ pub(crate) struct View {
 }
 
 impl Server {
-    /// Takes a message in. `all`: the agent's parts, so that the server knows a full report when it sees one.
+    /// Takes a message in. `all`: the agent's parts, so that the server knows a full report when it
+    /// sees one.
     pub(crate) fn take(&mut self, message: &AgentToServer, all: Told) {
         if self.view.uid != message.instance_uid {
             self.view = View::default();

@@ -1,7 +1,8 @@
 //! What a message says about the parts of an agent, in numbers.
 use opamp::proto::AgentToServer;
 
-/// A part's version, as carried inside its value; 0: not a word. A status counts as hash and state in one.
+/// A part's version, as carried inside its value; 0: not a word. A status counts as hash and state
+/// in one.
 pub(crate) type Version = u32;
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -38,7 +38,8 @@ pub(crate) struct World<'a> {
     story: Option<&'a mut Vec<String>>,
 }
 
-/// Plays the byte string to its end, then demands that both sides agree. A story gets one line per input and action.
+/// Plays the byte string to its end, then demands that both sides agree. A story gets one line per
+/// input and action.
 pub(crate) fn run(bytes: &[u8], story: Option<&mut Vec<String>>) -> Result<Stats, &'static str> {
     let mut choices = Choices::new(bytes);
     let swarm = Swarm::draw(&mut choices);

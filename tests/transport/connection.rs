@@ -90,7 +90,8 @@ fn bytes_that_nobody_asked_for_end_a_kept_connection() {
     let mut rig = Rig::new(&server.url());
     rig.post(b"x").unwrap();
     tell.send(()).unwrap();
-    // Either the unasked answer lies there already, or it is taken for one, or its connection is lost: never a good answer.
+    // Either the unasked answer lies there already, or it is taken for one, or its connection is
+    // lost: never a good answer.
     let mut tries = (0..3).map(|_| rig.post(b"x"));
     let second = tries.find_map(Result::ok).unwrap();
     assert_eq!(second.body, &b"b"[..]);

@@ -238,7 +238,8 @@ fn description() -> AgentDescription {
     }
 }
 
-/// Each connection gets the start of an answer and then a byte of it among a hundred tickets, or tickets alone.
+/// Each connection gets the start of an answer and then a byte of it among a hundred tickets, or
+/// tickets alone.
 fn feed(peer: TcpStream, pair: &Pair, has_bytes: bool, tell: &mpsc::Sender<()>) {
     let mut peer = Records::accept(peer, pair);
     let Ok(got) = Got::head(&mut peer) else {

@@ -144,7 +144,8 @@ fn answers_follow_the_rules_of_http() {
     assert_eq!(&*text, "HTTP 503 Service Unavailable: packed");
 }
 
-/// [LOG-11] [LIFE-03] A body that takes long to undo is not undone to its end when nobody waits for it.
+/// [LOG-11] [LIFE-03] A body that takes long to undo is not undone to its end when nobody waits for
+/// it.
 #[test]
 fn the_watch_ends_the_undoing_of_gzip() {
     let rig = Rig::new(|s| s.limits.message = 1 << 30);

@@ -651,8 +651,8 @@ fn an_interim_answer_in_the_middle_of_a_large_request_does_not_end_it() {
     server.join();
 }
 
-/// [HTTP-14] An answer that ends with its connection is whole, but the connection is gone; one whose end is
-/// known must not be followed by bytes that nobody asked for.
+/// [HTTP-14] An answer that ends with its connection is whole, but the connection is gone; one
+/// whose end is known must not be followed by bytes that nobody asked for.
 #[test]
 fn a_connection_is_kept_only_when_its_answer_ended_cleanly() {
     let until_close = b"HTTP/1.0 200 OK\r\n\r\nold".to_vec();

@@ -143,8 +143,8 @@ impl Server {
         format!("http://{}/v1/opamp", self.addr)
     }
 
-    /// Waits for the end of the script. Its sockets have no time-outs: with one, a call that a stopped process is in
-    /// would end as interrupted.
+    /// Waits for the end of the script. Its sockets have no time-outs: with one, a call that a
+    /// stopped process is in would end as interrupted.
     pub(crate) fn join(mut self) {
         let thread = self.thread.take().unwrap();
         let until = Instant::now() + 2 * LONG;

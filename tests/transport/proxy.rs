@@ -95,7 +95,8 @@ fn an_http_proxy_is_asked_to_connect_and_alone_sees_what_is_meant_for_it() {
     server.join();
 }
 
-/// [PROXY-01] [CONN-09] Over plain HTTP the proxy passes on what it can read: the whole URL, no CONNECT.
+/// [PROXY-01] [CONN-09] Over plain HTTP the proxy passes on what it can read: the whole URL, no
+/// CONNECT.
 #[test]
 fn an_http_endpoint_is_asked_for_by_its_whole_url_and_the_connection_to_the_proxy_is_kept() {
     let server = Server::start(|listener| {

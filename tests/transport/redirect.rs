@@ -250,7 +250,8 @@ fn other_redirects_are_reported_and_not_followed() {
     server.join();
 }
 
-/// [HTTP-13] [SYNC-12] The first server has seen the message, whatever happens to the connection to the next one.
+/// [HTTP-13] [SYNC-12] The first server has seen the message, whatever happens to the connection to
+/// the next one.
 #[test]
 fn a_failure_behind_a_redirect_names_its_place_and_may_have_reached_a_server() {
     let gone = TcpListener::bind("127.0.0.1:0")

@@ -1,9 +1,10 @@
 //! What a fault rule does, key by key; keys combine.
 //!
 //! A new key is a field here (with its place in [`KEYS`], unless it is of messages alone) and its
-//! effect: on answers over HTTP in `reply/answer.rs`, on frames in `reply/frames.rs`, on connections
-//! in `serve/connection.rs`. The table in README.md has a row for it, which `tests/readme.rs`
-//! demands; what it does is shown in `tests/faults.rs` or `tests/websocket_faults.rs`.
+//! effect: on answers over HTTP in `reply/answer.rs`, on frames in `reply/frames.rs`, on
+//! connections in `serve/connection.rs`. The table in README.md has a row for it, which
+//! `tests/readme.rs` demands; what it does is shown in `tests/faults.rs` or
+//! `tests/websocket_faults.rs`.
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer};

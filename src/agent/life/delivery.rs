@@ -34,7 +34,8 @@ impl Agent {
             .map_err(why_nothing)
     }
 
-    /// Calls the host for what waited at entry, or for the first that comes within the time. How many it served.
+    /// Calls the host for what waited at entry, or for the first that comes within the time. How
+    /// many it served.
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<u32> {
         self.check_poll()?;
         let host = self.enter_delivery()?;
@@ -127,7 +128,8 @@ impl Agent {
         Ok(host)
     }
 
-    /// `true`: the host freed the agent in the callback that just returned, and it is to be carried out now.
+    /// `true`: the host freed the agent in the callback that just returned, and it is to be carried
+    /// out now.
     fn leave_delivery(&self) -> bool {
         let mut life = self.life.lock();
         life.delivering = None;

@@ -1,4 +1,5 @@
-//! Where an agent stands between a start and the end of its stop: one phase, changed under one lock.
+//! Where an agent stands between a start and the end of its stop: one phase, changed under one
+//! lock.
 
 use std::{
     sync::Arc,
@@ -46,7 +47,8 @@ pub(super) struct Life {
     /// The thread that is in a callback, or in a dispatch.
     pub(super) delivering: Option<ThreadId>,
     pub(super) is_freed: bool,
-    /// Freed in a callback: the thread that was in it carries the end out once the callback has returned.
+    /// Freed in a callback: the thread that was in it carries the end out once the callback has
+    /// returned.
     pub(super) owes_end: Option<ThreadId>,
 }
 

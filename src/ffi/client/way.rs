@@ -19,13 +19,14 @@ unsafe fn header_value<'a>(name: &str, value: *const c_char) -> Outcome<Option<&
     unsafe { convert::text_or_none(value, &format!("value of the header {:?}", shown(name))) }
 }
 
-/// Sets a header of every request, or with a NULL value takes it away. Used from the next request on, so a fresh token
-/// may be set while an agent runs; after a 401 or 403 it is tried at once. Over WebSocket only a new connection has a
-/// request: opamp_agent_reconnect makes one. A `User-Agent` replaces the library's own.
-/// name, value: copied; the value is in no log line or error text.
+/// Sets a header of every request, or with a NULL value takes it away. Used from the next request
+/// on, so a fresh token may be set while an agent runs; after a 401 or 403 it is tried at once.
+/// Over WebSocket only a new connection has a request: opamp_agent_reconnect makes one. A
+/// `User-Agent` replaces the library's own. name, value: copied; the value is in no log line or
+/// error text.
 ///
-/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not legal in HTTP, or a header that the library
-/// itself must set). Since: 0.1.
+/// Threads: any. Callbacks: yes. Blocks: no. Errors: OPAMP_E_INVALID_ARG (not legal in HTTP, or a
+/// header that the library itself must set). Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_header(
     client: *mut opamp_client,
@@ -39,10 +40,11 @@ pub unsafe extern "C" fn opamp_client_set_header(
     })
 }
 
-/// Sets what stands before the library's own name in `User-Agent`, as "my-agent/1.2"; NULL: nothing. prefix: copied.
+/// Sets what stands before the library's own name in `User-Agent`, as "my-agent/1.2"; NULL:
+/// nothing. prefix: copied.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG, OPAMP_E_STATE while an agent
-/// runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG,
+/// OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_user_agent_prefix(
     client: *mut opamp_client,
@@ -57,11 +59,11 @@ pub unsafe extern "C" fn opamp_client_set_user_agent_prefix(
     )
 }
 
-/// Chooses the host's own HTTP stack (1) or the library's (0, the default): each exchange then comes as an opamp_request.
-/// WebSocket has no exchanges, so it is for HTTP endpoints alone.
+/// Chooses the host's own HTTP stack (1) or the library's (0, the default): each exchange then
+/// comes as an opamp_request. WebSocket has no exchanges, so it is for HTTP endpoints alone.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_UNSUPPORTED (a WebSocket endpoint),
-/// OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_UNSUPPORTED (a
+/// WebSocket endpoint), OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_use_custom_transport(
     client: *mut opamp_client,
@@ -73,17 +75,20 @@ pub unsafe extern "C" fn opamp_client_use_custom_transport(
     })
 }
 
-/// Reaches the server through a proxy, whatever the environment says: `[scheme://][user[:password]@]host[:port]`, the
-/// scheme one of http (also without one), https, socks5 (names are looked up here) and socks5h (by the proxy); ports 80,
-/// 443 and 1080 where none is given. User and password are percent-decoded and in no log line or error text. An http or
-/// https proxy passes on the requests of a http:// endpoint itself; for all others it is asked to CONNECT. TLS with an
-/// https proxy uses this client's own authorities and client certificate, which may then be set for a http:// endpoint,
-/// too. The host's own transport takes no notice of it. NULL: no proxy of the host's own, so that the environment decides
+/// Reaches the server through a proxy, whatever the environment says:
+/// `[scheme://][user[:password]@]host[:port]`, the scheme one of http (also without one), https,
+/// socks5 (names are looked up here) and socks5h (by the proxy); ports 80, 443 and 1080 where none
+/// is given. User and password are percent-decoded and in no log line or error text. An http or
+/// https proxy passes on the requests of a http:// endpoint itself; for all others it is asked to
+/// CONNECT. TLS with an https proxy uses this client's own authorities and client certificate,
+/// which may then be set for a http:// endpoint, too. The host's own transport takes no notice of
+/// it. NULL: no proxy of the host's own, so that the environment decides
 /// (opamp_client_use_proxy_environment). url: copied.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no host, another scheme, a path, a
-/// login that the proxy's protocol can not say; or, on a http:// endpoint, TLS settings that would then have no effect),
-/// OPAMP_E_STATE while an agent runs; nothing changes then. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no host,
+/// another scheme, a path, a login that the proxy's protocol can not say; or, on a http://
+/// endpoint, TLS settings that would then have no effect), OPAMP_E_STATE while an agent runs;
+/// nothing changes then. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_proxy(
     client: *mut opamp_client,
@@ -95,12 +100,13 @@ pub unsafe extern "C" fn opamp_client_set_proxy(
     })
 }
 
-/// Sets a header for http and https proxies alone, or with a NULL value takes it away: sent with CONNECT and with each
-/// request that the proxy passes on itself, never to the server through an opened way. A `Proxy-Authorization` replaces the
-/// login in the proxy's URL. name, value: copied; the value is in no log line or error text.
+/// Sets a header for http and https proxies alone, or with a NULL value takes it away: sent with
+/// CONNECT and with each request that the proxy passes on itself, never to the server through an
+/// opened way. A `Proxy-Authorization` replaces the login in the proxy's URL. name, value: copied;
+/// the value is in no log line or error text.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (as opamp_client_set_header),
-/// OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (as
+/// opamp_client_set_header), OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_proxy_header(
     client: *mut opamp_client,
@@ -114,15 +120,17 @@ pub unsafe extern "C" fn opamp_client_set_proxy_header(
     })
 }
 
-/// Whether, without opamp_client_set_proxy, the environment names the proxy (1, the default) or nobody does (0). It is
-/// read by opamp_agent_start (and opamp_client_exchange), on the caller's thread: http_proxy for http and ws, https_proxy
-/// or HTTPS_PROXY for https and wss, else all_proxy or ALL_PROXY; not where no_proxy or NO_PROXY excepts the server with
-/// `*`, a name (and all under it), an address, a network such as 10.0.0.0/8, each with `:port` or without. Loopback is
-/// excepted only there. `socks://` is SOCKS5 here. A variable that names no usable proxy makes the start fail, with its name.
-/// A program with more rights than its caller (set-user-id, set-group-id, file capabilities) reads none of them, nor
-/// SSL_CERT_FILE and SSL_CERT_DIR.
+/// Whether, without opamp_client_set_proxy, the environment names the proxy (1, the default) or
+/// nobody does (0). It is read by opamp_agent_start (and opamp_client_exchange), on the caller's
+/// thread: http_proxy for http and ws, https_proxy or HTTPS_PROXY for https and wss, else all_proxy
+/// or ALL_PROXY; not where no_proxy or NO_PROXY excepts the server with `*`, a name (and all under
+/// it), an address, a network such as 10.0.0.0/8, each with `:port` or without. Loopback is
+/// excepted only there. `socks://` is SOCKS5 here. A variable that names no usable proxy makes the
+/// start fail, with its name. A program with more rights than its caller (set-user-id,
+/// set-group-id, file capabilities) reads none of them, nor SSL_CERT_FILE and SSL_CERT_DIR.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_STATE while an agent
+/// runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_use_proxy_environment(
     client: *mut opamp_client,
@@ -137,16 +145,19 @@ pub unsafe extern "C" fn opamp_client_use_proxy_environment(
     )
 }
 
-/// Lets a redirect lead to this scheme, host and port as well (`https://gateway.example:8443`); NULL: from now on again to
-/// none but the endpoint's own. A 307 or 308 sends the message there; 301, 302 and 303 are followed only by a WebSocket's
-/// request. Another origin than the endpoint's gets neither the headers of opamp_client_set_header nor the client
-/// certificate, nor does the endpoint's own server when the chain comes back to it, except at the very path and query of
-/// the endpoint; nothing is ever followed from TLS to plaintext; OPAMP_OPTION_REDIRECT_LIMIT bounds the chain, 0 follows
-/// none. The host is told of each (on_redirect); one that is not followed is a failed try, repeated with the backoff, and
-/// the endpoint stays the place where the next one begins. ws and wss count as http and https. origin: copied.
+/// Lets a redirect lead to this scheme, host and port as well (`https://gateway.example:8443`);
+/// NULL: from now on again to none but the endpoint's own. A 307 or 308 sends the message there;
+/// 301, 302 and 303 are followed only by a WebSocket's request. Another origin than the endpoint's
+/// gets neither the headers of opamp_client_set_header nor the client certificate, nor does the
+/// endpoint's own server when the chain comes back to it, except at the very path and query of the
+/// endpoint; nothing is ever followed from TLS to plaintext; OPAMP_OPTION_REDIRECT_LIMIT bounds the
+/// chain, 0 follows none. The host is told of each (on_redirect); one that is not followed is a
+/// failed try, repeated with the backoff, and the endpoint stays the place where the next one
+/// begins. ws and wss count as http and https. origin: copied.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL, or more than scheme, host
-/// and port; NULL where TLS settings would then have no effect), OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (no URL,
+/// or more than scheme, host and port; NULL where TLS settings would then have no effect),
+/// OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_allow_redirect_to(
     client: *mut opamp_client,
@@ -158,13 +169,16 @@ pub unsafe extern "C" fn opamp_client_allow_redirect_to(
     })
 }
 
-/// Trusts the certificates in a PEM file, and no others. The three opamp_client_set_ca_* replace each other; NULL: back
-/// to the system's. The file is read here to check it, at start, and again at each new connection. A CA certificate vouches
-/// for servers within its dates (OPAMP_OPTION_ACCEPT_EXPIRED_CA); any other certificate is a pin: accepted only from the
-/// server itself, with its name and dates. Revocation is not checked. path: copied; any bytes; a regular file.
+/// Trusts the certificates in a PEM file, and no others. The three opamp_client_set_ca_* replace
+/// each other; NULL: back to the system's. The file is read here to check it, at start, and again
+/// at each new connection. A CA certificate vouches for servers within its dates
+/// (OPAMP_OPTION_ACCEPT_EXPIRED_CA); any other certificate is a pin: accepted only from the server
+/// itself, with its name and dates. Revocation is not checked. path: copied; any bytes; a regular
+/// file.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: for reading the file. Errors: OPAMP_E_INVALID_ARG (a http
-/// endpoint, no certificate there, or a damaged one), OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: for reading the file. Errors:
+/// OPAMP_E_INVALID_ARG (a http endpoint, no certificate there, or a damaged one), OPAMP_E_STATE
+/// while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_ca_file(
     client: *mut opamp_client,
@@ -176,9 +190,11 @@ pub unsafe extern "C" fn opamp_client_set_ca_file(
     })
 }
 
-/// Trusts the certificates in the PEM files of a folder, and no others. Otherwise as opamp_client_set_ca_file.
+/// Trusts the certificates in the PEM files of a folder, and no others. Otherwise as
+/// opamp_client_set_ca_file.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: for reading the files. Errors: as opamp_client_set_ca_file. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: for reading the files. Errors: as
+/// opamp_client_set_ca_file. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_ca_dir(
     client: *mut opamp_client,
@@ -190,11 +206,11 @@ pub unsafe extern "C" fn opamp_client_set_ca_dir(
     })
 }
 
-/// Trusts the certificates in a PEM text, and no others. pem: copied; (NULL, 0): back to the system's. Otherwise as
-/// opamp_client_set_ca_file.
+/// Trusts the certificates in a PEM text, and no others. pem: copied; (NULL, 0): back to the
+/// system's. Otherwise as opamp_client_set_ca_file.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: as opamp_client_set_ca_file, and
-/// OPAMP_E_INVALID_ARG for a text without a certificate. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: as opamp_client_set_ca_file,
+/// and OPAMP_E_INVALID_ARG for a text without a certificate. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_ca_pem(
     client: *mut opamp_client,
@@ -211,13 +227,13 @@ pub unsafe extern "C" fn opamp_client_set_ca_pem(
     })
 }
 
-/// Shows the server a client certificate: a PEM file with its chain, and one with its key (NULL: the same file). Read here
-/// to check them, at start, and again at each new connection, so a rotated pair is used. A NULL certificate: none. Paths:
-/// copied; any bytes.
+/// Shows the server a client certificate: a PEM file with its chain, and one with its key (NULL:
+/// the same file). Read here to check them, at start, and again at each new connection, so a
+/// rotated pair is used. A NULL certificate: none. Paths: copied; any bytes.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: for reading the files. Errors: OPAMP_E_INVALID_ARG (a http
-/// endpoint, a key without a certificate, unreadable files, an encrypted key, or not a pair), OPAMP_E_STATE while an
-/// agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: for reading the files. Errors:
+/// OPAMP_E_INVALID_ARG (a http endpoint, a key without a certificate, unreadable files, an
+/// encrypted key, or not a pair), OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_client_certificate_files(
     client: *mut opamp_client,
@@ -254,11 +270,12 @@ fn identity_files(paths: (Option<PathBuf>, Option<PathBuf>)) -> Outcome<Option<I
     }
 }
 
-/// Shows the server a client certificate from PEM texts. Both are copied; an empty key means that it stands in the
-/// certificate's text; both empty: none.
+/// Shows the server a client certificate from PEM texts. Both are copied; an empty key means that
+/// it stands in the certificate's text; both empty: none.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (http endpoint, no certificate or
-/// key in the texts, or not a pair), OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG (http
+/// endpoint, no certificate or key in the texts, or not a pair), OPAMP_E_STATE while an agent runs.
+/// Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_client_certificate_pem(
     client: *mut opamp_client,
@@ -288,11 +305,11 @@ pub unsafe extern "C" fn opamp_client_set_client_certificate_pem(
     )
 }
 
-/// Disables certificate verification (1): any certificate of any kind is accepted, so whoever sits on the way can read and
-/// change everything. For trials only. Default: 0.
+/// Disables certificate verification (1): any certificate of any kind is accepted, so whoever sits
+/// on the way can read and change everything. For trials only. Default: 0.
 ///
-/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG on a http endpoint,
-/// OPAMP_E_STATE while an agent runs. Since: 0.1.
+/// Threads: any. Callbacks: yes, but see errors. Blocks: no. Errors: OPAMP_E_INVALID_ARG on a http
+/// endpoint, OPAMP_E_STATE while an agent runs. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn opamp_client_set_insecure_skip_verify(
     client: *mut opamp_client,

@@ -152,7 +152,8 @@ fn an_exchange_that_outlasts_the_grace_is_cut_without_a_goodbye() {
     assert_eq!(scene.sent.len(), 1);
 }
 
-/// LIFE-16: what is pending is still reported, behind the exchange in flight; the server is never told that we are gone.
+/// LIFE-16: what is pending is still reported, behind the exchange in flight; the server is never
+/// told that we are gone.
 #[test]
 fn detach_reports_pending_without_goodbye() {
     let mut scene = Scene::http();

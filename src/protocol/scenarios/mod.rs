@@ -1,4 +1,5 @@
-//! Scenarios that read as the specification: one agent, one peer played by the test, and a clock that only moves when told.
+//! Scenarios that read as the specification: one agent, one peer played by the test, and a clock
+//! that only moves when told.
 mod answers;
 mod failures;
 mod lives;

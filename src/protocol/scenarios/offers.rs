@@ -117,7 +117,8 @@ fn an_empty_map_withdraws_all_files() {
     assert!(scene.offers()[0].files.config_map.is_empty());
 }
 
-/// Two servers behind one address that do not agree: each answer brings the other one's offer, for a minute.
+/// Two servers behind one address that do not agree: each answer brings the other one's offer, for
+/// a minute.
 fn disagree(scene: &mut Scene, host: impl Fn(&mut Scene, &Bytes)) {
     let mut answers = [offer("h1", "a"), offer("h2", "b")].into_iter().cycle();
     let (end, mut told) = (scene.now + secs(60), 0);
@@ -202,7 +203,8 @@ fn failed_offers_are_remembered_but_not_without_bound() {
     assert!(!failing(&mut scene, &[40; 2], 2), "the last one");
 }
 
-/// RCV-15: no verdict can name it, so a late one on an older offer says nothing of what the agent runs.
+/// RCV-15: no verdict can name it, so a late one on an older offer says nothing of what the agent
+/// runs.
 #[test]
 fn after_an_offer_without_a_hash_the_host_gets_an_older_one_again() {
     let mut scene = Scene::http();

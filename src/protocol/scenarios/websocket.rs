@@ -567,7 +567,8 @@ fn a_message_over_our_own_limit_is_not_sent_and_heartbeats_go_on() {
     assert!((1..=2).contains(&scene.sent.len()), "{}", scene.sent.len());
 }
 
-/// [LIFE-12]: without heartbeats no deadline of the core's tells that time stood still; the transport does.
+/// [LIFE-12]: without heartbeats no deadline of the core's tells that time stood still; the
+/// transport does.
 #[test]
 fn after_a_freeze_without_heartbeats_the_transport_tells_and_the_loss_is_silent() {
     let mut scene = Scene::websocket();
@@ -613,7 +614,8 @@ fn a_reconnect_asked_for_before_the_connection_was_lost_is_done_with_it() {
     );
 }
 
-/// The answer to the first message was garbage, the text frame belongs to nothing: the error is about the second message.
+/// The answer to the first message was garbage, the text frame belongs to nothing: the error is
+/// about the second message.
 #[test]
 fn a_skipped_message_does_not_lead_an_error_to_an_older_message() {
     let mut scene = Scene::websocket();

@@ -35,8 +35,8 @@ pub(super) fn request((host, port): (&str, u16), headers: &Headers) -> Vec<u8> {
     out
 }
 
-/// Sends the request and reads the head of its answer; nothing may stand behind that, because the server
-/// speaks only when it is spoken to.
+/// Sends the request and reads the head of its answer; nothing may stand behind that, because the
+/// server speaks only when it is spoken to.
 pub(super) fn open(stream: &mut Stream, request: &[u8], vigil: &mut Vigil) -> Result<(), Refusal> {
     stream.send(request, &mut 0, vigil)?;
     let (mut come, mut begin) = (Vec::new(), 0);

@@ -34,13 +34,15 @@ enum Hosts {
 }
 
 impl Environment {
-    /// Beside a setenv of the host this may crash, so it is done at start, on the host's own thread, only.
+    /// Beside a setenv of the host this may crash, so it is done at start, on the host's own
+    /// thread, only.
     pub fn read() -> Environment {
         // What is not UTF-8 is no URL either, and said to be none.
         Environment::from(|name| Some(variable(name)?.to_string_lossy().into_owned()))
     }
 
-    /// `HTTP_PROXY` in capitals is not looked at: a web server's child has it from a request's `Proxy` header.
+    /// `HTTP_PROXY` in capitals is not looked at: a web server's child has it from a request's
+    /// `Proxy` header.
     pub fn from(variable: impl Fn(&str) -> Option<String>) -> Environment {
         let first = |names: &[&str]| {
             let mut set = names
@@ -98,8 +100,8 @@ impl Environment {
 }
 
 impl Exception {
-    /// `*`, `example.com`, `.example.com`, `*.example.com`, an address, `10.0.0.0/8`, `[::1]`; each with `:port`
-    /// or without. What is none of these excepts nothing.
+    /// `*`, `example.com`, `.example.com`, `*.example.com`, an address, `10.0.0.0/8`, `[::1]`; each
+    /// with `:port` or without. What is none of these excepts nothing.
     fn parse(text: &str) -> Option<Exception> {
         let text = text.trim().to_ascii_lowercase();
         let (host, port) = match text.strip_prefix('[') {

@@ -1,4 +1,5 @@
-//! The proxy between us and the server: whose word decides about it, and how it is asked to open the way.
+//! The proxy between us and the server: whose word decides about it, and how it is asked to open
+//! the way.
 
 mod connect;
 mod environment;
@@ -64,7 +65,8 @@ pub enum ProxyFault {
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     pub choice: Choice,
-    /// Sent to http and https proxies only: with CONNECT, and with each request that they pass on themselves.
+    /// Sent to http and https proxies only: with CONNECT, and with each request that they pass on
+    /// themselves.
     pub headers: Headers,
 }
 
@@ -148,13 +150,14 @@ impl Proxy {
         self.kind == Kind::Socks { looks_up: false }
     }
 
-    /// Whether requests of this endpoint are passed on by the proxy itself, each with the whole URL. Over plain
-    /// HTTP that is what proxies expect: many allow CONNECT to port 443 only.
+    /// Whether requests of this endpoint are passed on by the proxy itself, each with the whole
+    /// URL. Over plain HTTP that is what proxies expect: many allow CONNECT to port 443 only.
     pub(crate) fn passes_on(&self, endpoint: &Endpoint) -> bool {
         matches!(self.kind, Kind::Http | Kind::Https) && endpoint.scheme() == super::Scheme::Http
     }
 
-    /// What an http or https proxy is told: the host's own headers, and the login unless they bring one.
+    /// What an http or https proxy is told: the host's own headers, and the login unless they bring
+    /// one.
     pub(crate) fn headers(&self, own: &Headers) -> Headers {
         let mut all = own.clone();
         let has_own = own.iter().any(|(name, _)| name == AUTHORIZATION);

@@ -30,14 +30,14 @@ impl Stream {
         self.base.raw_fd()
     }
 
-    /// For a connection that lives long: what is sent is acknowledged within this time or the connection is dead, and the
-    /// kernel keeps little that is not yet sent.
+    /// For a connection that lives long: what is sent is acknowledged within this time or the
+    /// connection is dead, and the kernel keeps little that is not yet sent.
     pub(crate) fn watch_over(&self, unacknowledged: Duration) {
         self.base.watch_over(unacknowledged, LARGE);
     }
 
-    /// Hands on what can be handed on, and answers how many of the bytes were taken. They have left for the kernel once
-    /// [`owes`](Stream::owes) says so.
+    /// Hands on what can be handed on, and answers how many of the bytes were taken. They have left
+    /// for the kernel once [`owes`](Stream::owes) says so.
     pub(crate) fn send_now(&mut self, bytes: &[u8]) -> Result<usize, Cut> {
         let Some(tls) = &mut self.tls else {
             return count(self.base.write(bytes));

@@ -14,7 +14,8 @@ use super::super::vigil::Cut;
 use super::control::Payload;
 use super::message::Assembly;
 
-/// Heads, control frames and small messages are read into this much; longer payloads go where they belong.
+/// Heads, control frames and small messages are read into this much; longer payloads go where they
+/// belong.
 const INPUT: usize = 4 * 1024;
 
 /// What the peer sent.
@@ -72,7 +73,8 @@ impl Incoming {
         }
     }
 
-    /// Lets `read` put bytes where the next ones belong. Only when [`next`](Incoming::next) has nothing more.
+    /// Lets `read` put bytes where the next ones belong. Only when [`next`](Incoming::next) has
+    /// nothing more.
     pub(super) fn fill(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Result<Found, Cut>,
@@ -147,8 +149,8 @@ impl Incoming {
         })
     }
 
-    /// The head of the next frame and the length of its payload, once it is there. A data frame's is taken, a control
-    /// frame's stays until its payload is there, too.
+    /// The head of the next frame and the length of its payload, once it is there. A data frame's
+    /// is taken, a control frame's stays until its payload is there, too.
     fn head(&mut self) -> Result<Option<(FrameHeader, u64)>, Fault> {
         let mut cursor = Cursor::new(&self.input[self.taken..self.filled]);
         let parsed = FrameHeader::parse(&mut cursor);

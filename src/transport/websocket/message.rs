@@ -27,8 +27,8 @@ impl Assembly {
         }
     }
 
-    /// Makes room for the payload of one more frame. Of a fragmented message nobody knows the size, so its room grows by a
-    /// sixteenth; all that is touched is what has come.
+    /// Makes room for the payload of one more frame. Of a fragmented message nobody knows the size,
+    /// so its room grows by a sixteenth; all that is touched is what has come.
     pub(super) fn reserve(
         &mut self,
         length: u64,

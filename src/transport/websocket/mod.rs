@@ -5,8 +5,8 @@
 //!                                                  send, close: taken up by the next rest
 //! ```
 //!
-//! Frame heads and masking are tungstenite's; what a frame may be, how large, and every wait are ours, because a peer is
-//! judged by the head of a frame, before a byte of its payload is kept.
+//! Frame heads and masking are tungstenite's; what a frame may be, how large, and every wait are
+//! ours, because a peer is judged by the head of a frame, before a byte of its payload is kept.
 
 mod control;
 mod incoming;
@@ -52,7 +52,8 @@ pub enum News {
     Message(Bytes),
     /// A message that can be none of ours; the connection goes on.
     Skipped(&'static str),
-    /// The peer broke the rules. It can still be written to, but is not read any more; the code is for the Close frame.
+    /// The peer broke the rules. It can still be written to, but is not read any more; the code is
+    /// for the Close frame.
     Broken { code: u16, failure: Failure },
     /// The process or the machine stood still: what comes next may be the end of a dead connection.
     Thawed,
@@ -156,7 +157,8 @@ impl WebSocket {
         })
     }
 
-    /// The message and behind it, with a marker, a ping that carries it. The last one was written before.
+    /// The message and behind it, with a marker, a ping that carries it. The last one was written
+    /// before.
     pub fn send(&mut self, body: Vec<u8>, marker: Option<u64>) {
         if let Some(session) = &mut self.session {
             session.send(body, marker);
@@ -180,9 +182,9 @@ impl WebSocket {
         Secrets::new(&self.headers, &self.line.settings.proxies)
     }
 
-    /// Moves bytes and waits: for news, for a wake-up (which is left raised), or for `limit` (`None` in both cases).
-    /// `on_long_wait` is called before a wait that may take seconds, and says whether it is likely to: what the next news
-    /// need is kept otherwise.
+    /// Moves bytes and waits: for news, for a wake-up (which is left raised), or for `limit`
+    /// (`None` in both cases). `on_long_wait` is called before a wait that may take seconds, and
+    /// says whether it is likely to: what the next news need is kept otherwise.
     pub fn rest(
         &mut self,
         limit: Option<Duration>,

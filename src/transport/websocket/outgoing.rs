@@ -8,8 +8,8 @@ use super::super::stream::Stream;
 use super::super::vigil::Cut;
 use super::control::Payload;
 
-/// Longer messages leave in fragments of this size, so that the answer to a ping never waits for long, and that TLS, which
-/// encrypts what it is given at once, holds little.
+/// Longer messages leave in fragments of this size, so that the answer to a ping never waits for
+/// long, and that TLS, which encrypts what it is given at once, holds little.
 const FRAGMENT: usize = 64 * 1024;
 /// What is kept of the buffer once it is empty.
 const KEPT: usize = 4 * 1024;
@@ -80,7 +80,8 @@ impl Outgoing {
         self.close = Some(payload);
     }
 
-    /// The last frame, as soon as possible: the rest of a message is of no use to a peer that has sent its Close.
+    /// The last frame, as soon as possible: the rest of a message is of no use to a peer that has
+    /// sent its Close.
     pub(super) fn put_echo(&mut self, payload: Payload) {
         self.is_cut_short = true;
         self.put_close(payload);

@@ -9,7 +9,8 @@ const SUSPENSION_GAP: Duration = Duration::from_secs(5);
 /// The same for the clock that tells how long the machine slept.
 const SLEPT: Duration = Duration::from_secs(1);
 
-/// Everything here is computed from when the peer was heard and when the kernel took bytes last; nothing is set.
+/// Everything here is computed from when the peer was heard and when the kernel took bytes last;
+/// nothing is set.
 pub(super) struct Pulse {
     ping: Duration,
     pong: Duration,

@@ -1,4 +1,5 @@
-//! WebSocket over loopback: against tungstenite's server, and against peers that write what they like.
+//! WebSocket over loopback: against tungstenite's server, and against peers that write what they
+//! like.
 
 mod closing;
 mod flood;

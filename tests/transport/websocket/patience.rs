@@ -79,7 +79,8 @@ fn any_byte_is_a_sign_of_life() {
     server.join();
 }
 
-/// [WS-07]: a peer that speaks but never reads. Over a unix socket, where the kernel has no patience of its own.
+/// [WS-07]: a peer that speaks but never reads. Over a unix socket, where the kernel has no
+/// patience of its own.
 #[test]
 fn a_peer_that_takes_nothing_is_given_up() {
     let path = std::env::temp_dir().join(format!("opamp-stuck-{}.sock", std::process::id()));

@@ -85,7 +85,8 @@ fn answered(reply: impl FnOnce(&Got) -> Vec<u8> + Send + 'static) -> Result<(), 
 /// Of the head that is right.
 type Change = fn(String) -> String;
 
-/// What is taken beside the usual: `Connection: keep-alive, Upgrade` is in every 101 of these tests.
+/// What is taken beside the usual: `Connection: keep-alive, Upgrade` is in every 101 of these
+/// tests.
 #[test]
 fn a_lenient_101_is_taken() {
     let changes: [Change; 4] = [
