@@ -37,17 +37,6 @@ pub(crate) enum Framing {
 /// line is one line, and a stray byte in a value is a blank. In fields that decide where the answer
 /// ends, and what becomes of the connection, nothing odd is borne; `Err` names the field.
 pub(crate) fn tidy(bytes: &mut [u8]) -> Result<(), String> {
-    // Nearly all of them have nothing odd, nor has the beginning of one.
-    if parse(
-        &mut httparse::Response::new(&mut []),
-        bytes,
-        &mut slots(),
-        false,
-    )
-    .is_ok()
-    {
-        return Ok(());
-    }
     let (mut start, mut before, mut has_begun) = (0, None, false);
     // Where a line begins that has no colon yet.
     let mut nameless = None;
@@ -145,41 +134,49 @@ fn clean(line: &mut [u8], is_value: bool) {
     }
 }
 
-/// The head that `bytes` begin with, once they are [tidy]; `None` while it is not whole; `Err` says
-/// why it can not become one.
+/// The head that `bytes` begin with, once they are [tidy]; `None` while it is not whole; `Err` says why it cannot become
+/// one.
 pub(crate) fn read<'h, 'b>(
     bytes: &'b [u8],
     slots: &'h mut Slots<'b>,
 ) -> Result<Option<RawHead<'h, 'b>>, String> {
-    let mut response = httparse::Response::new(&mut []);
-    let parsed = parse(&mut response, bytes, slots, true);
-    let httparse::Status::Complete(len) = parsed.map_err(unreadable)? else {
-        return Ok(None);
-    };
-    let status = response.code.unwrap_or_default();
-    if status < 100 {
-        return Err(format!("the status is {status:03}"));
-    }
-    Ok(Some(RawHead {
-        status,
-        len,
-        is_http_1_0: response.version == Some(0),
-        headers: response.headers,
-    }))
+    parse(bytes, slots, true).map_err(unreadable)?.transpose()
+}
+
+/// The same, where nothing odd is in it, as in nearly all of them: then it need not be tidied.
+pub(crate) fn read_plain<'h, 'b>(
+    bytes: &'b [u8],
+    slots: &'h mut Slots<'b>,
+) -> Option<Option<RawHead<'h, 'b>>> {
+    parse(bytes, slots, false).ok()?.transpose().ok()
 }
 
 /// In one place for both: the parser is large.
 #[inline(never)]
 fn parse<'h, 'b>(
-    response: &mut httparse::Response<'h, 'b>,
     bytes: &'b [u8],
     slots: &'h mut Slots<'b>,
     is_lenient: bool,
-) -> httparse::Result<usize> {
+) -> Result<Option<Result<RawHead<'h, 'b>, String>>, httparse::Error> {
+    let mut response = httparse::Response::new(&mut []);
     let mut config = httparse::ParserConfig::default();
     config.allow_spaces_after_header_name_in_responses(is_lenient);
     config.ignore_invalid_headers_in_responses(is_lenient);
-    config.parse_response_with_uninit_headers(response, bytes, slots)
+    let httparse::Status::Complete(len) =
+        config.parse_response_with_uninit_headers(&mut response, bytes, slots)?
+    else {
+        return Ok(None);
+    };
+    let status = response.code.unwrap_or_default();
+    if status < 100 {
+        return Ok(Some(Err(format!("the status is {status:03}"))));
+    }
+    Ok(Some(Ok(RawHead {
+        status,
+        len,
+        is_http_1_0: response.version == Some(0),
+        headers: response.headers,
+    })))
 }
 
 fn unreadable(error: httparse::Error) -> String {

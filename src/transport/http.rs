@@ -257,12 +257,19 @@ impl Http {
             }
             end += n;
             loop {
-                head::tidy(&mut self.input[begin..end]).map_err(Broken::Malformed)?;
-                let (mut slots, come) = (head::slots(), &self.input[..end]);
-                let head = head::read(&come[begin..], &mut slots);
-                let Some(head) = head.map_err(Broken::Malformed)? else {
+                let (mut slots, mut others) = (head::slots(), head::slots());
+                let head = match head::read_plain(&self.input[begin..end], &mut slots) {
+                    Some(head) => head,
+                    None => {
+                        head::tidy(&mut self.input[begin..end]).map_err(Broken::Malformed)?;
+                        let head = head::read(&self.input[begin..end], &mut others);
+                        head.map_err(Broken::Malformed)?
+                    }
+                };
+                let Some(head) = head else {
                     break;
                 };
+                let come = &self.input[..end];
                 begin += head.len;
                 if !head.is_interim() {
                     let limit = self.line.settings.limits.message;
