@@ -134,13 +134,13 @@ fn clean(line: &mut [u8], is_value: bool) {
     }
 }
 
-/// The head that `bytes` begin with, once they are [tidy]; `None` while it is not whole; `Err` says why it cannot become
-/// one.
+/// The head that `bytes` begin with, once they are [tidy]; `None` while it is not whole; `Err` says
+/// why it cannot become one.
 pub(crate) fn read<'h, 'b>(
     bytes: &'b [u8],
     slots: &'h mut Slots<'b>,
 ) -> Result<Option<RawHead<'h, 'b>>, String> {
-    parse(bytes, slots, true).map_err(unreadable)?.transpose()
+    parse(bytes, slots, true)
 }
 
 /// The same, where nothing odd is in it, as in nearly all of them: then it need not be tidied.
@@ -148,7 +148,7 @@ pub(crate) fn read_plain<'h, 'b>(
     bytes: &'b [u8],
     slots: &'h mut Slots<'b>,
 ) -> Option<Option<RawHead<'h, 'b>>> {
-    parse(bytes, slots, false).ok()?.transpose().ok()
+    parse(bytes, slots, false).ok()
 }
 
 /// In one place for both: the parser is large.
@@ -157,26 +157,25 @@ fn parse<'h, 'b>(
     bytes: &'b [u8],
     slots: &'h mut Slots<'b>,
     is_lenient: bool,
-) -> Result<Option<Result<RawHead<'h, 'b>, String>>, httparse::Error> {
+) -> Result<Option<RawHead<'h, 'b>>, String> {
     let mut response = httparse::Response::new(&mut []);
     let mut config = httparse::ParserConfig::default();
     config.allow_spaces_after_header_name_in_responses(is_lenient);
     config.ignore_invalid_headers_in_responses(is_lenient);
-    let httparse::Status::Complete(len) =
-        config.parse_response_with_uninit_headers(&mut response, bytes, slots)?
-    else {
+    let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, slots);
+    let httparse::Status::Complete(len) = parsed.map_err(unreadable)? else {
         return Ok(None);
     };
     let status = response.code.unwrap_or_default();
     if status < 100 {
-        return Ok(Some(Err(format!("the status is {status:03}"))));
+        return Err(format!("the status is {status:03}"));
     }
-    Ok(Some(Ok(RawHead {
+    Ok(Some(RawHead {
         status,
         len,
         is_http_1_0: response.version == Some(0),
         headers: response.headers,
-    })))
+    }))
 }
 
 fn unreadable(error: httparse::Error) -> String {
